@@ -1,0 +1,3 @@
+//! Values only: no files, no processes, no SQL.
+
+pub mod ids;

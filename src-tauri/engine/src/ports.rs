@@ -1,0 +1,139 @@
+//! What the engine asks of the world, where a test must be able to answer instead: processes, time, and
+//! an ear for progress. Everything else (SQLite, files, PostgreSQL, HTTP) is real everywhere.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// Time, in the two kinds that must not be confused.
+pub trait Clock: Send + Sync {
+    /// Wall-clock time, for display and records only.
+    fn now(&self) -> DateTime<Utc>;
+    /// Time since boot, counting suspend; what deadlines run on.
+    fn since_boot(&self) -> Duration;
+    /// A name that changes at every boot of this machine.
+    fn boot_id(&self) -> String;
+}
+
+/// What a figure of progress counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes read or written.
+    Bytes,
+    /// Rows of a table.
+    Rows,
+    /// Files copied.
+    Files,
+}
+
+/// Where an act tells that it moves, and learns that it has to stop.
+pub trait Reporter: Send + Sync {
+    /// So much is done, of so much where that is known. Telling a new figure counts as progress.
+    fn moved(&self, done: u64, total: Option<u64>, unit: Unit);
+    /// A line for the log of the upgrade. Never a secret.
+    fn say(&self, line: &str);
+    /// To be called between pieces of work.
+    ///
+    /// # Errors
+    /// The reason to stop at once: `cancelled`, `lease_lost`, `deadline`, `stalled`.
+    fn check(&self) -> Result<()>;
+}
+
+/// A command as an argument vector; never a shell string.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Invocation {
+    /// The program, absolute or looked up in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments. Never a secret: every user of the machine can read them.
+    pub args: Vec<OsString>,
+    /// Variables set for it on top of a minimal environment (`PATH HOME LANG TZ …`).
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub dir: Option<PathBuf>,
+    /// The user and group to run as, where Liftlock itself is root.
+    pub user: Option<(u32, u32)>,
+}
+
+impl Invocation {
+    /// `program` without arguments.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), ..Self::default() }
+    }
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((key.into(), value.into()));
+        self
+    }
+    /// Sets the working directory.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Finished {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output (the last 1 MiB).
+    pub stdout: String,
+    /// What it wrote to standard error (the last 64 KiB).
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Whether it ended with code 0.
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// How long a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// It is stopped after this long, working or not.
+    pub deadline: Duration,
+    /// It is stopped after this long without a sign of work; `None` where it is too short to bother.
+    pub stall_after: Option<Duration>,
+}
+
+/// A further sign that a command works, beside the processor time of its process tree.
+pub trait SignOfWork: Send + Sync {
+    /// A number that changes whenever work was done since the last look; `None` where it cannot be seen now.
+    fn look(&self) -> Option<u64>;
+}
+
+/// Runs commands.
+pub trait Runner: Send + Sync {
+    /// Runs a command to its end, telling `reporter` each line that it prints, and ends its whole process
+    /// tree when patience is over or the reporter says stop.
+    ///
+    /// # Errors
+    /// `command_missing`, `stalled`, `deadline`, or what the reporter answered. A non-zero exit is no error.
+    fn run(
+        &self,
+        invocation: &Invocation,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished>;
+}
