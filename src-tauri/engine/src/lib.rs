@@ -2,6 +2,8 @@
 //!
 //! Modules import only from those above them in this list.
 
+pub mod clock;
 pub mod error;
 pub mod model;
 pub mod ports;
+pub mod secrets;

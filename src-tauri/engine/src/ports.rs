@@ -1,7 +1,13 @@
 //! What the engine asks of the world, where a test must be able to answer instead: processes, time, and
 //! an ear for progress. Everything else (SQLite, files, PostgreSQL, HTTP) is real everywhere.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    io::{Read, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -44,7 +50,7 @@ pub trait Reporter: Send + Sync {
 }
 
 /// A command as an argument vector; never a shell string.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Invocation {
     /// The program, absolute or looked up in `PATH`.
     pub program: PathBuf,
@@ -56,6 +62,23 @@ pub struct Invocation {
     pub dir: Option<PathBuf>,
     /// The user and group to run as, where Liftlock itself is root.
     pub user: Option<(u32, u32)>,
+    /// Its standard output is an answer to be read, perhaps with the user's data in it, and is not told to
+    /// the reporter; standard error always is.
+    pub quiet: bool,
+}
+
+/// The values of variables may be secrets, so only their names are shown.
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &self.env.iter().map(|(key, _)| key).collect::<Vec<_>>())
+            .field("dir", &self.dir)
+            .field("user", &self.user)
+            .field("quiet", &self.quiet)
+            .finish()
+    }
 }
 
 impl Invocation {
@@ -85,6 +108,18 @@ impl Invocation {
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
+        self
+    }
+    /// Runs as this user and group id, where Liftlock itself is root.
+    #[must_use]
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
+        self
+    }
+    /// Keeps standard output out of the log.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 }
@@ -122,18 +157,49 @@ pub trait SignOfWork: Send + Sync {
     fn look(&self) -> Option<u64>;
 }
 
+/// Where a command's standard streams lead, where not to nothing and to [`Finished`].
+#[derive(Default)]
+pub struct Pipes<'a> {
+    /// What it reads; nothing at all where `None`.
+    pub stdin: Option<&'a mut (dyn Read + Send)>,
+    /// Where its standard output goes byte for byte, instead of to [`Finished::stdout`] and the reporter.
+    pub stdout: Option<&'a mut (dyn Write + Send)>,
+}
+
+impl fmt::Debug for Pipes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipes").field("stdin", &self.stdin.is_some()).field("stdout", &self.stdout.is_some()).finish()
+    }
+}
+
 /// Runs commands.
 pub trait Runner: Send + Sync {
     /// Runs a command to its end, telling `reporter` each line that it prints, and ends its whole process
-    /// tree when patience is over or the reporter says stop.
+    /// tree when patience is over or the reporter says stop. Bytes through `pipes` are signs of work.
     ///
     /// # Errors
-    /// `command_missing`, `stalled`, `deadline`, or what the reporter answered. A non-zero exit is no error.
+    /// `command_missing`, `stalled`, `deadline`, what the reporter answered, or that a pipe of ours broke
+    /// (`disk_full`, `io`). A non-zero exit is no error.
+    fn pipe(
+        &self,
+        invocation: &Invocation,
+        pipes: Pipes<'_>,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished>;
+
+    /// The same without pipes.
+    ///
+    /// # Errors
+    /// As [`Runner::pipe`].
     fn run(
         &self,
         invocation: &Invocation,
         patience: Patience,
         signs: &[&dyn SignOfWork],
         reporter: &dyn Reporter,
-    ) -> Result<Finished>;
+    ) -> Result<Finished> {
+        self.pipe(invocation, Pipes::default(), patience, signs, reporter)
+    }
 }
