@@ -1,6 +1,6 @@
 //! Everything that is true of an upgrade without a window.
 //!
-//! Modules import only from those above them in this list.
+//! A module imports only from lower layers; `tests/engine/layers.rs` lists them and holds them apart.
 
 pub mod clock;
 pub mod digest;
@@ -11,3 +11,4 @@ pub mod model;
 pub mod ports;
 pub mod secrets;
 pub mod space;
+pub mod state;

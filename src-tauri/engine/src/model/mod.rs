@@ -1,3 +1,4 @@
 //! Values only: no files, no processes, no SQL.
 
 pub mod ids;
+pub mod state;

@@ -1,0 +1,493 @@
+//! What a worker writes: intents before acts, outcomes after them, and the state in the same transaction.
+//!
+//! Every statement names the upgrade and the epoch of the lease. When no row changes, the lease was lost:
+//! the answer is `lease_lost` and the worker stops without touching anything more.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::ids::UpgradeId;
+use crate::model::state::{Event, State};
+use crate::state::lease::Holder;
+use crate::state::upgrades::{Outcome, Upgrade, instant, one, optional_instant, record_outcome, stamp};
+use crate::state::{Db, from_json, to_json};
+
+/// Which way a step is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Towards the new release.
+    Forward,
+    /// Towards the set-aside originals.
+    Back,
+}
+
+impl Direction {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Back => "back",
+        }
+    }
+}
+
+/// Which step, of which component or store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepKey {
+    /// Name of the step.
+    pub step: String,
+    /// The component it is about, or empty.
+    pub component: String,
+    /// The store it is about, or empty.
+    pub store: String,
+}
+
+impl std::fmt::Display for StepKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.step)?;
+        for part in [&self.component, &self.store] {
+            if !part.is_empty() {
+                write!(f, ":{part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a try of a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// The act was done and its effect is on disk.
+    Done,
+    /// An earlier try had done it already.
+    AlreadyThere,
+    /// There was nothing to do.
+    Skipped,
+    /// It did not work.
+    Failed,
+    /// The worker ended in the middle; the next one looked and tried again.
+    Interrupted,
+}
+
+impl RunOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::AlreadyThere => "already_there",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Whether what the step is for is now so.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyThere | Self::Skipped)
+    }
+}
+
+/// One try of a step, as recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRun {
+    /// Number of the row.
+    pub id: i64,
+    /// Which way.
+    pub direction: Direction,
+    /// Phase it belongs to.
+    pub phase: String,
+    /// Which step.
+    pub key: StepKey,
+    /// The how-many-th try.
+    pub attempt: u32,
+    /// Inputs, and what is needed to undo them.
+    pub intent: Value,
+    /// When the intent was recorded.
+    pub started_at: DateTime<Utc>,
+    /// When the outcome was recorded.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How it ended; `None`: it may or may not have happened.
+    pub outcome: Option<RunOutcome>,
+    /// What the step found or made.
+    pub answer: Value,
+    /// Why it failed.
+    pub error: Option<Error>,
+}
+
+/// How an upgrade ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// In the words of the history.
+    pub outcome: Outcome,
+    /// One sentence for people.
+    pub message: String,
+    /// Why, where it was not a success.
+    pub error: Option<Error>,
+    /// Path of the receipt.
+    pub receipt: Option<String>,
+    /// Boot of this machine.
+    pub boot_id: String,
+    /// Seconds since that boot.
+    pub uptime: f64,
+}
+
+/// Figures of life: which boot, and seconds since it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pulse {
+    /// Boot of this machine.
+    pub boot_id: String,
+    /// Seconds since that boot, now.
+    pub uptime: f64,
+    /// Seconds since that boot when anything last moved.
+    pub moved: f64,
+    /// Seconds since that boot after which a watchdog may end this worker.
+    pub deadline: f64,
+}
+
+/// The pen of one worker for one upgrade under one epoch.
+#[derive(Debug)]
+pub struct Journal {
+    db: Db,
+    /// The upgrade.
+    pub id: UpgradeId,
+    /// The lease under which everything is written.
+    pub epoch: i64,
+}
+
+impl Journal {
+    /// Takes up an upgrade under a lease: from here on older epochs cannot write.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`, or those of the state itself.
+    pub fn take_up(mut db: Db, id: UpgradeId, epoch: i64, holder: &Holder, now: DateTime<Utc>) -> Result<Self> {
+        let tx = db.write()?;
+        let changed = tx.execute(
+            "UPDATE system_updates SET epoch = ?2, holder = ?3, started_at = coalesce(started_at, ?4), \
+             restarts = restarts + (started_at IS NOT NULL), seq = seq + 1 WHERE id = ?1 AND epoch < ?2",
+            params![id.to_string(), epoch, to_json(holder)?, stamp(now)],
+        )?;
+        if changed == 0 {
+            return Err(lease_lost());
+        }
+        tx.commit()?;
+        Ok(Self { db, id, epoch })
+    }
+
+    /// The state layer below, for reading and for records that are not part of the upgrade's row.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The state layer below, for records that are not part of the upgrade's row.
+    pub fn db_mut(&mut self) -> &mut Db {
+        &mut self.db
+    }
+
+    /// The row as it is now.
+    ///
+    /// # Errors
+    /// `lease_lost` when another worker has taken it up.
+    pub fn upgrade(&self) -> Result<Upgrade> {
+        let upgrade = self.db.upgrade(self.id)?;
+        if upgrade.epoch == self.epoch { Ok(upgrade) } else { Err(lease_lost()) }
+    }
+
+    /// Every try so far, oldest first.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn runs(&self) -> Result<Vec<StepRun>> {
+        runs_of(&self.db, self.id)
+    }
+
+    /// Records the intent of a step, durably, before the step touches the world. An unfinished earlier try is
+    /// closed as interrupted in the same transaction.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn intend(
+        &mut self,
+        direction: Direction,
+        phase: State,
+        key: &StepKey,
+        intent: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<i64> {
+        let (id, epoch) = (self.id.to_string(), self.epoch);
+        let tx = self.db.write()?;
+        let changed = tx.execute(
+            "UPDATE system_updates SET step = ?3, seq = seq + 1, \
+             phase = CASE WHEN ?5 = 'forward' THEN ?4 ELSE phase END WHERE id = ?1 AND epoch = ?2",
+            params![id, epoch, key.step, phase.as_str(), direction.as_str()],
+        )?;
+        mine(changed)?;
+        tx.execute(
+            "UPDATE step_run SET outcome = 'interrupted', finished_at = ?6 WHERE upgrade_id = ?1 AND direction = ?2 \
+             AND step = ?3 AND component = ?4 AND store = ?5 AND outcome IS NULL",
+            params![id, direction.as_str(), key.step, key.component, key.store, stamp(now)],
+        )?;
+        tx.execute(
+            "INSERT INTO step_run (upgrade_id, direction, phase, step, component, store, attempt, epoch, intent, started_at) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, 1 + (SELECT count(*) FROM step_run WHERE upgrade_id = ?1 AND direction = ?2 \
+             AND step = ?4 AND component = ?5 AND store = ?6), ?7, ?8, ?9",
+            params![id, direction.as_str(), phase.as_str(), key.step, key.component, key.store, epoch, intent.to_string(), stamp(now)],
+        )?;
+        let run = tx.last_insert_rowid();
+        tx.commit()?;
+        Ok(run)
+    }
+
+    /// Replaces what an open intent says, before an act that needs to know more than was known at its start.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn amend(&mut self, run: i64, intent: &Value) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE step_run SET intent = ?3 WHERE id = ?1 AND epoch = ?2 AND outcome IS NULL",
+            params![run, self.epoch, intent.to_string()],
+        )?;
+        mine(changed)
+    }
+
+    /// Records how a try ended, after its effect is on disk, and moves the state in the same transaction.
+    ///
+    /// # Errors
+    /// `lease_lost`, `illegal_transition`.
+    pub fn conclude(
+        &mut self,
+        run: i64,
+        outcome: RunOutcome,
+        answer: &Value,
+        error: Option<&Error>,
+        event: Option<Event>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let (id, epoch) = (self.id, self.epoch);
+        let tx = self.db.write()?;
+        let changed = tx.execute(
+            "UPDATE step_run SET outcome = ?3, answer = ?4, error = ?5, finished_at = ?6 WHERE id = ?1 AND epoch = ?2 AND outcome IS NULL",
+            params![run, epoch, outcome.as_str(), answer.to_string(), error.map(to_json).transpose()?, stamp(now)],
+        )?;
+        mine(changed)?;
+        match event {
+            Some(event) => move_state(&tx, id, epoch, event)?,
+            None => mine(tx.execute(
+                "UPDATE system_updates SET seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+                params![id.to_string(), epoch],
+            )?)?,
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Moves the state without a step.
+    ///
+    /// # Errors
+    /// `lease_lost`, `illegal_transition`.
+    pub fn advance(&mut self, event: Event) -> Result<()> {
+        let (id, epoch) = (self.id, self.epoch);
+        let tx = self.db.write()?;
+        move_state(&tx, id, epoch, event)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Records why the way forward was left, with the move of the state.
+    ///
+    /// # Errors
+    /// `lease_lost`, `illegal_transition`.
+    pub fn turn_back(&mut self, event: Event, why: &Error, message: &str) -> Result<()> {
+        let (id, epoch) = (self.id, self.epoch);
+        let tx = self.db.write()?;
+        move_state(&tx, id, epoch, event)?;
+        mine(tx.execute(
+            "UPDATE system_updates SET error = ?3, message = ?4 WHERE id = ?1 AND epoch = ?2",
+            params![id.to_string(), epoch, to_json(why)?, message],
+        )?)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Ends the upgrade: state, result, history record and receipt in one transaction. The history's unique key
+    /// makes a second ending of the same kind impossible.
+    ///
+    /// # Errors
+    /// `lease_lost`, `illegal_transition`.
+    pub fn end(&mut self, event: Event, ending: &Ending, now: DateTime<Utc>) -> Result<State> {
+        let (id, epoch) = (self.id, self.epoch);
+        let tx = self.db.write()?;
+        let state = one(&tx, id)?.state.on(event)?;
+        mine(tx.execute(
+            "UPDATE system_updates SET state = ?3, result = ?4, message = ?5, error = ?6, receipt = coalesce(?7, receipt), \
+             finished_at = ?8, finished_boot = ?9, finished_uptime = ?10, holder = NULL, step = NULL, deadline_uptime = NULL, \
+             acknowledged_at = NULL, progress = CASE WHEN ?3 = 'complete' THEN 100 ELSE progress END, seq = seq + 1 \
+             WHERE id = ?1 AND epoch = ?2",
+            params![
+                id.to_string(),
+                epoch,
+                state.as_str(),
+                ending.outcome.as_str(),
+                ending.message,
+                ending.error.as_ref().map(to_json).transpose()?,
+                ending.receipt,
+                stamp(now),
+                ending.boot_id,
+                ending.uptime
+            ],
+        )?)?;
+        record_outcome(&tx, &one(&tx, id)?, ending.outcome, now)?;
+        tx.commit()?;
+        Ok(state)
+    }
+
+    /// Opens an upgrade again that waited for a person, so that the rollback can be tried once more.
+    ///
+    /// # Errors
+    /// `lease_lost`, `illegal_transition`.
+    pub fn reopen(&mut self, event: Event) -> Result<()> {
+        let (id, epoch) = (self.id, self.epoch);
+        let tx = self.db.write()?;
+        let state = one(&tx, id)?.state.on(event)?;
+        mine(tx.execute(
+            "UPDATE system_updates SET state = ?3, finished_at = NULL, result = NULL, acknowledged_at = NULL, seq = seq + 1 \
+             WHERE id = ?1 AND epoch = ?2",
+            params![id.to_string(), epoch, state.as_str()],
+        )?)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// A person asked to stop.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn is_cancelled(&self) -> Result<bool> {
+        let found: Option<Option<String>> = self
+            .db
+            .conn
+            .prepare_cached("SELECT cancel_asked_at FROM system_updates WHERE id = ?1 AND epoch = ?2")?
+            .query_map(params![self.id.to_string(), self.epoch], |row| row.get(0))?
+            .next()
+            .transpose()?;
+        found.map(|it| it.is_some()).ok_or_else(lease_lost)
+    }
+
+    /// Shows how far it is. Progress never falls.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn show(&mut self, progress: u8, message: &str, pulse: &Pulse) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET progress = max(progress, min(?3, 100)), message = ?4, alive_boot = ?5, alive_uptime = ?6, \
+             progress_uptime = ?7, deadline_uptime = ?8, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, progress, message, pulse.boot_id, pulse.uptime, pulse.moved, pulse.deadline],
+        )?;
+        mine(changed)
+    }
+
+    /// Records facts that checking found out.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn set_versions(&mut self, from: &str, to: &str) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET from_version = ?3, to_version = ?4, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, from, to],
+        )?;
+        mine(changed)
+    }
+
+    /// Records the folder of the backup.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn set_backup(&mut self, path: &str) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET backup = ?3, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, path],
+        )?;
+        mine(changed)
+    }
+
+    /// Records when users were shut out, or let in again. The first of each counts.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn set_away(&mut self, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET away_from = coalesce(away_from, ?3), away_to = coalesce(?4, away_to), seq = seq + 1 \
+             WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, from.map(stamp), to.map(stamp)],
+        )?;
+        mine(changed)
+    }
+
+    /// Adds a line to the log.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn log(&mut self, line: &str, now: DateTime<Utc>) -> Result<()> {
+        self.db
+            .conn
+            .prepare_cached("INSERT INTO event (upgrade_id, at, line) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.id.to_string(), stamp(now), line])?;
+        Ok(())
+    }
+}
+
+/// Every try of an upgrade's steps, oldest first.
+///
+/// # Errors
+/// Those of the state itself.
+pub fn runs_of(db: &Db, id: UpgradeId) -> Result<Vec<StepRun>> {
+    db.conn
+        .prepare_cached(
+            "SELECT id, direction, phase, step, component, store, attempt, intent, started_at, finished_at, outcome, answer, error \
+             FROM step_run WHERE upgrade_id = ?1 ORDER BY id",
+        )?
+        .query_and_then([id.to_string()], |row| {
+            let word = |text: String| serde_json::Value::String(text);
+            Ok(StepRun {
+                id: row.get(0)?,
+                direction: serde_json::from_value(word(row.get(1)?)).map_err(unreadable)?,
+                phase: row.get(2)?,
+                key: StepKey { step: row.get(3)?, component: row.get(4)?, store: row.get(5)? },
+                attempt: row.get(6)?,
+                intent: from_json(&row.get::<_, String>(7)?)?,
+                started_at: instant(&row.get::<_, String>(8)?)?,
+                finished_at: optional_instant(row.get(9)?)?,
+                outcome: row.get::<_, Option<String>>(10)?.map(|it| serde_json::from_value(word(it)).map_err(unreadable)).transpose()?,
+                answer: row.get::<_, Option<String>>(11)?.map(|it| from_json(&it)).transpose()?.unwrap_or(Value::Null),
+                error: row.get::<_, Option<String>>(12)?.map(|it| from_json(&it)).transpose()?,
+            })
+        })?
+        .collect()
+}
+
+fn unreadable(cause: serde_json::Error) -> Error {
+    Error::failed("state_corrupt", "A row of Liftlock's journal cannot be read.")
+        .remedy("Run `liftlock doctor`. Your applications and backups are not touched by this.")
+        .because(&cause)
+}
+
+fn move_state(tx: &Transaction<'_>, id: UpgradeId, epoch: i64, event: Event) -> Result<()> {
+    let state = one(tx, id)?.state.on(event)?;
+    mine(tx.execute(
+        "UPDATE system_updates SET state = ?3, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+        params![id.to_string(), epoch, state.as_str()],
+    )?)
+}
+
+fn mine(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(lease_lost()) }
+}
+
+/// The error of a worker whose upgrade was taken up by another.
+pub(crate) fn lease_lost() -> Error {
+    Error::new(Kind::LeaseLost, "lease_lost", "Another worker has taken over this upgrade.")
+        .remedy("Nothing to do: the other one goes on.")
+}

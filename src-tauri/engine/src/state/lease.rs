@@ -1,0 +1,189 @@
+//! The lease: the right to be the one process that works on an installation.
+//!
+//! The kernel holds it (a file lock that is freed however the holder dies); the epoch in the database makes
+//! a stale holder's writes miss; the record of who holds it is for the message to the second one only.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::params;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::ids::InstallationName;
+use crate::state::Db;
+use crate::state::home::{Home, make_private_dir, open_lock};
+
+/// Who holds a lease. Diagnostics: the lock itself is the kernel's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Holder {
+    /// Process number.
+    pub pid: u32,
+    /// When the process was started, in the platform's own ticks: tells a re-used number.
+    pub started_ticks: u64,
+    /// When it took the lease.
+    pub started_at: chrono::DateTime<chrono::Utc>,
+    /// Boot of the machine.
+    pub boot_id: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Name of the user.
+    pub user: String,
+    /// What it does: `upgrade`, `backup`, `restore`.
+    pub doing: String,
+}
+
+/// The lease, held until dropped.
+#[derive(Debug)]
+pub struct Lease {
+    /// Number of this holding; every later write carries it.
+    pub epoch: i64,
+    /// The installation it is about.
+    pub installation: InstallationName,
+    _in_home: File,
+    _in_folder: Option<File>,
+}
+
+impl Lease {
+    /// Takes the lease of an installation, in Liftlock's home and in the installation's folder, or says who has it.
+    ///
+    /// # Errors
+    /// `busy` (kind [`Kind::Busy`]) with holder, since when and the lock file; `network_lock` where the folder is
+    /// on a file system whose locks do not reach other machines reliably.
+    pub fn take(
+        db: &mut Db,
+        home: &Home,
+        installation: &InstallationName,
+        folder: &Path,
+        holder: &Holder,
+    ) -> Result<Self> {
+        let in_home = take_file(&home.lock_file(installation), holder)?;
+        let in_folder = take_folder(folder, holder)?;
+        let tx = db.write()?;
+        tx.execute(
+            "INSERT INTO lease (installation, epoch) VALUES (?1, 1) ON CONFLICT (installation) DO UPDATE SET epoch = epoch + 1",
+            params![installation.as_str()],
+        )?;
+        let epoch =
+            tx.query_row("SELECT epoch FROM lease WHERE installation = ?1", params![installation.as_str()], |row| {
+                row.get(0)
+            })?;
+        tx.commit()?;
+        Ok(Self { epoch, installation: installation.clone(), _in_home: in_home, _in_folder: in_folder })
+    }
+
+    /// Whether someone holds the lease in this home now, and who says so.
+    ///
+    /// # Errors
+    /// As [`Error::io`].
+    pub fn holder(home: &Home, installation: &InstallationName) -> Result<Option<Option<Holder>>> {
+        let path = home.lock_file(installation);
+        if !path.exists() {
+            return Ok(None);
+        }
+        match open_lock(&path)?.try_lock() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&path))),
+            Err(TryLockError::Error(cause)) => Err(Error::io("look at the lock", &path, &cause)),
+        }
+    }
+}
+
+fn take_file(path: &Path, holder: &Holder) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        refuse_network_file_system(parent)?;
+    }
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            let record = serde_json::to_vec(holder).unwrap_or_default();
+            // Only a message depends on it, so a full disk here must not stop the work.
+            let _ = fs::write(holder_file(path), record);
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(busy(path, read_holder(path))),
+        Err(TryLockError::Error(cause)) => Err(Error::io("lock", path, &cause)),
+    }
+}
+
+/// The lock that another user of this machine, with a home of their own, also takes.
+fn take_folder(folder: &Path, holder: &Holder) -> Result<Option<File>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let dir = folder.join(".liftlock");
+    if !dir.is_dir() {
+        make_private_dir(&dir)?;
+        share(&dir, 0o777);
+    }
+    let path = dir.join("lock");
+    let fresh = !path.exists();
+    let file = take_file(&path, holder)?;
+    if fresh {
+        share(&path, 0o666);
+        share(&holder_file(&path), 0o666);
+    }
+    Ok(Some(file))
+}
+
+/// Another user must be able to open the same lock file; it holds no data.
+#[cfg(unix)]
+fn share(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn share(_path: &Path, _mode: u32) {}
+
+fn holder_file(lock: &Path) -> PathBuf {
+    lock.with_extension("holder.json")
+}
+
+fn read_holder(lock: &Path) -> Option<Holder> {
+    serde_json::from_slice(&fs::read(holder_file(lock)).ok()?).ok()
+}
+
+fn busy(lock: &Path, holder: Option<Holder>) -> Error {
+    let who = match holder {
+        Some(it) => format!(
+            "process {} of {} on {} ({}), since {}",
+            it.pid,
+            it.user,
+            it.host,
+            it.doing,
+            it.started_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => "another process".to_owned(),
+    };
+    Error::new(Kind::Busy, "busy", format!("This installation is already being worked on by {who}."))
+        .remedy("Wait until it has ended; `liftlock status` shows how far it is.")
+        .detail(format!("lock file: {}", lock.display()))
+}
+
+/// Locks of network file systems are advisory at best; the lease must not depend on them.
+#[cfg(target_os = "linux")]
+fn refuse_network_file_system(dir: &Path) -> Result<()> {
+    const NETWORK: [(i64, &str); 5] =
+        [(0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x0102_1997, "9P"), (0x5346_414F, "AFS")];
+    let Ok(stat) = rustix::fs::statfs(dir) else { return Ok(()) };
+    #[allow(clippy::useless_conversion, reason = "the width of f_type differs between architectures")]
+    let kind = i64::from(stat.f_type) & 0xFFFF_FFFF;
+    match NETWORK.iter().find(|(magic, _)| *magic == kind) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::refused(
+            "network_lock",
+            format!(
+                "{} is on a network file system ({name}), where two machines could both believe to be alone.",
+                dir.display()
+            ),
+        )
+        .remedy("Put Liftlock's home and the installation on a disk of this machine.")),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_network_file_system(_dir: &Path) -> Result<()> {
+    Ok(())
+}

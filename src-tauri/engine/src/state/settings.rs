@@ -1,0 +1,98 @@
+//! The rows of `setting`: what a person may choose, with defaults and limits in one table.
+
+use rusqlite::params;
+
+use crate::error::{Error, Result};
+use crate::state::Db;
+
+/// One thing that a person may choose.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name on the command line.
+    pub key: &'static str,
+    /// What holds where nothing was chosen.
+    pub default: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    /// Whether a value makes sense; the answer says what would.
+    check: fn(&str) -> std::result::Result<(), &'static str>,
+}
+
+fn whole_number(text: &str, low: u64, high: u64, wanted: &'static str) -> std::result::Result<(), &'static str> {
+    text.parse::<u64>().ok().filter(|it| (low..=high).contains(it)).map(|_| ()).ok_or(wanted)
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "completion_ttl_minutes",
+        default: "10",
+        about: "How long a finished update is shown as the current status before it counts as known.",
+        check: |text| whole_number(text, 1, 1440, "a whole number of minutes from 1 to 1440"),
+    },
+    Setting {
+        key: "originals_kept_days",
+        default: "7",
+        about: "How many days the set-aside original of an update is kept.",
+        check: |text| whole_number(text, 1, 365, "a whole number of days from 1 to 365"),
+    },
+    Setting {
+        key: "scratch_dir",
+        default: "",
+        about: "Where the private scratch server for proofs and rehearsals may stand; empty: chosen by Liftlock.",
+        check: |text| {
+            if text.is_empty() || std::path::Path::new(text).is_absolute() {
+                Ok(())
+            } else {
+                Err("an absolute path, or nothing")
+            }
+        },
+    },
+];
+
+/// The setting of that name.
+///
+/// # Errors
+/// `unknown_setting`.
+pub fn setting(key: &str) -> Result<&'static Setting> {
+    SETTINGS.iter().find(|it| it.key == key).ok_or_else(|| {
+        let known: Vec<_> = SETTINGS.iter().map(|it| it.key).collect();
+        Error::usage("unknown_setting", format!("There is no setting “{}”.", key.escape_debug()))
+            .remedy(format!("The settings are: {}.", known.join(", ")))
+    })
+}
+
+impl Db {
+    /// What is chosen for `key`, or its default.
+    ///
+    /// # Errors
+    /// `unknown_setting`.
+    pub fn setting(&self, key: &str) -> Result<String> {
+        let setting = setting(key)?;
+        let chosen: Option<String> = self
+            .conn
+            .prepare_cached("SELECT value FROM setting WHERE key = ?1")?
+            .query_map([key], |row| row.get(0))?
+            .next()
+            .transpose()?;
+        // A value that someone wrote into the file by hand is not trusted.
+        Ok(chosen.filter(|it| (setting.check)(it).is_ok()).unwrap_or_else(|| setting.default.to_owned()))
+    }
+
+    /// Chooses a value.
+    ///
+    /// # Errors
+    /// `unknown_setting`, `bad_setting`.
+    pub fn choose(&mut self, key: &str, value: &str) -> Result<()> {
+        let setting = setting(key)?;
+        (setting.check)(value).map_err(|wanted| {
+            Error::usage("bad_setting", format!("“{}” cannot be {key}.", value.escape_debug()))
+                .remedy(format!("It takes {wanted}."))
+        })?;
+        self.conn.execute(
+            "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            params![key, value],
+        )?;
+        Ok(())
+    }
+}

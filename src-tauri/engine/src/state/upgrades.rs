@@ -1,0 +1,382 @@
+//! The rows of `system_updates`, as everyone reads them and as anyone may ask for them.
+//!
+//! What a worker writes is in [`crate::state::journal`]; here are only requests that need no lease:
+//! a new upgrade, an acknowledgement, the wish to cancel.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::model::state::State;
+use crate::state::lease::Holder;
+use crate::state::{Db, from_json, to_json};
+
+/// What the person who asked for an upgrade decided.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Losses of rows that were seen in a rehearsal and accepted, as `store.table=rows`.
+    pub accepted_losses: Vec<String>,
+    /// Stop after the rehearsal; nothing is changed.
+    pub rehearse_only: bool,
+    /// Change the data in place after a proven final dump, even where there is room for a copy.
+    pub in_place: bool,
+    /// Sessions of other programs in the database may be ended at the stop.
+    pub end_other_sessions: bool,
+}
+
+/// How an upgrade ended, in the words of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The new version runs with all data.
+    Success,
+    /// The old version runs with the old data.
+    RolledBack,
+    /// Going back did not work.
+    RollbackFailed,
+    /// It ended before anything was changed.
+    Failed,
+    /// It was not begun.
+    Refused,
+    /// A person stopped it before anything was changed.
+    AbortedByUser,
+}
+
+impl Outcome {
+    /// The name in the database and in the history.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::RolledBack => "rolled_back",
+            Self::RollbackFailed => "rollback_failed",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::AbortedByUser => "aborted_by_user",
+        }
+    }
+}
+
+/// One attempt to bring an installation to a release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upgrade {
+    /// Its id, for ever.
+    pub id: UpgradeId,
+    /// Whose upgrade it is.
+    pub installation: InstallationName,
+    /// The component; the profile's first where it has one only.
+    pub component: String,
+    /// The version observed at the start; `None` before checking.
+    pub from: Option<String>,
+    /// The version asked for; `latest` before checking.
+    pub to: String,
+    /// Where it stands.
+    pub state: State,
+    /// The lease under which the last write was made.
+    pub epoch: i64,
+    /// Rises with every change.
+    pub seq: i64,
+    /// What was decided when it was asked for.
+    pub options: Options,
+    /// Who asked: user and face.
+    pub initiated_by: String,
+    /// The last phase forward.
+    pub phase: Option<String>,
+    /// The step at work.
+    pub step: Option<String>,
+    /// Percent of the way forward; never falls.
+    pub progress: u8,
+    /// What happens, in one plain sentence.
+    pub message: String,
+    /// Why it did not go on.
+    pub error: Option<Error>,
+    /// How it ended.
+    pub result: Option<String>,
+    /// Folder of its backup.
+    pub backup: Option<String>,
+    /// Path of the receipt (JSON; the HTML is beside it).
+    pub receipt: Option<String>,
+    /// Who works on it, as recorded.
+    pub holder: Option<Holder>,
+    /// How often a worker took it up again.
+    pub restarts: i64,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When a worker began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Boot during which it ended.
+    pub finished_boot: Option<String>,
+    /// Seconds since that boot when it ended.
+    pub finished_uptime: Option<f64>,
+    /// When a person said that they know.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    /// Last moment before the application was stopped.
+    pub away_from: Option<DateTime<Utc>>,
+    /// First moment when users were let in again.
+    pub away_to: Option<DateTime<Utc>>,
+    /// Boot of the two figures below.
+    pub alive_boot: Option<String>,
+    /// Seconds since that boot when the worker last said that it lives.
+    pub alive_uptime: Option<f64>,
+    /// Seconds since that boot when anything last moved.
+    pub progress_uptime: Option<f64>,
+    /// Seconds since that boot after which a watchdog may end the worker.
+    pub deadline_uptime: Option<f64>,
+    /// When a person asked to cancel.
+    pub cancel_asked_at: Option<DateTime<Utc>>,
+}
+
+const COLUMNS: &str = "id, installation, component, from_version, to_version, state, epoch, seq, options, initiated_by, \
+    phase, step, progress, message, error, result, backup, receipt, holder, restarts, created_at, started_at, finished_at, \
+    finished_boot, finished_uptime, acknowledged_at, away_from, away_to, alive_boot, alive_uptime, progress_uptime, \
+    deadline_uptime, cancel_asked_at";
+
+fn read(row: &Row<'_>) -> Result<Upgrade> {
+    let optional_json = |index: &str| -> Result<Option<String>> { Ok(row.get::<_, Option<String>>(index)?) };
+    Ok(Upgrade {
+        id: row.get::<_, String>("id")?.parse()?,
+        installation: row.get::<_, String>("installation")?.parse()?,
+        component: row.get("component")?,
+        from: row.get("from_version")?,
+        to: row.get("to_version")?,
+        state: State::parse(&row.get::<_, String>("state")?)?,
+        epoch: row.get("epoch")?,
+        seq: row.get("seq")?,
+        options: from_json(&row.get::<_, String>("options")?)?,
+        initiated_by: row.get("initiated_by")?,
+        phase: row.get("phase")?,
+        step: row.get("step")?,
+        progress: row.get("progress")?,
+        message: row.get("message")?,
+        error: optional_json("error")?.map(|it| from_json(&it)).transpose()?,
+        result: row.get("result")?,
+        backup: row.get("backup")?,
+        receipt: row.get("receipt")?,
+        holder: optional_json("holder")?.map(|it| from_json(&it)).transpose()?,
+        restarts: row.get("restarts")?,
+        created_at: instant(&row.get::<_, String>("created_at")?)?,
+        started_at: optional_instant(row.get("started_at")?)?,
+        finished_at: optional_instant(row.get("finished_at")?)?,
+        finished_boot: row.get("finished_boot")?,
+        finished_uptime: row.get("finished_uptime")?,
+        acknowledged_at: optional_instant(row.get("acknowledged_at")?)?,
+        away_from: optional_instant(row.get("away_from")?)?,
+        away_to: optional_instant(row.get("away_to")?)?,
+        alive_boot: row.get("alive_boot")?,
+        alive_uptime: row.get("alive_uptime")?,
+        progress_uptime: row.get("progress_uptime")?,
+        deadline_uptime: row.get("deadline_uptime")?,
+        cancel_asked_at: optional_instant(row.get("cancel_asked_at")?)?,
+    })
+}
+
+/// An instant from a column.
+pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).map(|it| it.with_timezone(&Utc)).map_err(|cause| {
+        Error::failed("state_corrupt", "A date in Liftlock's own state cannot be read.")
+            .remedy("Run `liftlock doctor`. Your applications and backups are not touched by this.")
+            .because(&cause)
+    })
+}
+
+pub(crate) fn optional_instant(text: Option<String>) -> Result<Option<DateTime<Utc>>> {
+    text.map(|it| instant(&it)).transpose()
+}
+
+/// An instant for a column: always the same width, so that text sorts as time.
+pub(crate) fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+pub(crate) fn one(conn: &Connection, id: UpgradeId) -> Result<Upgrade> {
+    let sql = format!("SELECT {COLUMNS} FROM system_updates WHERE id = ?1");
+    conn.prepare_cached(&sql)?.query_and_then([id.to_string()], read)?.next().unwrap_or_else(|| {
+        Err(Error::usage("unknown_upgrade", format!("There is no upgrade {id}."))
+            .remedy("Copy the id from `liftlock history`."))
+    })
+}
+
+/// Writes one terminal outcome for the history, once, in the transaction that reaches it.
+pub(crate) fn record_outcome(conn: &Connection, upgrade: &Upgrade, outcome: Outcome, at: DateTime<Utc>) -> Result<()> {
+    let elapsed = upgrade.started_at.map_or(0.0, |start| (at - start).as_seconds_f64().max(0.0));
+    let record = serde_json::json!({
+        "ts": stamp(at),
+        "upgrade_id": upgrade.id,
+        "installation": upgrade.installation,
+        "component": upgrade.component,
+        "from": upgrade.from,
+        "to": upgrade.to,
+        "result": outcome,
+        "elapsed_seconds": (elapsed * 1000.0).round() / 1000.0,
+        "message": upgrade.error.as_ref().map_or(upgrade.message.as_str(), |it| it.message.as_str()),
+        "error_class": upgrade.error.as_ref().map(|it| it.class.as_ref()),
+    });
+    conn.execute(
+        "INSERT INTO history (upgrade_id, result, record) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![upgrade.id.to_string(), outcome.as_str(), record.to_string()],
+    )?;
+    Ok(())
+}
+
+impl Db {
+    /// Asks for an upgrade: a `pending` row, nothing else.
+    ///
+    /// # Errors
+    /// `busy` where the installation has an upgrade that has not ended, `needs_attention` where one waits for a person.
+    pub fn ask_for_upgrade(
+        &mut self,
+        installation: &InstallationName,
+        component: &str,
+        to: &str,
+        options: &Options,
+        initiated_by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<UpgradeId> {
+        let id = UpgradeId::fresh();
+        let tx = self.write()?;
+        let open: Option<(String, String, String)> = tx
+            .query_row(
+                "SELECT id, state, initiated_by FROM system_updates WHERE installation = ?1 \
+                 AND state NOT IN ('complete', 'rolled_back', 'failed')",
+                [installation.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        if let Some((other, state, by)) = open {
+            return Err(if state == State::NeedsAttention.as_str() {
+                Error::refused("needs_attention", format!("{installation} still needs you after the upgrade {other}."))
+                    .remedy(format!("Follow `liftlock status {installation}`, then `liftlock settle {other}`."))
+            } else {
+                Error::new(Kind::Busy, "busy", format!("{installation} is already being updated ({state}), asked for by {by}."))
+                    .remedy(format!("`liftlock status {installation}` shows how far it is; `liftlock resume {other}` goes on with it if nobody does."))
+                    .detail(format!("upgrade: {other}"))
+            });
+        }
+        tx.execute(
+            "INSERT INTO system_updates (id, installation, component, to_version, state, options, initiated_by, created_at, message) \
+             VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, 'Waiting for a worker.')",
+            params![id.to_string(), installation.as_str(), component, to, to_json(options)?, initiated_by, stamp(now)],
+        )?;
+        tx.commit()?;
+        Ok(id)
+    }
+
+    /// One upgrade.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`.
+    pub fn upgrade(&self, id: UpgradeId) -> Result<Upgrade> {
+        one(&self.conn, id)
+    }
+
+    /// The newest upgrade of an installation.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn newest_upgrade(&self, installation: &InstallationName) -> Result<Option<Upgrade>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 ORDER BY created_at DESC, id DESC LIMIT 1"
+        );
+        self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.next().transpose()
+    }
+
+    /// Every upgrade that has not ended, of all installations, oldest first.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn unfinished_upgrades(&self) -> Result<Vec<Upgrade>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE state NOT IN ('complete', 'rolled_back', 'failed') \
+             AND finished_at IS NULL ORDER BY created_at, id"
+        );
+        self.conn.prepare_cached(&sql)?.query_and_then([], read)?.collect()
+    }
+
+    /// The newest upgrades, newest first, of one installation or all.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn upgrades(&self, installation: Option<&InstallationName>, most: u32) -> Result<Vec<Upgrade>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE ?1 IS NULL OR installation = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2"
+        );
+        self.conn
+            .prepare_cached(&sql)?
+            .query_and_then(params![installation.map(InstallationName::as_str), most], read)?
+            .collect()
+    }
+
+    /// A person says that they know how this upgrade ended. It can never cover another one.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`; `not_finished` while it runs.
+    pub fn acknowledge(&mut self, id: UpgradeId, now: DateTime<Utc>) -> Result<()> {
+        let tx = self.write()?;
+        let upgrade = one(&tx, id)?;
+        if !upgrade.state.is_final() {
+            return Err(Error::refused("not_finished", "This upgrade has not ended yet.")
+                .remedy("Wait for its end; `liftlock status` shows how far it is."));
+        }
+        tx.execute(
+            "UPDATE system_updates SET acknowledged_at = ?2, seq = seq + 1 WHERE id = ?1 AND acknowledged_at IS NULL",
+            params![id.to_string(), stamp(now)],
+        )?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// A person asks to stop. The worker sees it at its next look; one that nobody works on is ended by `resume`.
+    ///
+    /// # Errors
+    /// `already_finished`; `cannot_cancel_rollback`.
+    pub fn ask_to_cancel(&mut self, id: UpgradeId, now: DateTime<Utc>) -> Result<()> {
+        let tx = self.write()?;
+        let upgrade = one(&tx, id)?;
+        if upgrade.state.is_final() {
+            return Err(Error::refused("already_finished", "This upgrade has already ended.")
+                .remedy("To go back to the version before, use `liftlock rollback`."));
+        }
+        if upgrade.state == State::RollingBack {
+            return Err(Error::refused(
+                "cannot_cancel_rollback",
+                "The old version is being brought back; this cannot be interrupted.",
+            )
+            .remedy("Wait until it has ended."));
+        }
+        tx.execute(
+            "UPDATE system_updates SET cancel_asked_at = ?2, seq = seq + 1 WHERE id = ?1 AND cancel_asked_at IS NULL",
+            params![id.to_string(), stamp(now)],
+        )?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// The lines of an upgrade's log after `after`, oldest first: number, instant, line.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn log_lines(&self, id: UpgradeId, after: i64, most: u32) -> Result<Vec<(i64, DateTime<Utc>, String)>> {
+        self.conn
+            .prepare_cached("SELECT id, at, line FROM event WHERE upgrade_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3")?
+            .query_and_then(params![id.to_string(), after, most], |row| {
+                Ok((row.get(0)?, instant(&row.get::<_, String>(1)?)?, row.get(2)?))
+            })?
+            .collect()
+    }
+
+    /// Terminal outcomes in order: sequence number and record.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn history_records(&self) -> Result<Vec<(i64, serde_json::Value)>> {
+        self.conn
+            .prepare_cached("SELECT seq, record FROM history ORDER BY seq")?
+            .query_and_then([], |row| Ok((row.get(0)?, from_json(&row.get::<_, String>(1)?)?)))?
+            .collect()
+    }
+}
