@@ -12,3 +12,4 @@ pub mod ports;
 pub mod secrets;
 pub mod space;
 pub mod state;
+pub mod stores;

@@ -1,0 +1,185 @@
+//! What holds the user's data, and the verbs that every kind of it has.
+//!
+//! A store can be dumped and the dump proven; it can be restored into something *new* beside the live one,
+//! and the two can change places and change back. Nothing here ever writes over, or deletes, a live store.
+//! Every change of place is planned first as an [`Aside`] with the *identities* of what is moved (inode,
+//! object id, never a name alone), goes into the journal, and can then be observed after any interruption.
+
+use std::{collections::BTreeMap, path::Path};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::ports::Reporter;
+
+/// Rows by table (`schema.table`), or files by folder for a store of files.
+pub type Counts = BTreeMap<String, u64>;
+
+/// The kinds of stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// A PostgreSQL database.
+    Postgres,
+    /// A SQLite file.
+    Sqlite,
+    /// A folder of files.
+    Files,
+}
+
+impl StoreKind {
+    /// The name in profiles, manifests and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+            Self::Files => "files",
+        }
+    }
+}
+
+/// A dump as it lies in its backup, described so that it can be checked and restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Dumped {
+    /// Name of the store in the profile.
+    pub store: String,
+    /// What kind of store it came from.
+    pub kind: StoreKind,
+    /// Name of the file in the folder of the backup; a plain name, never a path.
+    pub file: String,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Size of what is in it, in bytes, before compression.
+    pub raw_bytes: u64,
+    /// How a person opens it with standard tools, with what must be known for that.
+    pub note: String,
+    /// Rows a table (files a folder), counted in the very snapshot that was dumped.
+    pub counts: Counts,
+    /// What only this kind knows: sequences, extensions, encoding, collation, tool versions.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub facts: serde_json::Map<String, serde_json::Value>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// How far a backup has been trusted, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// Written, synced, checksums computed.
+    Taken,
+    /// Its checksums hold and it could be decompressed and listed.
+    Readable,
+    /// It was restored whole on the side, and everything agreed.
+    Proven,
+}
+
+impl Grade {
+    /// The name in manifests and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Readable => "readable",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// What proving a dump found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Proof {
+    /// Name of the store.
+    pub store: String,
+    /// The grade it reached.
+    pub grade: Grade,
+    /// How it was proven, in a sentence.
+    pub how: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// How a store is going to change places: JSON with names and identities, for the journal. Opaque to all but its store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Aside(pub serde_json::Value);
+
+/// What the world shows of an [`Aside`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AsideState {
+    /// The original is in its place and there is no copy.
+    NotStarted,
+    /// The original is in its place and a copy is not whole yet.
+    Copying,
+    /// The original is in its place and a whole copy lies beside it.
+    Copied,
+    /// Between two places; going on or going back both work.
+    Swapping,
+    /// The copy is in the place of the original, which lies beside it untouched.
+    Swapped,
+    /// The original is back in its place, the copy is kept beside it.
+    PutBack,
+    /// Not what we left, with the reason: nothing may be renamed or removed.
+    Unknown(String),
+}
+
+/// One holder of user data. See the module for its promises.
+pub trait DataStore: Send + Sync {
+    /// Its name in the profile.
+    fn name(&self) -> &str;
+    /// Its kind.
+    fn kind(&self) -> StoreKind;
+    /// How much it holds now, in bytes on disk.
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn size(&self, reporter: &dyn Reporter) -> Result<u64>;
+    /// Rows a table (files a folder) as they are now.
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
+    /// Writes a consistent dump into the folder `into`, synced, while the application may be up.
+    ///
+    /// # Errors
+    /// What went wrong; a part may then be left in `into`, which the caller throws away.
+    fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped>;
+    /// Restores `dumped`, which lies in `from`, whole on the side (below `scratch`), compares, and throws it away.
+    ///
+    /// # Errors
+    /// What does not agree (`backup_differs`, `backup_unreadable`, …): then it is not proven.
+    fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof>;
+    /// Looks at the world and says how the original would be set aside under `id`. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be (`mount_point`, `permission_denied`, …).
+    fn plan_aside(&self, id: &str) -> Result<Aside>;
+    /// What stands of it.
+    ///
+    /// # Errors
+    /// It could not be looked at. What was found but not understood is [`AsideState::Unknown`].
+    fn observe(&self, aside: &Aside) -> Result<AsideState>;
+    /// Copies the original, which nobody writes to, to its place beside. Repeatable.
+    ///
+    /// # Errors
+    /// What went wrong; the original is untouched.
+    fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()>;
+    /// Restores `dumped`, which lies in `from`, to the place beside, instead of a copy of the original. Repeatable.
+    ///
+    /// # Errors
+    /// What went wrong; the original is untouched.
+    fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()>;
+    /// Puts the copy in the place of the original, which is kept aside. Repeatable.
+    ///
+    /// # Errors
+    /// What went wrong; [`DataStore::observe`] tells where it stands.
+    fn swap(&self, aside: &Aside) -> Result<()>;
+    /// Puts the original back from wherever it stands; what was in its place is kept as failed. Repeatable.
+    ///
+    /// # Errors
+    /// What went wrong; [`DataStore::observe`] tells where it stands.
+    fn put_back(&self, aside: &Aside) -> Result<()>;
+}
