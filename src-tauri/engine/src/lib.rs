@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod digest;
 pub mod durable;
+pub mod engine;
 pub mod error;
 pub mod gzip;
 pub mod model;
@@ -13,3 +14,7 @@ pub mod secrets;
 pub mod space;
 pub mod state;
 pub mod stores;
+pub mod view;
+
+pub use engine::Engine;
+pub use error::{Error, Result};

@@ -1,0 +1,128 @@
+//! [`Engine`]: the verbs, as the desktop app and the command line call them.
+//!
+//! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
+
+mod history;
+mod status;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::SystemClock;
+use crate::error::Result;
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::ports::Clock;
+use crate::state::Db;
+use crate::state::home::Home;
+use crate::state::settings::{SETTINGS, setting};
+use crate::view::{InstallationView, SettingView};
+
+/// Liftlock without a face: one home, and the verbs on what it looks after.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) home: Home,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The engine of this user: `LIFTLOCK_HOME`, else the platform's place for a program's data.
+    ///
+    /// # Errors
+    /// `no_home`.
+    pub fn of_this_user() -> Result<Self> {
+        Ok(Self::at(Home::of_this_user()?))
+    }
+
+    /// The engine of a given home.
+    pub fn at(home: Home) -> Self {
+        Self { home, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same engine under another clock, for tests of what time does.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Liftlock's home.
+    pub fn home(&self) -> &Path {
+        self.home.root()
+    }
+
+    pub(crate) fn db(&self) -> Result<Db> {
+        Db::open(&self.home)
+    }
+
+    /// Every installation, by name, with its status.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn installations(&self) -> Result<Vec<InstallationView>> {
+        let db = self.db()?;
+        db.installations()?
+            .into_iter()
+            .map(|it| {
+                Ok(InstallationView {
+                    application: it.application,
+                    folder: it.folder.display().to_string(),
+                    version: it.version,
+                    added_at: it.added_at,
+                    status: self.status_in(&db, &it.name)?,
+                    name: it.name,
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets an installation. Its files, its data, its backups and its history stay.
+    ///
+    /// # Errors
+    /// `unknown_installation`, `busy`.
+    pub fn remove(&self, name: &InstallationName) -> Result<()> {
+        self.db()?.remove_installation(name)
+    }
+
+    /// A person says that they know how an upgrade ended.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`, `not_finished`.
+    pub fn acknowledge(&self, id: UpgradeId) -> Result<()> {
+        self.db()?.acknowledge(id, self.clock.now())
+    }
+
+    /// Every setting with what holds.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn settings(&self) -> Result<Vec<SettingView>> {
+        let db = self.db()?;
+        SETTINGS
+            .iter()
+            .map(|it| {
+                Ok(SettingView {
+                    key: it.key.to_owned(),
+                    value: db.setting(it.key)?,
+                    default: it.default.to_owned(),
+                    about: it.about.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// Chooses a value, or the default again.
+    ///
+    /// # Errors
+    /// `unknown_setting`, `bad_setting`.
+    pub fn choose(&self, key: &str, value: Option<&str>) -> Result<()> {
+        let default = setting(key)?.default;
+        self.db()?.choose(key, value.unwrap_or(default))
+    }
+}

@@ -1,0 +1,415 @@
+//! What callers see, as JSON: the shapes that the command line prints, the window mirrors and the TypeScript
+//! types are made from. Absent on purpose: anything that a caller would have to work out.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::model::state::{Stage, State};
+use crate::state::lease::Holder;
+use crate::state::upgrades::Upgrade;
+
+/// An error as every face shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorView {
+    /// Stable name, for programs.
+    pub class: String,
+    /// The exit code that goes with it.
+    pub code: u8,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub remedy: String,
+    /// Causes, outermost first.
+    pub details: Vec<String>,
+}
+
+impl From<&Error> for ErrorView {
+    fn from(error: &Error) -> Self {
+        Self {
+            class: error.class.to_string(),
+            code: error.exit_code(),
+            message: error.message.clone(),
+            remedy: error.remedy.clone(),
+            details: error.details.clone(),
+        }
+    }
+}
+
+/// How an installation stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StatusView {
+    /// An upgrade runs, or its end has not been acknowledged and has not expired.
+    Upgrade(Box<UpgradeStatus>),
+    /// Nothing runs and nothing waits to be known.
+    Idle(IdleStatus),
+}
+
+/// Nothing runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleStatus {
+    /// Always `idle`.
+    pub state: IdleState,
+    /// Always `idle`.
+    pub stage: Stage,
+    /// Whose status this is.
+    pub installation: InstallationName,
+    /// Always false.
+    pub active: bool,
+    /// The version last observed to run.
+    pub version: Option<String>,
+    /// The newest upgrade, which the history still knows.
+    pub last_upgrade_id: Option<UpgradeId>,
+}
+
+/// The one state of an installation that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdleState {
+    /// Nothing runs.
+    Idle,
+}
+
+/// Where an upgrade stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UpgradeStatus {
+    /// Which upgrade.
+    pub upgrade_id: UpgradeId,
+    /// Whose.
+    pub installation: InstallationName,
+    /// Where it stands.
+    pub state: State,
+    /// The coarse view.
+    pub stage: Stage,
+    /// Whether a process works on it now.
+    pub active: bool,
+    /// It has not ended and nobody works on it: `liftlock resume` goes on.
+    pub interrupted: bool,
+    /// Who works on it.
+    pub holder: Option<Holder>,
+    /// The version at the start.
+    pub from: Option<String>,
+    /// The version asked for.
+    pub to: String,
+    /// The last phase forward.
+    pub phase: Option<String>,
+    /// The step at work.
+    pub step: Option<String>,
+    /// Percent, 0–100. Never falls.
+    pub progress: u8,
+    /// One plain sentence.
+    pub message: String,
+    /// When a worker began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When a person said that they know.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    /// When a completed upgrade stops being the current status by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Seconds for which users were kept out; grows while they are.
+    pub away_seconds: Option<f64>,
+    /// Rises with every change.
+    pub seq: i64,
+    /// How it ended, in the words of the history.
+    pub result: Option<String>,
+    /// Why it did not go on.
+    pub error: Option<ErrorView>,
+    /// Folder of its backup.
+    pub backup: Option<String>,
+    /// The receipt, once it has ended.
+    pub receipt: Option<ReceiptPaths>,
+}
+
+/// Where a receipt is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptPaths {
+    /// For programs.
+    pub json: String,
+    /// For people; prints on one page.
+    pub html: String,
+}
+
+impl UpgradeStatus {
+    /// The view of a row, with what only its reader can know: whether someone works on it, and when it expires.
+    pub fn of(upgrade: &Upgrade, active: bool, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
+        let away = upgrade.away_from.map(|from| {
+            let until = upgrade.away_to.unwrap_or(if upgrade.state.is_final() {
+                upgrade.finished_at.unwrap_or(now)
+            } else {
+                now
+            });
+            ((until - from).as_seconds_f64().max(0.0) * 1000.0).round() / 1000.0
+        });
+        Self {
+            upgrade_id: upgrade.id,
+            installation: upgrade.installation.clone(),
+            state: upgrade.state,
+            stage: upgrade.state.stage(),
+            active,
+            interrupted: !active && !upgrade.state.is_final() && upgrade.started_at.is_some(),
+            holder: upgrade.holder.clone().filter(|_| active),
+            from: upgrade.from.clone(),
+            to: upgrade.to.clone(),
+            phase: upgrade.phase.clone(),
+            step: upgrade.step.clone(),
+            progress: upgrade.progress,
+            message: upgrade.message.clone(),
+            started_at: upgrade.started_at,
+            finished_at: upgrade.finished_at,
+            acknowledged_at: upgrade.acknowledged_at,
+            expires_at,
+            away_seconds: away,
+            seq: upgrade.seq,
+            result: upgrade.result.clone(),
+            error: upgrade.error.as_ref().map(ErrorView::from),
+            backup: upgrade.backup.clone(),
+            receipt: upgrade.receipt.as_ref().map(|json| ReceiptPaths {
+                json: json.clone(),
+                html: std::path::Path::new(json).with_extension("html").display().to_string(),
+            }),
+        }
+    }
+}
+
+/// One installation in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstallationView {
+    /// Its name.
+    pub name: InstallationName,
+    /// Name of the application for people.
+    pub application: String,
+    /// Its folder.
+    pub folder: String,
+    /// The version last observed to run.
+    pub version: Option<String>,
+    /// When it was added.
+    pub added_at: DateTime<Utc>,
+    /// How it stands.
+    pub status: StatusView,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// It may go wrong.
+    Warning,
+    /// It stops the upgrade.
+    Stop,
+}
+
+/// Something found before anything is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable name, for programs.
+    pub class: String,
+    /// How grave.
+    pub severity: Severity,
+    /// What was found, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// How one probe answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeView {
+    /// Its name in the profile.
+    pub name: String,
+    /// Whether the installation counts as unhealthy without it.
+    pub required: bool,
+    /// Whether it is up.
+    pub up: bool,
+    /// How long the answer took, in milliseconds.
+    pub latency_ms: u64,
+    /// Why it is down.
+    pub error: Option<ErrorView>,
+}
+
+/// The health of an installation, asked now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// Whether every required probe is up.
+    pub healthy: bool,
+    /// What it says its version is.
+    pub version: Option<String>,
+    /// Every probe of the profile.
+    pub probes: Vec<ProbeView>,
+}
+
+/// A published version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseView {
+    /// Its version.
+    pub version: String,
+    /// Its tag.
+    pub tag: String,
+    /// When it was published.
+    pub published_at: Option<DateTime<Utc>>,
+    /// Whether its makers call it unfinished.
+    pub prerelease: bool,
+    /// Whether old data cannot be taken along.
+    pub breaking: bool,
+    /// Whether it is newer than what runs.
+    pub newer: bool,
+    /// Its notes, as written.
+    pub notes: String,
+}
+
+/// The releases of an installation's application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleasesView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// What runs.
+    pub version: Option<String>,
+    /// The newest one that can be reached by an ordinary upgrade.
+    pub latest: Option<String>,
+    /// When the server was asked.
+    pub checked_at: DateTime<Utc>,
+    /// Where the repository has moved to.
+    pub moved_to: Option<String>,
+    /// Newest first.
+    pub releases: Vec<ReleaseView>,
+    /// Tags that are no versions, with the reason.
+    pub skipped: Vec<SkippedTag>,
+}
+
+/// A tag that is not offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SkippedTag {
+    /// The tag.
+    pub tag: String,
+    /// Why.
+    pub why: String,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStep {
+    /// Phase.
+    pub phase: State,
+    /// Name of the step.
+    pub step: String,
+    /// The component or store that it is about.
+    pub about: Option<String>,
+    /// What it does, in one sentence.
+    pub does: String,
+}
+
+/// What an upgrade would do, worked out without touching anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// What runs.
+    pub from: Option<String>,
+    /// Where it would go.
+    pub to: Option<String>,
+    /// Whether nothing stops it.
+    pub possible: bool,
+    /// Whether a rehearsal on a copy of the data is possible.
+    pub rehearsal: bool,
+    /// How the stores are changed: `copy` or `in_place`.
+    pub way: String,
+    /// How much the release is to be trusted: `checksum`, `none`.
+    pub trust: String,
+    /// The release as pinned.
+    pub asset: Option<String>,
+    /// Its SHA-256.
+    pub sha256: Option<String>,
+    /// The stops on the way.
+    pub path: Vec<String>,
+    /// Everything found, stops first.
+    pub findings: Vec<Finding>,
+    /// The steps in order.
+    pub steps: Vec<PlannedStep>,
+    /// The release notes.
+    pub notes: String,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryView {
+    /// Path of the chained file.
+    pub file: String,
+    /// Outcomes, newest first.
+    pub outcomes: Vec<serde_json::Value>,
+}
+
+/// Whether the chained history is as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryCheck {
+    /// Whether no line was changed, added or taken out.
+    pub intact: bool,
+    /// Lines read.
+    pub lines: u64,
+    /// The first line that is not as it was written, from 1.
+    pub broken_line: Option<u64>,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingView {
+    /// Its name.
+    pub key: String,
+    /// What holds.
+    pub value: String,
+    /// What holds where nothing is chosen.
+    pub default: String,
+    /// What it does.
+    pub about: String,
+}
+
+/// What a resume did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResumeView {
+    /// Upgrades that a worker goes on with now.
+    pub resumed: Vec<UpgradeId>,
+    /// Upgrades that someone already works on.
+    pub running: Vec<UpgradeId>,
+}
+
+/// A backup in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupView {
+    /// Its folder.
+    pub path: String,
+    /// Whose.
+    pub installation: InstallationName,
+    /// `manual`, `pre_update` or `scheduled`.
+    pub kind: String,
+    /// `taken`, `readable`, `proven` or `failed`.
+    pub grade: String,
+    /// Version of the application that made the data.
+    pub version: Option<String>,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// What a person wrote about it.
+    pub note: String,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// When it was last restored as a test.
+    pub proven_at: Option<DateTime<Utc>>,
+}
+
+/// The state of Liftlock itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DoctorView {
+    /// Version of Liftlock.
+    pub version: String,
+    /// Its home.
+    pub home: String,
+    /// Everything found, stops first; empty where all is well.
+    pub findings: Vec<Finding>,
+}
