@@ -8,6 +8,7 @@ pub mod durable;
 pub mod engine;
 pub mod error;
 pub mod gzip;
+pub mod history;
 pub mod model;
 pub mod ports;
 pub mod secrets;
