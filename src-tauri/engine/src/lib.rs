@@ -11,6 +11,7 @@ pub mod gzip;
 pub mod history;
 pub mod model;
 pub mod ports;
+pub mod process;
 pub mod secrets;
 pub mod space;
 pub mod state;

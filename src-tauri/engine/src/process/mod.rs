@@ -1,0 +1,26 @@
+//! Processes: running commands to their end, starting applications that outlive us, telling whether a
+//! process that was written down still lives, and ending those that a killed worker left behind.
+//!
+//! A process is known by its [`Identity`], never by its pid alone, because pids are used again. Nothing here
+//! goes through a shell, and no child inherits our environment or a descriptor that it was not given.
+
+mod detached;
+mod identity;
+mod invoke;
+pub mod orphans;
+mod run;
+mod table;
+mod text;
+mod tree;
+
+pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
+pub use identity::Identity;
+pub use invoke::find_program;
+pub use orphans::OrphanLock;
+pub use run::{Silent, SystemRunner};
+pub use text::printable;
+pub use tree::{Ending, end_with_descendants};
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
