@@ -5,13 +5,17 @@
 //! Every change of place is planned first as an [`Aside`] with the *identities* of what is moved (inode,
 //! object id, never a name alone), goes into the journal, and can then be observed after any interruption.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::ports::Reporter;
+use crate::ports::{Reporter, SignOfWork};
+use crate::secrets::Secret;
 
 /// Rows by table (`schema.table`), or files by folder for a store of files.
 pub type Counts = BTreeMap<String, u64>;
@@ -126,6 +130,47 @@ pub enum AsideState {
     Unknown(String),
 }
 
+/// Where a command finds the data that it is pointed at.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A database on a server.
+    Postgres {
+        /// Host name, or the folder of a socket.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Role.
+        user: String,
+        /// Its password.
+        password: Option<Secret>,
+        /// The database.
+        database: String,
+    },
+    /// A file or a folder.
+    Path(PathBuf),
+}
+
+/// A dump restored on the side, for a rehearsal; thrown away when dropped.
+pub trait Sandbox: Send {
+    /// Where it is.
+    fn place(&self) -> Place;
+    /// Where an *empty* store of the same kind is; a command that is really pointed there must find nothing.
+    /// `None` for stores that no migration is pointed at.
+    ///
+    /// # Errors
+    /// It could not be made.
+    fn empty_place(&self) -> Result<Option<Place>>;
+    /// Rows a table (files a folder) as they are now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
+    /// A sign that a command works on it, beside its processor time.
+    fn sign_of_work(&self) -> Option<Box<dyn SignOfWork>> {
+        None
+    }
+}
+
 /// One holder of user data. See the module for its promises.
 pub trait DataStore: Send + Sync {
     /// Its name in the profile.
@@ -152,6 +197,11 @@ pub trait DataStore: Send + Sync {
     /// # Errors
     /// What does not agree (`backup_differs`, `backup_unreadable`, …): then it is not proven.
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof>;
+    /// Restores `dumped`, which lies in `from`, whole on the side (below `scratch`) and keeps it for a rehearsal.
+    ///
+    /// # Errors
+    /// What does not agree, as for [`DataStore::prove`].
+    fn sandbox(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Box<dyn Sandbox>>;
     /// Looks at the world and says how the original would be set aside under `id`. Changes nothing.
     ///
     /// # Errors
@@ -182,4 +232,29 @@ pub trait DataStore: Send + Sync {
     /// # Errors
     /// What went wrong; [`DataStore::observe`] tells where it stands.
     fn put_back(&self, aside: &Aside) -> Result<()>;
+    /// Rows a table (files a folder) of the copy beside; of what is in place once it was swapped.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts>;
+    /// Where the copy beside is; the live place once it was swapped.
+    ///
+    /// # Errors
+    /// It cannot be found.
+    fn next_place(&self, aside: &Aside) -> Result<Place>;
+    /// Where the store itself is.
+    ///
+    /// # Errors
+    /// It cannot be found.
+    fn place(&self) -> Result<Place>;
+    /// A sign that a command works on the copy beside, or on what is in place once it was swapped.
+    fn sign_of_work(&self, _aside: &Aside) -> Option<Box<dyn SignOfWork>> {
+        None
+    }
+    /// Where the set-aside original is, and where a copy that failed is kept: for the receipt and for people.
+    fn kept_places(&self, aside: &Aside) -> (String, String);
+    /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
+    fn changes_places(&self) -> bool {
+        true
+    }
 }
