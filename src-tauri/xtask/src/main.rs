@@ -1,1 +1,65 @@
-fn main() {}
+//! The tasks of this repository. `cargo xtask <task>` is the only thing a contributor or a build machine calls;
+//! every task installs what it misses and says what it does.
+
+mod check;
+mod machine;
+mod parts;
+mod run;
+mod targets;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::parts::Parts;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The tasks of this repository", version)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Formatting, lints, layers, licences and unit tests: what every commit must pass
+    Check {
+        /// Type-check the engine and the command line for Windows and macOS instead
+        #[arg(long)]
+        targets: bool,
+    },
+    /// Everything that is tested, installing what is missing
+    Test {
+        /// Also the sampled faults in full: hours, not minutes
+        #[arg(long)]
+        long: bool,
+        /// Only tests whose name contains this; nothing but tests is run then
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match begin(&Cli::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Carries out one task; `false` where a part of it failed and said so.
+fn begin(task: &Task) -> Result<bool> {
+    // Relative paths of tests, configuration and Cargo all start at the workspace.
+    std::env::set_current_dir(run::workspace())?;
+    let mut parts = Parts::default();
+    match task {
+        Task::Check { targets: false } => check::all(&mut parts),
+        Task::Check { targets: true } => targets::check(&mut parts),
+        Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
+    }
+    Ok(parts.close())
+}

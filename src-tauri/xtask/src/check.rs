@@ -1,0 +1,67 @@
+//! What every commit must pass, without a database and without root.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    parts::Parts,
+    run::{cache_dir, cargo, run, run_and_pick},
+};
+
+/// The version of cargo-deny that is built where it is missing.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Formatting, lints, layers, licences, unit tests.
+pub(crate) fn all(parts: &mut Parts) {
+    style(parts);
+    parts.part("unit tests", || {
+        let picked = run_and_pick(cargo().args(["test", "--workspace", "--lib", "--bins"]), is_closing_line)?;
+        Ok(format!("{} test binaries", picked.len()))
+    });
+}
+
+/// The parts that run no product code: formatting, lints, layers, licences.
+pub(crate) fn style(parts: &mut Parts) {
+    parts.part("rustfmt", || run(cargo().args(["fmt", "--all", "--check"])).map(|()| String::new()));
+    parts.part("clippy", || clippy(&[]));
+    parts.part("clippy with crash points", || clippy(&["--features", "liftlock/crash-points"]));
+    parts.part("layers of the engine", || {
+        run(cargo().args(["test", "--quiet", "--package", "liftlock-engine", "--test", "layers"]))
+            .map(|()| String::new())
+    });
+    parts.part("cargo-deny", || {
+        let mut deny = Command::new(cargo_deny()?);
+        run(deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;
+        Ok("bans, licences, sources; advisories need the internet and run in the workflow files".to_owned())
+    });
+}
+
+/// The closing lines of `cargo test` and of cargo-nextest.
+pub(crate) fn is_closing_line(line: &str) -> bool {
+    line.starts_with("test result:") || line.starts_with("Summary [")
+}
+
+fn clippy(features: &[&str]) -> Result<String> {
+    run(cargo().args(["clippy", "--workspace", "--all-targets"]).args(features).args(["--", "-D", "warnings"]))?;
+    Ok(String::new())
+}
+
+/// cargo-deny, built once a machine. Unoptimised: it runs for two seconds and would compile for minutes.
+fn cargo_deny() -> Result<PathBuf> {
+    let root = cache_dir()?.join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = root.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        let building = root.join("building");
+        run(cargo()
+            .args(["install", "cargo-deny", "--quiet", "--locked", "--version", CARGO_DENY, "--root"])
+            .arg(&root)
+            .arg("--target-dir")
+            .arg(&building)
+            .args(["--config", "profile.release.opt-level=0", "--config", "profile.release.lto=false"])
+            .args(["--config", "profile.release.codegen-units=16"]))?;
+        // Only its size is at stake: a leftover is no fault.
+        let _ = std::fs::remove_dir_all(&building);
+    }
+    Ok(program)
+}

@@ -1,0 +1,107 @@
+//! What a machine must have beside Rust, Node and git, and how it gets it: from Debian's packages where this is
+//! Debian or Ubuntu and we may install, else as a sentence that names what to install.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::run::{has, read, run};
+
+/// Something a task needs, how it is recognised, and the Debian package that brings it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need {
+    /// Its name in a sentence.
+    pub(crate) what: &'static str,
+    /// The Debian package.
+    package: &'static str,
+    /// Whether it is there.
+    present: fn() -> bool,
+}
+
+/// A real server, its tools of the same version, and the user that it runs as.
+pub(crate) const POSTGRESQL: Need =
+    Need { what: "PostgreSQL (server and tools)", package: "postgresql", present: postgresql_is_installed };
+/// A C compiler, for SQLite and the cryptography library.
+pub(crate) const C_COMPILER: Need = Need { what: "a C compiler", package: "build-essential", present: || has("cc") };
+/// Ends a process at its n-th write, for the crash tests.
+pub(crate) const STRACE: Need = Need { what: "strace", package: "strace", present: || has("strace") };
+/// Private networks and sockets, for the tests of cut connections.
+pub(crate) const IPROUTE: Need = Need { what: "ip and ss", package: "iproute2", present: || has("ip") && has("ss") };
+
+fn postgresql_is_installed() -> bool {
+    if cfg!(target_os = "linux") {
+        // Debian keeps server binaries out of PATH, one folder a major version.
+        std::fs::read_dir("/usr/lib/postgresql")
+            .is_ok_and(|dirs| dirs.flatten().any(|dir| dir.path().join("bin/initdb").is_file()))
+            || has("initdb")
+    } else {
+        has("initdb")
+    }
+}
+
+/// Installs what is missing of `needs`; answers a sentence.
+///
+/// # Errors
+/// Something is missing and cannot be installed from here: the sentence names it.
+pub(crate) fn provide(needs: &[Need]) -> Result<String> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| !(need.present)()).collect();
+    if missing.is_empty() {
+        return Ok("nothing is missing".to_owned());
+    }
+    let named = missing.iter().map(|need| need.what).collect::<Vec<_>>().join(", ");
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    if !has("apt-get") {
+        bail!(
+            "missing: {named}. Install it with the package manager of this system and put it in PATH, then try again."
+        );
+    }
+    install(&packages)?;
+    let still: Vec<&str> = missing.iter().filter(|need| !(need.present)()).map(|need| need.what).collect();
+    if !still.is_empty() {
+        bail!("{} was installed, but {} is still not to be found", packages.join(" "), still.join(", "));
+    }
+    Ok(format!("installed {}", packages.join(" ")))
+}
+
+/// Installs Debian packages; once more after a failure, because another apt may hold the lists.
+fn install(packages: &[&str]) -> Result<()> {
+    let once = || {
+        update_lists()?;
+        run(apt_get()?
+            .args(["install", "--quiet=2", "--yes", "--no-install-recommends"])
+            .args(["-o", "DPkg::Lock::Timeout=300"])
+            .args(packages))
+    };
+    once().or_else(|first| {
+        eprintln!("{first:#}; trying once more");
+        once()
+    })
+}
+
+/// Fetches the package lists of this machine.
+///
+/// # Errors
+/// Neither root nor `sudo`, or no mirror answers.
+pub(crate) fn update_lists() -> Result<()> {
+    run(apt_get()?.args(["update", "--quiet=2"]))
+}
+
+/// `apt-get`, through `sudo` where we are not root.
+fn apt_get() -> Result<Command> {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else if has("sudo") {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    } else {
+        bail!("packages are missing and this user may not install them: run the task as root once, or install sudo");
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    Ok(command)
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    Path::new("/proc/self").exists() && read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}

@@ -1,0 +1,100 @@
+//! Everything that is tested, in the order in which it should fail: what is quick first, what is long last.
+
+use std::{env, path::Path, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    check::{self, is_closing_line},
+    machine::{C_COMPILER, IPROUTE, POSTGRESQL, STRACE, provide},
+    parts::Parts,
+    run::{cargo, has, run, run_and_pick},
+    targets,
+};
+
+/// Crash points are compiled in for tests only: a test ends the real worker at a named one.
+const FEATURES: [&str; 2] = ["--features", "liftlock/crash-points"];
+
+/// Runs every test there is, or those whose name contains `filter`.
+pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result<()> {
+    let seed = seed()?;
+    eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run");
+    let provided = parts.part("what the tests need", || {
+        if cfg!(target_os = "linux") {
+            provide(&[C_COMPILER, POSTGRESQL, STRACE, IPROUTE])
+        } else {
+            // Tests that need these say so and are compiled for Linux only.
+            Ok("platform-independent tests only".to_owned())
+        }
+    });
+    if filter.is_none() {
+        check::style(parts);
+    }
+    // Tests start the programs of other crates, which Cargo does not build for them.
+    let built = parts.part("build", || {
+        run(cargo().args(["build", "--workspace", "--bins", "--tests"]).args(FEATURES)).map(|()| String::new())
+    });
+    let mut closing = Vec::new();
+    if provided && built {
+        parts.part("tests", || {
+            closing = run_and_pick(
+                runner(filter).env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" }),
+                is_closing_line,
+            )?;
+            Ok(closing.last().cloned().unwrap_or_default())
+        });
+        if filter.is_none() {
+            parts.part("doc tests", || {
+                let picked =
+                    run_and_pick(cargo().args(["test", "--workspace", "--doc"]).args(FEATURES), is_closing_line)?;
+                Ok(format!("{} crates", picked.len()))
+            });
+        }
+    }
+    if filter.is_none() {
+        targets::check(parts);
+        ui(parts);
+    }
+    // Whoever reads only the end of the log sees the runner's own words.
+    for line in closing {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+/// The tests of the screens, from the day that there are any.
+fn ui(parts: &mut Parts) {
+    if Path::new("ui/package.json").is_file() {
+        parts.part("screens", || {
+            let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+            run(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir("ui"))?;
+            run(Command::new(npm).arg("test").current_dir("ui")).map(|()| String::new())
+        });
+    }
+}
+
+/// cargo-nextest where there is one (a process a test), else what comes with Rust.
+fn runner(filter: Option<&str>) -> Command {
+    let mut command = cargo();
+    if has("cargo-nextest") {
+        command
+            .args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "warn"])
+            .args(FEATURES)
+            .args(filter);
+    } else {
+        command
+            .args(["test", "--workspace", "--bins", "--lib", "--tests", "--no-fail-fast"])
+            .args(FEATURES)
+            .args(filter);
+    }
+    command
+}
+
+/// The seed of sampled tests: the one given, or one that no earlier run had.
+fn seed() -> Result<String> {
+    if let Ok(given) = env::var("LIFTLOCK_SEED") {
+        return Ok(given);
+    }
+    let since = std::time::UNIX_EPOCH.elapsed()?;
+    Ok(since.as_secs().to_string())
+}
