@@ -1,4 +1,5 @@
 //! Values only: no files, no processes, no SQL.
 
 pub mod ids;
+pub mod profile;
 pub mod state;

@@ -1,0 +1,35 @@
+//! What can be exported, declared in words that people understand.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A kind of thing that people may take out of the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// What people call it: `customers`.
+    #[schemars(length(min = 1, max = 64))]
+    pub entity: String,
+    /// The store that holds it. May be left out where there is one database only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// The table, with its schema where it is not the usual one: `customers`, `sales.customers`.
+    pub table: String,
+    /// The columns, in this order. None means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ExportColumn>,
+    /// Columns that are never exported, such as hashes of passwords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave_out: Vec<String>,
+}
+
+/// A column and the heading it gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportColumn {
+    /// Its name in the table.
+    pub column: String,
+    /// The heading that people read. Without one, the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}

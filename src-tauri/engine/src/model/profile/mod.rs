@@ -1,0 +1,244 @@
+//! What Liftlock knows about a kind of application, as values.
+//!
+//! A profile is a TOML file. [`Profile::parse`] is the only way in: it reports every mistake of the text at
+//! once, and what comes out has been checked, so that nobody after it asks again whether a path leaves the
+//! installation or a gate names a component that is there. Deliberately absent: reading files and asking the
+//! world (a [`Reference`] is looked up through a function that the caller gives), secrets (a profile that
+//! holds one is refused), and defaults that guess.
+
+mod command;
+mod connection;
+mod duration;
+mod env_file;
+mod export;
+mod mistake;
+mod path;
+mod probe;
+mod reference;
+mod release;
+mod store;
+mod template;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use self::{
+    command::{CommandLine, Migrations, Run, SchemaVersion, UnitScope},
+    connection::{Connection, Endpoint},
+    duration::Limits,
+    env_file::EnvFile,
+    export::{Export, ExportColumn},
+    mistake::{Mistake, Warning},
+    path::{FilePath, InsidePath},
+    probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
+    reference::Reference,
+    release::{Channel, Releases, Required, TagPattern},
+    store::{FilesStore, PostgresStore, SqliteStore, Store},
+    template::{Placeholder, Template},
+};
+
+/// The version of the format that this Liftlock reads.
+pub const FORMAT: i64 = 1;
+
+/// A kind of application: where its releases are, how it runs, its stores, its probes and what to export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The version of this format; always 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub format: i64,
+    /// What the application is called.
+    pub application: Application,
+    /// Where its releases are published and what they are called.
+    pub releases: Releases,
+    /// How an installation is recognised in a folder.
+    pub recognise: Recognise,
+    /// How the application is installed and switched.
+    pub driver: Driver,
+    /// How the running version is asked.
+    pub version: VersionQuestion,
+    /// Files of settings that the user edits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<SettingsFile>,
+    /// What holds the user's data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<Store>,
+    /// The parts that run, in the order in which they are started; they are stopped in the reverse order.
+    #[schemars(length(min = 1))]
+    pub components: Vec<Component>,
+    /// What keeps users out until the new version has passed verification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// How the data is brought to the form that a release needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<Migrations>,
+    /// Read-only questions about health.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// How long things may take.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What can be exported, in words that people understand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<Export>,
+    /// What is legal and yet worth knowing, found when the text was read.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
+    /// The text that this was read from, byte for byte, so that it can be kept and shown again.
+    #[serde(skip)]
+    pub source: String,
+}
+
+/// What the application is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// A short stable name for programs: small letters, digits and dashes, at most 64.
+    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$"))]
+    pub id: String,
+    /// The name that people read.
+    #[schemars(length(min = 1, max = 100))]
+    pub name: String,
+}
+
+/// How an installation is recognised in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recognise {
+    /// Files that every installation has, relative to its folder.
+    #[schemars(length(min = 1))]
+    pub files: Vec<InsidePath>,
+}
+
+/// How the application is installed and switched to another release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Driver {
+    /// A folder for each release and a symbolic link to the one that runs.
+    Native(NativeDriver),
+}
+
+/// A folder for each release and a symbolic link to the one that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NativeDriver {
+    /// The link to the release that runs, relative to the installation folder.
+    #[serde(default = "NativeDriver::default_current")]
+    pub current: InsidePath,
+    /// The folder that holds one folder for each release, relative to the installation folder.
+    #[serde(default = "NativeDriver::default_releases")]
+    pub releases: InsidePath,
+}
+
+impl NativeDriver {
+    /// `current`
+    pub fn default_current() -> InsidePath {
+        InsidePath::literal("current")
+    }
+    /// `releases`
+    pub fn default_releases() -> InsidePath {
+        InsidePath::literal("releases")
+    }
+}
+
+/// How the version is asked of what runs, or of a release that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum VersionQuestion {
+    /// A field of a JSON answer over HTTP.
+    Http(VersionOverHttp),
+    /// A command that prints the version; the first version in its output counts.
+    Command(Vec<Template>),
+}
+
+/// A version in a JSON answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionOverHttp {
+    /// What is asked.
+    #[serde(flatten)]
+    pub question: HttpQuestion,
+    /// Where in the JSON answer the version stands: `version`, or `build.version` for an object in an object.
+    #[schemars(length(min = 1))]
+    pub field: String,
+}
+
+/// A file of settings that the user edits, such as `.env`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsFile {
+    /// The file, relative to the installation folder.
+    pub file: InsidePath,
+    /// An example of it inside each release, which tells what settings that release needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<InsidePath>,
+}
+
+/// A separately running part of the application; most applications have one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Its name, unique in the profile.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// What starts it.
+    pub run: Run,
+    /// Components of one phase go together; a lower phase is started before a higher one and stopped after it.
+    #[serde(default = "Component::default_phase")]
+    #[schemars(range(min = 1, max = 100))]
+    pub phase: u32,
+}
+
+impl Component {
+    /// 1
+    pub fn default_phase() -> u32 {
+        1
+    }
+}
+
+/// How users are kept out until the new version has passed verification: it is started on a private port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// The component that listens on the public port.
+    pub component: String,
+    /// The environment variable that tells it its port.
+    pub variable: String,
+    /// The public port: a number, or where it is set.
+    pub port: Reference,
+    /// The address it listens on; the maintenance page is bound to the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind: Option<Reference>,
+}
+
+impl Profile {
+    /// The component of that name.
+    pub fn component(&self, name: &str) -> Option<&Component> {
+        self.components.iter().find(|it| it.name == name)
+    }
+    /// The store of that name.
+    pub fn store(&self, name: &str) -> Option<&Store> {
+        self.stores.iter().find(|it| it.name() == name)
+    }
+    /// The probe of that name.
+    pub fn probe(&self, name: &str) -> Option<&Probe> {
+        self.probes.iter().find(|it| it.name == name)
+    }
+    /// The components grouped by phase, lowest first, each group in the order of the profile.
+    pub fn phases(&self) -> Vec<Vec<&Component>> {
+        let mut numbers: Vec<u32> = self.components.iter().map(|it| it.phase).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.iter().map(|phase| self.components.iter().filter(|it| it.phase == *phase).collect()).collect()
+    }
+    /// Whether the migrations can be tried on a copy: every database can be pointed elsewhere, and a command
+    /// can prove that it was.
+    pub fn can_rehearse(&self) -> bool {
+        self.migrations.as_ref().is_some_and(|it| it.schema_version.is_some()) && self.can_point_elsewhere()
+    }
+    /// Whether commands can be pointed at a copy of every database. If not, the copy takes the original's name
+    /// before the migrations run.
+    pub fn can_point_elsewhere(&self) -> bool {
+        self.stores.iter().filter(|it| it.is_database()).all(|it| !it.point_at().is_empty())
+    }
+}
