@@ -12,6 +12,7 @@ pub mod history;
 pub mod model;
 pub mod ports;
 pub mod process;
+pub mod receipt;
 pub mod secrets;
 pub mod space;
 pub mod state;
