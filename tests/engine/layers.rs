@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["state"],
     &["history"],
     &["stores", "drivers", "probes", "releases"],
-    &["backups"],
+    &["backups", "receipt"],
     &["steps"],
     &["upgrade"],
     &["view"],
