@@ -147,3 +147,12 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {}
+
+/// The first cause of type `T` in a chain, also inside of `io::Error`s, whose `source` skips what they wrap.
+pub fn cause_of<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    if let Some(found) = error.downcast_ref::<T>() {
+        return Some(found);
+    }
+    let wrapped = error.downcast_ref::<io::Error>().and_then(|it| it.get_ref());
+    wrapped.and_then(|inner| cause_of(inner as &(dyn StdError + 'static))).or_else(|| error.source().and_then(cause_of))
+}

@@ -21,3 +21,5 @@ pub mod view;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
+
+pub mod archive;

@@ -203,3 +203,34 @@ pub trait Runner: Send + Sync {
         self.pipe(invocation, Pipes::default(), patience, signs, reporter)
     }
 }
+
+/// An answer of a release server, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the server calls this state of the answer; `None` where it gives no such name.
+    pub etag: Option<String>,
+    /// The body as it came.
+    pub body: Vec<u8>,
+    /// The address of the page that follows.
+    pub next: Option<String>,
+    /// `owner/name` under which the repository now lives, where it was moved.
+    pub moved_to: Option<String>,
+    /// When the body came.
+    pub fetched_at: DateTime<Utc>,
+    /// When the server last said that it still holds.
+    pub checked_at: DateTime<Utc>,
+}
+
+/// Remembers answers of release servers by the address that was asked, so that "nothing new" costs nothing.
+pub trait EtagCache: Send + Sync {
+    /// The answer remembered for `url`.
+    ///
+    /// # Errors
+    /// Whatever keeps it cannot be read.
+    fn find(&self, url: &str) -> Result<Option<Answer>>;
+    /// Remembers `answer` for `url`, in place of an earlier one.
+    ///
+    /// # Errors
+    /// Whatever keeps it cannot be written.
+    fn keep(&self, url: &str, answer: &Answer) -> Result<()>;
+}

@@ -3,3 +3,4 @@
 pub mod ids;
 pub mod profile;
 pub mod state;
+pub mod release;
