@@ -2,6 +2,7 @@
 //!
 //! A module imports only from lower layers; `tests/engine/layers.rs` lists them and holds them apart.
 
+pub mod archive;
 pub mod clock;
 pub mod digest;
 pub mod durable;
@@ -21,5 +22,3 @@ pub mod view;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
-
-pub mod archive;

@@ -207,18 +207,12 @@ pub trait Runner: Send + Sync {
 /// An answer of a release server, as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What the server calls this state of the answer; `None` where it gives no such name.
+    /// What the server calls this state of the answer; `None` where it gives it no name.
     pub etag: Option<String>,
-    /// The body as it came.
+    /// What was made of it, in the form that the asker chose.
     pub body: Vec<u8>,
-    /// The address of the page that follows.
-    pub next: Option<String>,
-    /// `owner/name` under which the repository now lives, where it was moved.
-    pub moved_to: Option<String>,
-    /// When the body came.
+    /// When the server last said that it holds.
     pub fetched_at: DateTime<Utc>,
-    /// When the server last said that it still holds.
-    pub checked_at: DateTime<Utc>,
 }
 
 /// Remembers answers of release servers by the address that was asked, so that "nothing new" costs nothing.

@@ -9,14 +9,14 @@ mod tree;
 mod walk;
 
 use std::{
-    fs, io,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{Error, Result},
-    ports::Reporter,
-};
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::ports::Reporter;
 
 /// What an archive may at most be. A breach refuses the whole archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,9 @@ pub struct Unpacked {
     pub bytes: u64,
 }
 
+/// What the staging folder is marked with.
+const PURPOSE: &str = "unpacking";
+
 /// Unpacks `tar_gz` into the new folder `into`; where everything lies in one top folder, that one becomes `into`.
 ///
 /// Permissions are reduced to what the owner gave itself, without set-user-id bits and without write
@@ -57,61 +60,35 @@ pub struct Unpacked {
 ///
 /// # Errors
 /// `archive_hostile`, `archive_too_large`, `archive_damaged`, `archive_empty`: nothing remains of it.
-/// `archive_target_exists` where `into` is there already; `disk_full`, `permission_denied`, `not_found`, `io`
-/// from the disk; whatever the reporter answers.
+/// `already_there` where `into` exists; `not_ours` where its staging folder is somebody else's; `disk_full`,
+/// `permission_denied`, `not_found`, `io` from the disk; whatever the reporter answers.
 pub fn unpack(tar_gz: &Path, into: &Path, limits: &Limits, reporter: &dyn Reporter) -> Result<Unpacked> {
-    let staging = staging(into)?;
-    match fs::symlink_metadata(into) {
-        Ok(_) => {
-            return Err(Error::refused("archive_target_exists", format!("{} is already there.", into.display()))
-                .remedy("Nothing was unpacked over it. Move it away if it is not needed, then try again."));
-        }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-        Err(cause) => return Err(Error::io("look at", into, &cause)),
+    if fs::symlink_metadata(into).is_ok() {
+        return Err(Error::refused("already_there", format!("{} is there already.", into.display()))
+            .remedy("Nothing was unpacked over it. Move it away if it is not needed, then try again."));
     }
-    // Left by an unpacking that was killed: the name is ours alone, and no one ever reads it.
-    if fs::symlink_metadata(&staging).is_ok_and(|there| there.is_dir()) {
-        fs::remove_dir_all(&staging).map_err(|cause| Error::io("remove", &staging, &cause))?;
-    }
-    fs::create_dir(&staging).map_err(|cause| Error::io("create", &staging, &cause))?;
-    let done = walk::extract(tar_gz, &staging, limits, reporter).and_then(|walked| {
-        place(&staging, walked.common_top.as_deref(), into)?;
-        Ok(Unpacked { root: into.to_owned(), entries: walked.entries, bytes: walked.bytes })
-    });
-    if done.is_err() {
-        // The reason for the failure matters more than a leftover, which the next attempt removes.
-        let _ = fs::remove_dir_all(&staging);
-    }
-    done
+    // Beside `into`, so that one rename can put the files there. One that is left of an unpacking that was
+    // killed bears our mark, and nobody has ever read it.
+    let staging = hidden_beside(into);
+    durable::remove_tree_that_we_made(&staging, PURPOSE)?;
+    durable::create_marked_dir(&staging, PURPOSE)?;
+    let done = fill(tar_gz, &staging.join("tree"), into, limits, reporter);
+    let removed = durable::remove_tree_that_we_made(&staging, PURPOSE);
+    // The reason for a failure matters more than a leftover, which the next attempt removes.
+    done.and_then(|unpacked| removed.map(|()| unpacked))
 }
 
-/// Where the files are gathered: beside `into`, so that one rename can put them there.
-fn staging(into: &Path) -> Result<PathBuf> {
-    let name = into.file_name().ok_or_else(|| {
-        Error::bug("archive_target", format!("{} cannot be the name of a new folder.", into.display()))
-    })?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".unpacking");
-    Ok(into.with_file_name(hidden))
+fn fill(tar_gz: &Path, tree: &Path, into: &Path, limits: &Limits, reporter: &dyn Reporter) -> Result<Unpacked> {
+    fs::create_dir(tree).map_err(|cause| Error::io("create", tree, &cause))?;
+    let walked = walk::extract(tar_gz, tree, limits, reporter)?;
+    let finished = walked.common_top.map_or_else(|| tree.to_owned(), |top| tree.join(top));
+    durable::rename_new(&finished, into)?;
+    Ok(Unpacked { root: into.to_owned(), entries: walked.entries, bytes: walked.bytes })
 }
 
-/// Gives the finished folder its name, durably.
-fn place(staging: &Path, common_top: Option<&str>, into: &Path) -> Result<()> {
-    let finished = common_top.map_or_else(|| staging.to_owned(), |top| staging.join(top));
-    fs::rename(&finished, into).map_err(|cause| Error::io("rename", &finished, &cause))?;
-    if common_top.is_some() {
-        fs::remove_dir(staging).map_err(|cause| Error::io("remove", staging, &cause))?;
-    }
-    let parent = into.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_folder(parent)
-}
-
-/// Makes the names in a folder durable; Windows does so by itself and has no call for it.
-fn sync_folder(folder: &Path) -> Result<()> {
-    #[cfg(unix)]
-    fs::File::open(folder).and_then(|it| it.sync_all()).map_err(|cause| Error::io("write", folder, &cause))?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+fn hidden_beside(into: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(into.file_name().unwrap_or_default());
+    name.push(".unpacking");
+    into.with_file_name(name)
 }

@@ -18,10 +18,9 @@ use super::{
     Limits,
     tree::{self, Kind, Tree, Why},
 };
-use crate::{
-    error::{Error, Result, cause_of},
-    ports::{Reporter, Unit},
-};
+use crate::durable;
+use crate::error::{Error, Result, cause_of};
+use crate::ports::{Reporter, Unit};
 
 /// Headers that carry names: far more than any path may be long.
 const NAME_HEADER: u64 = 64 << 10;
@@ -341,7 +340,7 @@ fn sync_folders(folder: &Path) -> Result<()> {
             sync_folders(&entry.path())?;
         }
     }
-    super::sync_folder(folder)
+    durable::fsync_dir(folder)
 }
 
 fn hostile(name: &str, why: &str) -> Error {
