@@ -14,6 +14,7 @@ pub mod model;
 pub mod ports;
 pub mod process;
 pub mod receipt;
+pub mod releases;
 pub mod secrets;
 pub mod space;
 pub mod state;

@@ -1,0 +1,215 @@
+//! What is out: every page of the list of releases, asked only where it may have changed.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Url;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Channel, Line, Listing, Release, Skipped, Source,
+    http::{self, Http, Reply},
+    trouble,
+    wire::{WireRelease, WireRepository},
+};
+use crate::error::{Error, Result};
+use crate::ports::{Answer, EtagCache};
+
+/// Pages and releases beyond these are not asked for.
+const PAGES: usize = 20;
+const RELEASES: usize = 2000;
+/// A new release changes the first page, so later ones that are this young are believed when the first is unchanged.
+const BELIEVED: TimeDelta = TimeDelta::hours(24);
+
+/// A page as it is remembered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Page {
+    releases: Vec<WireRelease>,
+    next: Option<String>,
+    moved_to: Option<String>,
+}
+
+struct Known {
+    page: Page,
+    etag: Option<String>,
+    at: DateTime<Utc>,
+}
+
+/// Asks what is out, newest version first.
+///
+/// A repository in which nothing has changed costs one conditional request.
+///
+/// # Errors
+/// `source_invalid`, `ca_invalid`; on the line `offline`, `dns`, `unreachable`, `connection_refused`,
+/// `connection_cut`, `timeout`, `tls`, `rate_limited` (with the time), `auth_failed`, `server_error`,
+/// `http_status`, `bad_body`, `redirect_loop`, `bad_redirect`, `insecure_redirect`; about the repository
+/// `repository_missing`, `no_releases`, `only_drafts`, `no_versions`, `only_prereleases`; whatever the cache or
+/// the reporter answers.
+pub fn list(source: &Source, line: &Line<'_>) -> Result<Listing> {
+    http::run(|| async {
+        let http = Http::open(source, line)?;
+        let mut pages = Vec::new();
+        let mut count = 0;
+        let mut next = Some(first_page(source)?);
+        let (mut from_cache, mut first_unchanged) = (true, false);
+        while let Some(url) = next.take_if(|_| pages.len() < PAGES && count < RELEASES) {
+            let page = match known(line.cache, &url)? {
+                Some(known) if first_unchanged && is_young(known.at, line.clock.now()) => known.page,
+                known => {
+                    let (page, unchanged) = ask(&http, &url, known).await?;
+                    from_cache &= unchanged;
+                    first_unchanged |= unchanged && pages.is_empty();
+                    page
+                }
+            };
+            count += page.releases.len();
+            next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
+            pages.push(page);
+        }
+        assemble(source, pages, line.clock.now(), from_cache, next.is_some())
+    })
+}
+
+/// The last good answer, without asking anyone; `None` where there was none.
+///
+/// # Errors
+/// As of [`list`], about the repository; whatever the cache answers.
+pub fn remembered(source: &Source, cache: &dyn EtagCache) -> Result<Option<Listing>> {
+    let mut pages = Vec::new();
+    let mut fetched_at = None;
+    let mut next = Some(first_page(source)?);
+    while let Some(url) = next.take_if(|_| pages.len() < PAGES) {
+        let Some(Known { page, at, .. }) = known(cache, &url)? else { break };
+        fetched_at.get_or_insert(at);
+        next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
+        pages.push(page);
+    }
+    fetched_at.map(|at| assemble(source, pages, at, true, next.is_some())).transpose()
+}
+
+fn first_page(source: &Source) -> Result<Url> {
+    let mut url = source.address(&["releases"])?;
+    // GitHub says per_page, Gitea limit; each passes over the other's word.
+    url.query_pairs_mut().append_pair("per_page", "100").append_pair("limit", "100");
+    Ok(url)
+}
+
+fn is_young(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    // Remembered in the future means that the clock went back; then nothing is known about its age.
+    (TimeDelta::zero()..BELIEVED).contains(&(now - at))
+}
+
+/// The remembered page. One that this version cannot read is as good as none.
+fn known(cache: &dyn EtagCache, url: &Url) -> Result<Option<Known>> {
+    let Some(answer) = cache.find(url.as_str())? else { return Ok(None) };
+    let page = serde_json::from_slice(&answer.body).ok();
+    Ok(page.map(|page| Known { page, etag: answer.etag, at: answer.fetched_at }))
+}
+
+/// Asks for one page; answers whether it is as it was.
+async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, bool)> {
+    let (known, etag) = known.map_or((None, None), |it| (Some(it.page), it.etag));
+    let headers = http::api_headers(etag.as_deref());
+    let body = http
+        .ask(url, &headers, http::ANSWER_CAP, |reply| match reply {
+            Reply::Unchanged if etag.is_some() => Ok(None),
+            Reply::Unchanged => Err(trouble::bad_body(url, "nothing was said about what has not changed")),
+            Reply::Missing => Err(trouble::Trouble::final_(missing(url))),
+            Reply::Body(body) => http::parse::<Vec<WireRelease>>(&body).map(|releases| Some((releases, body))),
+        })
+        .await?;
+    let (page, etag, unchanged) = match (body, known) {
+        (None, Some(page)) => (page, etag, true),
+        (Some((releases, body)), _) => {
+            let moved_to = if body.from == *url { None } else { new_name(http, &body.from).await? };
+            (Page { releases, next: body.next.map(String::from), moved_to }, body.etag, false)
+        }
+        (None, None) => return Err(Error::bug("etag_without_page", "A page was compared that was not remembered.")),
+    };
+    let body = serde_json::to_vec(&page)
+        .map_err(|cause| Error::bug("page_not_written", "A list of releases could not be written.").because(&cause))?;
+    http.line.cache.keep(url.as_str(), &Answer { etag, body, fetched_at: http.line.clock.now() })?;
+    Ok((page, unchanged))
+}
+
+/// The name of the repository whose releases were found at another address than asked.
+async fn new_name(http: &Http<'_>, from: &Url) -> Result<Option<String>> {
+    let Some(path) = from.path().strip_suffix("/releases") else { return Ok(None) };
+    let mut repository = from.clone();
+    repository.set_path(path);
+    repository.set_query(None);
+    let found: Option<WireRepository> = match http.json(&repository).await {
+        Ok(found) => found,
+        // The releases were found; that the new name stays unknown harms nobody.
+        Err(error) if error.class == "bad_body" => None,
+        Err(error) => return Err(error),
+    };
+    Ok(found.map(|it| it.full_name))
+}
+
+fn missing(url: &Url) -> Error {
+    let host = trouble::host(url);
+    Error::refused("repository_missing", format!("The release server {host} knows no such repository."))
+        .remedy("Check its name in the profile. A private repository is found only with a token.")
+        .detail(url.path().to_owned())
+}
+
+fn assemble(
+    source: &Source,
+    pages: Vec<Page>,
+    fetched_at: DateTime<Utc>,
+    from_cache: bool,
+    cut_short: bool,
+) -> Result<Listing> {
+    let moved_to = pages.iter().find_map(|page| page.moved_to.clone()).filter(|name| {
+        let known = Source { repository: name.clone(), ..source.clone() };
+        known.check().is_ok() && !name.eq_ignore_ascii_case(&source.repository)
+    });
+    let (mut seen, mut skipped, mut releases) = (HashSet::new(), Vec::new(), Vec::<Release>::new());
+    let mut total = 0;
+    // A release published while pages were read pushes another onto the next page a second time.
+    for wire in pages.into_iter().flat_map(|page| page.releases).take(RELEASES) {
+        total += 1;
+        if wire.draft || !seen.insert(wire.tag_name.clone()) {
+            continue;
+        }
+        let tag: String = wire.tag_name.escape_debug().take(200).collect();
+        match wire.read(&source.tag) {
+            Ok(release) => releases.push(release),
+            Err(why) => skipped.push(Skipped { tag, why }),
+        }
+    }
+    releases.sort_by(|one, other| newest_first(&one.version, &other.version));
+    if releases.is_empty() {
+        return Err(nothing(source, total, seen.len(), &skipped));
+    }
+    if source.channel == Channel::Stable {
+        releases.retain(|it| !it.prerelease);
+    }
+    if releases.is_empty() {
+        let message = format!("{} has published no finished release yet, only pre-releases.", source.repository);
+        return Err(Error::refused("only_prereleases", message)
+            .remedy("Wait for the first release, or set the channel to \"prerelease\" in the profile."));
+    }
+    Ok(Listing { releases, moved_to, fetched_at, from_cache, skipped, cut_short })
+}
+
+fn newest_first(one: &Version, other: &Version) -> std::cmp::Ordering {
+    other.cmp(one)
+}
+
+fn nothing(source: &Source, total: usize, published: usize, skipped: &[Skipped]) -> Error {
+    let name = &source.repository;
+    if total == 0 {
+        return Error::refused("no_releases", format!("{name} has not published any release yet."))
+            .remedy("Wait for the first release, or check the name of the repository in the profile.");
+    }
+    if published == 0 {
+        return Error::refused("only_drafts", format!("{name} has drafts of releases, but none is published yet."))
+            .remedy("Wait until its publisher publishes one.");
+    }
+    let message = format!("{name} has releases, but no tag of the form {}.", source.tag);
+    let error = Error::refused("no_versions", message).remedy("Correct the tag pattern in the profile.");
+    skipped.iter().take(5).fold(error, |error, it| error.detail(format!("{} {}", it.tag, it.why)))
+}

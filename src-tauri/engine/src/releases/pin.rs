@@ -1,0 +1,222 @@
+//! Fixing one release, and asking later whether it is still the same.
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use semver::Version;
+
+use super::{
+    Asset, Line, Pinned, Release, Source, Trust, checksums,
+    http::{self, Http, Reply},
+    trouble,
+    wire::{self, WireRef, WireRelease, WireTag},
+};
+use crate::error::{Error, Result};
+use crate::model::release::{fit_asset, fit_tag};
+
+/// A file of checksums for a few hundred assets has some 50 kB.
+const CHECKSUM_CAP: usize = 1 << 20;
+/// No application is larger, and a disk is filled soon enough.
+const ASSET_CAP: u64 = 16 << 30;
+
+/// Fixes the release of `version`: its tag, commit, asset and checksum, as they are now.
+///
+/// # Errors
+/// As of [`list`](super::list) on the line; `release_unknown`, `tag_unfit`, `asset_missing`, `asset_too_large`,
+/// `checksum_missing`, `checksum_unreadable`, `digest_conflict`, `trust_too_low`.
+pub fn pin(source: &Source, version: &Version, line: &Line<'_>) -> Result<Pinned> {
+    http::run(|| async { look(&Http::open(source, line)?, source, version).await })
+}
+
+/// Asks whether a pinned release is still what it was.
+///
+/// # Errors
+/// `release_moved`, with what has changed; as of [`pin`] where it cannot be asked.
+pub fn recheck(source: &Source, pinned: &Pinned, line: &Line<'_>) -> Result<()> {
+    let now = match pin(source, &pinned.version, line) {
+        Ok(now) => now,
+        Err(error) if matches!(&*error.class, "release_unknown" | "asset_missing" | "checksum_missing") => {
+            return Err(moved(pinned, "it was withdrawn or is no longer complete").detail(error.message));
+        }
+        Err(error) if error.class == "digest_conflict" => {
+            return Err(moved(pinned, "its checksums contradict each other").detail(error.message));
+        }
+        Err(error) => return Err(error),
+    };
+    let shown = |it: &Option<String>| it.clone().unwrap_or_else(|| "not told".into());
+    let changed = |what: &str, then: &str, now: &str| Err(moved(pinned, what).detail(format!("was {then}, is {now}")));
+    if now.commit != pinned.commit {
+        return changed("its tag points to another commit", &shown(&pinned.commit), &shown(&now.commit));
+    }
+    if now.asset.name != pinned.asset.name || now.asset.size != pinned.asset.size {
+        let (then, now) = (format!("{} bytes", pinned.asset.size), format!("{} bytes", now.asset.size));
+        return changed("its file has another size", &then, &now);
+    }
+    if pinned.trust > Trust::None && now.sha256 != pinned.sha256 {
+        return changed("its file has another checksum", &shown(&pinned.sha256), &shown(&now.sha256));
+    }
+    if pinned.trust == Trust::None && now.asset.id != pinned.asset.id {
+        return changed("its file was uploaded again", &pinned.asset.id.to_string(), &now.asset.id.to_string());
+    }
+    Ok(())
+}
+
+fn moved(pinned: &Pinned, what: &str) -> Error {
+    let message = format!("Release {} has changed since the plan was made: {what}.", pinned.version);
+    Error::refused("release_moved", message).remedy(
+        "Nothing was changed. Read what its publisher says about it, make a new plan, and go on only if you trust it.",
+    )
+}
+
+async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pinned> {
+    let tag = source.tag.tag(version);
+    fit_tag(&tag).map_err(|why| {
+        Error::refused("tag_unfit", format!("The tag \"{}\" {why}.", tag.escape_debug()))
+            .remedy("Correct the tag pattern in the profile.")
+    })?;
+    let release = published(http, source, version, &tag).await?;
+    let asset = asset_of(source, &release)?;
+    let sha256 = agreed(&asset, checksum_file(http, source, &release, &asset).await?)?;
+    let trust = if sha256.is_some() { Trust::Checksum } else { Trust::None };
+    if trust < source.require {
+        let message = format!(
+            "Release {version} is vouched for by less than this application requires: it is \"{trust}\", required is \"{}\".",
+            source.require
+        );
+        return Err(Error::refused("trust_too_low", message)
+            .remedy("Wait until its publisher signs it. Lower the requirement in the profile only if you know why."));
+    }
+    let commit = match commit_of(http, source, &tag).await? {
+        Some(commit) => Some(commit),
+        None => release.commit.clone(),
+    };
+    Ok(Pinned { version: version.clone(), tag, commit, asset, sha256, trust })
+}
+
+async fn published(http: &Http<'_>, source: &Source, version: &Version, tag: &str) -> Result<Release> {
+    let url = source.address(&["releases", "tags", tag])?;
+    let unknown = || {
+        Error::refused("release_unknown", format!("{} has no release {version}.", source.repository))
+            .remedy("Look at the list of releases and choose one of them.")
+            .detail(format!("tag {tag}"))
+    };
+    let wire: WireRelease = http.json(&url).await?.ok_or_else(unknown)?;
+    if wire.draft || wire.tag_name != tag {
+        return Err(unknown());
+    }
+    wire.read(&source.tag).map_err(|why| unknown().detail(why))
+}
+
+fn asset_of(source: &Source, release: &Release) -> Result<Asset> {
+    let name = source.asset_name(&release.version);
+    let found = release.assets.iter().find(|it| it.name == name);
+    let Some(asset) = found.filter(|_| fit_asset(&name).is_ok()) else {
+        let names: Vec<&str> = release.assets.iter().take(8).map(|it| it.name.as_str()).collect();
+        let there = if names.is_empty() { "no file at all".into() } else { names.join(", ") };
+        let message = format!("Release {} has no file named {}.", release.version, name.escape_debug());
+        return Err(Error::refused("asset_missing", message)
+            .remedy("If it was published a moment ago, try again later. Else correct the asset's name in the profile.")
+            .detail(format!("it has {there}")));
+    };
+    if asset.size == 0 || asset.size > ASSET_CAP {
+        let message = format!("The file {name} of release {} has {} bytes.", release.version, asset.size);
+        return Err(Error::refused("asset_too_large", message)
+            .remedy("This is not what a release looks like. Tell the people who publish the application."));
+    }
+    Ok(asset.clone())
+}
+
+/// What the file of checksums beside the asset says, where there is one.
+async fn checksum_file(
+    http: &Http<'_>,
+    source: &Source,
+    release: &Release,
+    asset: &Asset,
+) -> Result<Option<String>> {
+    let names = match &source.checksums {
+        Some(pattern) => vec![pattern.name(&release.version, &release.tag, &asset.name)],
+        None => {
+            let usual = ["SHA256SUMS", "SHA256SUMS.txt", "sha256sums.txt", "checksums.txt"];
+            [format!("{}.sha256", asset.name)].into_iter().chain(usual.map(str::to_owned)).collect()
+        }
+    };
+    let file = names.iter().find_map(|name| release.assets.iter().find(|it| it.name == *name));
+    let missing = |what: String| {
+        Error::refused("checksum_missing", what).remedy(
+            "If it was published a moment ago, try again later. Else the checksums in the profile must be corrected.",
+        )
+    };
+    let Some(file) = file else {
+        return match &source.checksums {
+            Some(_) => Err(missing(format!("Release {} has no file of checksums {}.", release.version, names[0]))),
+            None => Ok(None),
+        };
+    };
+    let (url, headers) = download_of(http, file)?;
+    let text = http
+        .ask(&url, &headers, CHECKSUM_CAP, |reply| match reply {
+            Reply::Body(body) => Ok(String::from_utf8_lossy(&body.bytes).into_owned()),
+            Reply::Missing => Err(trouble::Trouble::final_(missing(format!("{} cannot be downloaded.", file.name)))),
+            Reply::Unchanged => Err(trouble::bad_body(&url, "nothing was said about what has not changed")),
+        })
+        .await?;
+    let unreadable = |why: String| {
+        Error::refused("checksum_unreadable", format!("The checksums in {} cannot be used. {why}", file.name))
+            .remedy("Tell the people who publish the application.")
+    };
+    match checksums::find(&text, &asset.name) {
+        Ok(Some(sum)) => Ok(Some(sum)),
+        Ok(None) if source.checksums.is_some() || file.name.starts_with(&asset.name) => {
+            Err(unreadable(format!("It names none for {}.", asset.name)))
+        }
+        // A list that was found by guessing may be about other files.
+        Ok(None) => Ok(None),
+        Err(why) => Err(unreadable(why)),
+    }
+}
+
+/// The one digest on which all who name one agree.
+fn agreed(asset: &Asset, beside: Option<String>) -> Result<Option<String>> {
+    match (beside, asset.digest.clone()) {
+        (Some(file), Some(api)) if file != api => {
+            let message = format!("The checksums of {} contradict each other.", asset.name);
+            Err(Error::refused("digest_conflict", message)
+                .remedy("The file was changed after it was published. Tell the people who publish the application.")
+                .detail(format!("file of checksums: {file}"))
+                .detail(format!("release server: {api}")))
+        }
+        (file, api) => Ok(file.or(api)),
+    }
+}
+
+/// Where an asset is downloaded from, and with which headers. Who has a token asks the API, because a
+/// private repository hands nothing out elsewhere.
+pub(super) fn download_of(http: &Http<'_>, asset: &Asset) -> Result<(reqwest::Url, HeaderMap)> {
+    let parse = |url: &String| reqwest::Url::parse(url).ok().filter(super::source::is_safe);
+    let by_api = asset.api_url.as_ref().and_then(parse).filter(|url| http.has_token() && http.is_api(url));
+    let url = by_api.or_else(|| parse(&asset.url)).ok_or_else(|| {
+        Error::refused("asset_missing", format!("The file {} has no safe address.", asset.name.escape_debug()))
+            .remedy("Make a new plan.")
+    })?;
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/octet-stream"));
+    Ok((url, headers))
+}
+
+/// The commit behind the tag, where the server can be asked for it.
+async fn commit_of(http: &Http<'_>, source: &Source, tag: &str) -> Result<Option<String>> {
+    // GitHub has git/ref/tags, and says with it whether the tag is an object of its own that must be opened.
+    let path: Vec<&str> = ["git", "ref", "tags"].into_iter().chain(tag.split('/')).collect();
+    if let Some(found) = http.json::<WireRef>(&source.address(&path)?).await? {
+        if found.object.kind != "tag" {
+            return Ok(Some(found.object.sha).filter(|it| wire::is_commit(it)));
+        }
+        if wire::is_commit(&found.object.sha) {
+            let opened: Option<WireRef> =
+                http.json(&source.address(&["git", "tags", &found.object.sha])?).await?;
+            return Ok(opened.map(|it| it.object.sha).filter(|it| wire::is_commit(it)));
+        }
+        return Ok(None);
+    }
+    // Gitea and Forgejo have tags by name.
+    let found: Option<WireTag> = http.json(&source.address(&["tags", tag])?).await?;
+    Ok(found.map(|it| it.commit.sha).filter(|it| wire::is_commit(it)))
+}
