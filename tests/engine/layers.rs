@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock", "secrets", "process", "archive", "gzip", "space"],
     &["state"],
     &["history"],
-    &["stores", "drivers", "probes", "releases"],
+    &["stores", "drivers", "page", "probes", "releases"],
     &["backups", "receipt"],
     &["steps"],
     &["upgrade"],

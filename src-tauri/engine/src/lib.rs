@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod clock;
 pub mod digest;
+pub mod drivers;
 pub mod durable;
 pub mod engine;
 pub mod error;

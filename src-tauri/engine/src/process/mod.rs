@@ -7,6 +7,7 @@
 mod detached;
 mod identity;
 mod invoke;
+mod listener;
 pub mod orphans;
 mod run;
 mod table;
@@ -16,10 +17,11 @@ mod tree;
 pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
 pub use identity::Identity;
 pub use invoke::find_program;
+pub use listener::listener;
 pub use orphans::OrphanLock;
 pub use run::{Silent, SystemRunner};
 pub use text::printable;
-pub use tree::{Ending, end_with_descendants};
+pub use tree::{Ending, end_with_descendants, marked};
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -201,7 +201,13 @@ pub trait DataStore: Send + Sync {
     ///
     /// # Errors
     /// What does not agree, as for [`DataStore::prove`].
-    fn sandbox(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Box<dyn Sandbox>>;
+    fn sandbox(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        scratch: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<Box<dyn Sandbox>>;
     /// Looks at the world and says how the original would be set aside under `id`. Changes nothing.
     ///
     /// # Errors

@@ -1,0 +1,120 @@
+//! How one way of running applications is switched, stopped, started, kept out of reach and asked.
+//!
+//! Every verb looks before it acts, so that it can be repeated after any interruption, and changes nothing but
+//! what it names: a switch touches the pointer to the release, never a release. Fetching a release into its
+//! place belongs to `releases`; what the application answers belongs to `probes`.
+
+pub mod native;
+pub mod port;
+mod processes;
+pub mod settings;
+mod units;
+
+use std::{fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::ports::Reporter;
+pub use crate::process::Ending;
+
+pub use native::Native;
+pub use units::UnitFolders;
+
+/// Who can reach a component that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Its users, on the port of its own settings.
+    Public,
+    /// Only who knows this port of the machine.
+    Private(u16),
+}
+
+impl Gate {
+    /// The private port.
+    pub fn private_port(self) -> Option<u16> {
+        match self {
+            Self::Public => None,
+            Self::Private(port) => Some(port),
+        }
+    }
+}
+
+/// What starts a component by itself, as it was found: what holding it changes and how that is undone. It
+/// goes into the journal before anything is held. Opaque to all but its driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Autostart(pub serde_json::Value);
+
+/// Variables that a component is started with, over those of its own settings. Values may be secrets.
+pub type Variables = [(String, String)];
+
+/// One installation, run in one way.
+pub trait Driver: Send + Sync + fmt::Debug {
+    /// The version whose release is in place; `None` where none is.
+    ///
+    /// # Errors
+    /// `pointer_strange` where what should point to a release is something else.
+    fn current_release(&self) -> Result<Option<String>>;
+
+    /// Whether the release of this version lies ready to be switched to.
+    fn is_fetched(&self, version: &str) -> bool;
+
+    /// The folder of the release of this version, there or not yet; `None` for drivers that keep no folders.
+    ///
+    /// # Errors
+    /// `bad_version` where it cannot be the name of a folder.
+    fn release_folder(&self, version: &str) -> Result<Option<PathBuf>>;
+
+    /// Makes this version the one that is started next, by one atomic act. Done already is done.
+    ///
+    /// # Errors
+    /// `release_missing`, `pointer_strange`, `bad_version`, or what the disk answered.
+    fn switch(&self, version: &str) -> Result<()>;
+
+    /// The names of the components, in the order in which they are started.
+    fn components(&self) -> Vec<String>;
+
+    /// Whether a component runs, behind whatever gate.
+    ///
+    /// # Errors
+    /// `unit_missing`, `unit_not_answering`, `pid_record`.
+    fn is_running(&self, component: &str, reporter: &dyn Reporter) -> Result<bool>;
+
+    /// Stops a component and all that it started.
+    ///
+    /// # Errors
+    /// `stop_failed` where it cannot be ended.
+    fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending>;
+
+    /// Starts a component of the release in place. One that runs behind the same gate already is left alone,
+    /// whoever started it.
+    ///
+    /// # Errors
+    /// `start_failed`, `command_missing`, `already_running` (behind another gate: it must be stopped first),
+    /// `gate_missing` where a private port is asked of a component that has no gate.
+    fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()>;
+
+    /// The last lines that a component wrote to its log, to be quoted in an error.
+    fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String>;
+
+    /// What starts a component by itself, and proof that it can be held and released without anyone being
+    /// asked. Changes nothing that outlasts the question.
+    ///
+    /// # Errors
+    /// `no_right_to_hold` with what is missing.
+    fn autostart(&self, component: &str, reporter: &dyn Reporter) -> Result<Autostart>;
+
+    /// Keeps a component from being started by anything but [`Driver::start`], also after a reboot.
+    ///
+    /// # Errors
+    /// `no_right_to_hold`, or what the disk answered.
+    fn hold_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
+
+    /// Lets a component be started by itself again, as it was found.
+    ///
+    /// # Errors
+    /// As [`Driver::hold_autostart`].
+    fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
+}

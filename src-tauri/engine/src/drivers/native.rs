@@ -1,0 +1,234 @@
+//! A folder for each release and a symbolic link to the one that runs.
+//!
+//! The link is the only thing that a switch touches: a new one is made beside it and renamed over it, so there
+//! is never a moment without one. Components are processes that Liftlock starts itself, or units of systemd.
+
+use std::{
+    fs, io,
+    path::{Component as Part, Path, PathBuf},
+    sync::Arc,
+};
+
+use super::processes::Processes;
+use super::units::{UnitFolders, Units};
+use super::{Autostart, Driver, Ending, Gate, Variables};
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::profile::{self, Component, Profile, Run};
+use crate::ports::{Reporter, Runner};
+
+/// An installation whose releases are folders.
+#[derive(Debug)]
+pub struct Native {
+    dir: PathBuf,
+    layout: profile::NativeDriver,
+    components: Vec<Component>,
+    processes: Processes,
+    units: Units,
+}
+
+impl Native {
+    /// The installation of `profile` in `dir`. `runner` asks systemd, where a component is a unit.
+    pub fn new(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Self {
+        let profile::Driver::Native(layout) = &profile.driver;
+        Self {
+            dir: dir.to_owned(),
+            layout: layout.clone(),
+            components: profile.phases().into_iter().flatten().cloned().collect(),
+            processes: Processes::new(profile, dir),
+            units: Units::new(profile, runner, None),
+        }
+    }
+
+    /// Looks for the settings of units in other folders than systemd does.
+    #[must_use]
+    pub fn unit_folders(mut self, folders: UnitFolders) -> Self {
+        self.units.folders = Some(folders);
+        self
+    }
+
+    fn link(&self) -> PathBuf {
+        self.layout.current.under(&self.dir)
+    }
+
+    /// The folder of a version. A version is one plain name, whatever a server claims.
+    fn folder(&self, version: &str) -> Result<PathBuf> {
+        let mut parts = Path::new(version).components();
+        let is_plain = matches!((parts.next(), parts.next()), (Some(Part::Normal(_)), None))
+            && !version.contains(['/', '\\', '\0', ':'])
+            && !version.starts_with('.');
+        if !is_plain {
+            let message = format!("“{}” cannot be the name of a release's folder.", version.escape_debug());
+            return Err(Error::refused("bad_version", message)
+                .remedy("Choose a release with an ordinary version number such as 1.4.0."));
+        }
+        Ok(self.layout.releases.under(&self.dir).join(version))
+    }
+
+    /// Where the link leads, as it is written in it.
+    fn target(&self) -> Result<Option<PathBuf>> {
+        let link = self.link();
+        match fs::symlink_metadata(&link) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io("read", &link, &cause)),
+            Ok(meta) if !meta.file_type().is_symlink() => Err(Error::refused(
+                "pointer_strange",
+                format!("{} is not a link to a release, as it should be.", link.display()),
+            )
+            .remedy("Move the release into the folder of releases and make this a symbolic link to it.")),
+            Ok(_) => fs::read_link(&link).map(Some).map_err(|cause| Error::io("read", &link, &cause)),
+        }
+    }
+
+    /// What the link has to say to lead to a release: relative, so that the installation can be moved.
+    fn wanted_target(&self, folder: &Path) -> PathBuf {
+        let above = self.layout.current.as_str().matches('/').count();
+        let inside = folder.strip_prefix(&self.dir).unwrap_or(folder);
+        std::iter::repeat_n(Path::new(".."), above).collect::<PathBuf>().join(inside)
+    }
+
+    fn component(&self, name: &str) -> Result<&Component> {
+        self.components
+            .iter()
+            .find(|it| it.name == name)
+            .ok_or_else(|| Error::bug("component_unknown", format!("The profile has no component called “{name}”.")))
+    }
+
+    fn release_in_place(&self) -> Result<(String, PathBuf)> {
+        let version = self.current_release()?.ok_or_else(|| {
+            let message = format!("There is no release in place: {} is missing.", self.link().display());
+            Error::failed("release_missing", message).remedy("Make it a symbolic link to the release that should run.")
+        })?;
+        let folder = self.folder(&version)?;
+        Ok((version, folder))
+    }
+}
+
+impl Driver for Native {
+    fn current_release(&self) -> Result<Option<String>> {
+        let Some(target) = self.target()? else { return Ok(None) };
+        let link = self.link();
+        // Compared as real folders, because people write links in many ways.
+        let folder = durable::parent(&link)?.join(&target);
+        let parent = folder.parent().and_then(|it| it.canonicalize().ok());
+        let releases = self.layout.releases.under(&self.dir).canonicalize().ok();
+        let name = folder.file_name().and_then(|it| it.to_str());
+        match name {
+            Some(name) if parent.is_some() && parent == releases => Ok(Some(name.to_owned())),
+            _ => Err(Error::refused(
+                "pointer_strange",
+                format!("{} leads to {}, which is not in the folder of releases.", link.display(), target.display()),
+            )
+            .remedy("Move that release into the folder of releases and let the link lead to it.")),
+        }
+    }
+
+    fn is_fetched(&self, version: &str) -> bool {
+        self.folder(version).is_ok_and(|folder| folder.is_dir())
+    }
+
+    fn release_folder(&self, version: &str) -> Result<Option<PathBuf>> {
+        self.folder(version).map(Some)
+    }
+
+    fn switch(&self, version: &str) -> Result<()> {
+        let folder = self.folder(version)?;
+        if !folder.is_dir() {
+            return Err(Error::failed(
+                "release_missing",
+                format!("The release {version} is not in {}.", folder.display()),
+            )
+            .remedy("Start the update again; it will be fetched."));
+        }
+        let (link, wanted) = (self.link(), self.wanted_target(&folder));
+        let above = durable::parent(&link)?;
+        if self.target()?.as_ref() != Some(&wanted) {
+            let beside = durable::beside(&link, ".liftlock-next");
+            // Left by a switch that was cut short; a link holds nothing that could be lost.
+            if fs::symlink_metadata(&beside).is_ok_and(|meta| meta.file_type().is_symlink()) {
+                fs::remove_file(&beside).map_err(|cause| Error::io("remove", &beside, &cause))?;
+            }
+            symlink(&wanted, &beside).map_err(|cause| Error::io("create", &beside, &cause))?;
+            fs::rename(&beside, &link).map_err(|cause| Error::io("switch", &link, &cause))?;
+        }
+        // Also where it was right already: the run before this one may have died between the rename and this.
+        durable::fsync_dir(above)
+    }
+
+    fn components(&self) -> Vec<String> {
+        self.components.iter().map(|it| it.name.clone()).collect()
+    }
+
+    fn is_running(&self, component: &str, reporter: &dyn Reporter) -> Result<bool> {
+        match &self.component(component)?.run {
+            Run::Command(_) => self.processes.is_running(component),
+            Run::Unit { unit, scope } => self.units.is_running(unit, *scope, reporter),
+        }
+    }
+
+    fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
+        match &self.component(component)?.run {
+            Run::Command(_) => self.processes.stop(component),
+            Run::Unit { unit, scope } => self.units.stop(unit, *scope, reporter),
+        }
+        .map_err(|error| name_it(error, component))
+    }
+
+    fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
+        match &self.component(component)?.run {
+            Run::Command(command) => {
+                let (version, folder) = self.release_in_place()?;
+                self.processes.start(component, command, (&version, &folder), variables, gate)
+            }
+            Run::Unit { unit, scope } => self.units.start(component, unit, *scope, variables, gate, reporter),
+        }
+    }
+
+    fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String> {
+        match self.component(component).map(|it| &it.run) {
+            Ok(Run::Command(_)) => self.processes.last_words(component),
+            Ok(Run::Unit { unit, scope }) => self.units.last_words(unit, *scope, reporter),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn autostart(&self, component: &str, reporter: &dyn Reporter) -> Result<Autostart> {
+        match &self.component(component)?.run {
+            // Nothing but Liftlock starts it.
+            Run::Command(_) => Ok(Autostart(serde_json::Value::Null)),
+            Run::Unit { unit, scope } => self.units.autostart(unit, *scope, reporter),
+        }
+    }
+
+    fn hold_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        match &self.component(component)?.run {
+            Run::Command(_) => Ok(()),
+            Run::Unit { unit, scope } => self.units.hold(unit, *scope, found, reporter),
+        }
+    }
+
+    fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        match &self.component(component)?.run {
+            Run::Command(_) => Ok(()),
+            Run::Unit { unit, scope } => self.units.restore(unit, *scope, found, reporter),
+        }
+    }
+}
+
+fn name_it(error: Error, component: &str) -> Error {
+    if error.class != "stop_failed" {
+        return error;
+    }
+    let cause = error.message.clone();
+    Error { message: format!("“{component}” could not be stopped."), ..error }.detail(cause)
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(windows)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_dir(target, link)
+}

@@ -1,0 +1,80 @@
+//! Ports of this machine: is one free, and who has it.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+};
+
+use crate::error::{Error, Result};
+
+/// Whether something could listen on this port now.
+///
+/// # Errors
+/// `port_taken` with who has it, as far as that can be seen; `port_refused` where this user may not, or the
+/// address is not one of this machine.
+pub fn is_free(bind: IpAddr, port: u16) -> Result<()> {
+    // Bound as the application would be, and given back at once.
+    TcpListener::bind((bind, port)).map(drop).map_err(|cause| bind_error(bind, port, &cause))
+}
+
+/// A port that nothing listens on at this moment.
+///
+/// # Errors
+/// `port_refused` where the machine has none to give.
+pub fn any_free(bind: IpAddr) -> Result<u16> {
+    let socket = TcpListener::bind((bind, 0)).and_then(|listener| listener.local_addr());
+    socket.map(|address: SocketAddr| address.port()).map_err(|cause| bind_error(bind, 0, &cause))
+}
+
+/// Why nothing can be bound to a port.
+pub(crate) fn bind_error(bind: IpAddr, port: u16, cause: &io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            let holder = holder(port);
+            let by = holder.as_ref().map_or_else(String::new, |it| format!(" by {it}"));
+            Error::failed("port_taken", format!("Port {port} is taken{by}.")).remedy(
+                "Stop the program that uses this port, or choose another port in the settings of the application.",
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            Error::failed("port_refused", format!("This user may not listen on port {port}."))
+                .remedy("Ports below 1024 belong to root: choose a higher one, or give Liftlock the right to use it.")
+        }
+        _ => Error::failed("port_refused", format!("Nothing can listen on {bind}, port {port}."))
+            .remedy("Check the address in the settings of the application: it must be one of this computer."),
+    }
+    .because(cause)
+}
+
+/// Who listens on a port: `corner-shop (process 4711)`. `None` where it cannot be seen, as with programs of
+/// other users.
+pub fn holder(port: u16) -> Option<String> {
+    crate::process::listener(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_who_has_it() {
+        let bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let taken = TcpListener::bind((bind, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = is_free(bind, port).unwrap_err();
+        assert_eq!(error.class, "port_taken");
+        #[cfg(target_os = "linux")]
+        assert!(error.message.contains(&format!("process {}", std::process::id())), "{}", error.message);
+        drop(taken);
+        is_free(bind, port).unwrap();
+        assert_ne!(any_free(bind).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_refused() {
+        let error = is_free(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0).unwrap_err();
+        assert_eq!(error.class, "port_refused");
+    }
+}
