@@ -194,6 +194,7 @@ pub fn create_private_file(path: &Path) -> Result<File> {
 /// Something is there already, or what the disk answered.
 pub fn create_marked_dir(dir: &Path, purpose: &str) -> Result<()> {
     create_private_dir(parent(dir)?)?;
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "only Unix has a mode to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

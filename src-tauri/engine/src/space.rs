@@ -50,8 +50,8 @@ pub fn room(path: &Path) -> Result<Room> {
         let whole = there.canonicalize().map_err(|cause| asked(&cause))?;
         // A canonical Windows path begins with \\?\, a mount point does not.
         let plain = PathBuf::from(whole.to_string_lossy().trim_start_matches(r"\\?\"));
-        let disks = sysinfo::Disks::new_with_refreshed_list();
-        let mut disks: Vec<_> = disks.list().iter().enumerate().collect();
+        let disks = sysinfo::Disks::new_with_refreshed_list().map_err(|cause| asked(&io::Error::other(cause)))?;
+        let mut disks: Vec<_> = disks.iter().enumerate().collect();
         disks.sort_by_key(|(_, disk)| disk.mount_point().as_os_str().len());
         disks
             .iter()

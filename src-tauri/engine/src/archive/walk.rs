@@ -108,7 +108,8 @@ pub(super) fn extract(tar_gz: &Path, root: &Path, limits: &Limits, reporter: &dy
     let stream = Capped { inner: MultiGzDecoder::new(packed), gauge: &gauge, limits };
     let mut archive = Archive::new(stream);
 
-    let mut walk = Walk { root, limits, reporter, gauge: &gauge, total, tree: Tree::default(), links: vec![], bytes: 0 };
+    let mut walk =
+        Walk { root, limits, reporter, gauge: &gauge, total, tree: Tree::default(), links: vec![], bytes: 0 };
     let mut foretold = Foretold::default();
     for entry in archive.entries().map_err(unreadable)?.raw(true) {
         let mut entry = entry.map_err(unreadable)?;
@@ -194,7 +195,8 @@ impl Walk<'_> {
             Kind::Folder => allow(&self.root.join(&path), mode(&header)? | 0o700),
             Kind::File => self.file(entry, &path, &header),
             Kind::Link => {
-                let raw = foretold.link.or_else(|| header.link_name_bytes().map(|it| it.into_owned())).unwrap_or_default();
+                let raw =
+                    foretold.link.or_else(|| header.link_name_bytes().map(|it| it.into_owned())).unwrap_or_default();
                 let target = tree::target_parts(&raw, self.limits).map_err(refused)?;
                 let spelled = if target.is_empty() { ".".into() } else { target.join("/") };
                 self.tree.link(&parts, target);
@@ -266,7 +268,9 @@ impl Foretold {
                     let size = record.value().ok().and_then(|it| it.parse().ok());
                     self.size = Some(size.ok_or_else(|| hostile("a header", "has a size that is no number"))?);
                 }
-                key if key.starts_with(b"GNU.sparse") => return Err(hostile("a header", "announces a file with holes")),
+                key if key.starts_with(b"GNU.sparse") => {
+                    return Err(hostile("a header", "announces a file with holes"));
+                }
                 _ => {}
             }
         }

@@ -2,5 +2,5 @@
 
 pub mod ids;
 pub mod profile;
-pub mod state;
 pub mod release;
+pub mod state;

@@ -140,8 +140,26 @@ fn is_prerelease_word(part: &str) -> bool {
     let word = part.split(|it: char| it == '-' || it.is_ascii_digit()).next().unwrap_or_default();
     matches!(
         word.to_ascii_lowercase().as_str(),
-        "" | "a" | "alpha" | "b" | "beta" | "c" | "rc" | "pre" | "preview" | "prerelease" | "dev" | "nightly"
-            | "canary" | "snapshot" | "next" | "test" | "m" | "milestone" | "ea" | "insider" | "unstable"
+        "" | "a"
+            | "alpha"
+            | "b"
+            | "beta"
+            | "c"
+            | "rc"
+            | "pre"
+            | "preview"
+            | "prerelease"
+            | "dev"
+            | "nightly"
+            | "canary"
+            | "snapshot"
+            | "next"
+            | "test"
+            | "m"
+            | "milestone"
+            | "ea"
+            | "insider"
+            | "unstable"
     )
 }
 
@@ -260,7 +278,8 @@ mod tests {
 
     #[test]
     fn patterns_that_could_become_options_or_paths_are_refused() {
-        for pattern in ["", "v", "-{version}", "../{version}", "{version}{version}", "v {version}", "{version}.", "/{version}"]
+        for pattern in
+            ["", "v", "-{version}", "../{version}", "{version}{version}", "v {version}", "{version}.", "/{version}"]
         {
             assert!(pattern.parse::<TagPattern>().is_err(), "{pattern}");
         }
@@ -273,8 +292,19 @@ mod tests {
     fn tags_that_aim_at_commands_or_readers_are_refused() {
         let any: TagPattern = "{version}".parse().unwrap();
         for tag in [
-            "--upload-pack=evil", "-1.0.0", "$(id)", "1.0.0\n", "1.0.0;id", "1.0.0\u{202e}", "1.0 .0", "../1.0.0",
-            "1.0.0/..", "1.0.0%2f", "1.0.0\u{0}", "１.0.0", "",
+            "--upload-pack=evil",
+            "-1.0.0",
+            "$(id)",
+            "1.0.0\n",
+            "1.0.0;id",
+            "1.0.0\u{202e}",
+            "1.0 .0",
+            "../1.0.0",
+            "1.0.0/..",
+            "1.0.0%2f",
+            "1.0.0\u{0}",
+            "１.0.0",
+            "",
         ] {
             assert!(any.version(tag).is_err(), "{tag:?}");
         }

@@ -130,7 +130,7 @@ fn send(identity: &Identity, signal: Signal) {
     if signal == Signal::Continue || !identity.is_alive() {
         return;
     }
-    let mut system = System::new();
+    let Ok(mut system) = System::new() else { return };
     let pid = Pid::from_u32(identity.pid);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
     if let Some(process) = system.process(pid) {

@@ -100,14 +100,14 @@ mod platform {
 
     /// Every process that can be seen.
     pub(in super::super) fn all() -> Vec<Row> {
-        let mut system = System::new();
+        let Ok(mut system) = System::new() else { return Vec::new() };
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing().with_cpu());
         system.processes().values().map(as_row).collect()
     }
 
     /// One process, if it is there.
     pub(in super::super) fn row(pid: u32) -> Option<Row> {
-        let mut system = System::new();
+        let mut system = System::new().ok()?;
         let pid = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing().with_cpu();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
@@ -116,7 +116,7 @@ mod platform {
 
     /// Whether a process was started with the variable `key=value`. False where we may not look.
     pub(in super::super) fn has_variable(pid: u32, key: &str, value: &str) -> bool {
-        let mut system = System::new();
+        let Ok(mut system) = System::new() else { return false };
         let pid = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);

@@ -11,7 +11,9 @@ pub(super) fn speak_of_breaking(notes: &str) -> bool {
         line.contains("BREAKING CHANGE:")
             || line.contains("BREAKING-CHANGE:")
             || is_marked_commit(plain)
-            || (is_heading && lower.contains("breaking") && !["no ", "non-", "not "].iter().any(|it| lower.contains(it)))
+            || (is_heading
+                && lower.contains("breaking")
+                && !["no ", "non-", "not "].iter().any(|it| lower.contains(it)))
     })
 }
 
@@ -29,12 +31,23 @@ mod tests {
     #[test]
     fn breaking_changes_are_seen_where_publishers_announce_them() {
         for notes in [
-            "# 2.0\n## Breaking changes\n- x", "## ⚠ BREAKING CHANGES", "**Breaking:** x", "BREAKING CHANGE: x",
-            "* feat!: drop x", "- fix(api)!: y",
+            "# 2.0\n## Breaking changes\n- x",
+            "## ⚠ BREAKING CHANGES",
+            "**Breaking:** x",
+            "BREAKING CHANGE: x",
+            "* feat!: drop x",
+            "- fix(api)!: y",
         ] {
             assert!(speak_of_breaking(notes), "{notes}");
         }
-        for notes in ["", "There are no breaking changes.", "## No breaking changes", "## Non-breaking", "Great!: yes", "breaking news"] {
+        for notes in [
+            "",
+            "There are no breaking changes.",
+            "## No breaking changes",
+            "## Non-breaking",
+            "Great!: yes",
+            "breaking news",
+        ] {
             assert!(!speak_of_breaking(notes), "{notes}");
         }
     }

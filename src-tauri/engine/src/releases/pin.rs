@@ -125,12 +125,7 @@ fn asset_of(source: &Source, release: &Release) -> Result<Asset> {
 }
 
 /// What the file of checksums beside the asset says, where there is one.
-async fn checksum_file(
-    http: &Http<'_>,
-    source: &Source,
-    release: &Release,
-    asset: &Asset,
-) -> Result<Option<String>> {
+async fn checksum_file(http: &Http<'_>, source: &Source, release: &Release, asset: &Asset) -> Result<Option<String>> {
     let names = match &source.checksums {
         Some(pattern) => vec![pattern.name(&release.version, &release.tag, &asset.name)],
         None => {
@@ -210,8 +205,7 @@ async fn commit_of(http: &Http<'_>, source: &Source, tag: &str) -> Result<Option
             return Ok(Some(found.object.sha).filter(|it| wire::is_commit(it)));
         }
         if wire::is_commit(&found.object.sha) {
-            let opened: Option<WireRef> =
-                http.json(&source.address(&["git", "tags", &found.object.sha])?).await?;
+            let opened: Option<WireRef> = http.json(&source.address(&["git", "tags", &found.object.sha])?).await?;
             return Ok(opened.map(|it| it.object.sha).filter(|it| wire::is_commit(it)));
         }
         return Ok(None);

@@ -242,7 +242,8 @@ mod tests {
     #[test]
     fn forbidden_is_a_rate_limit_only_where_the_server_says_so() {
         let url = Url::parse("https://api.example.org").unwrap();
-        let class = |code: StatusCode, told: &[(&'static str, &str)]| status(code, &headers(told), &url, at(0)).error.class;
+        let class =
+            |code: StatusCode, told: &[(&'static str, &str)]| status(code, &headers(told), &url, at(0)).error.class;
         assert_eq!(class(StatusCode::FORBIDDEN, &[]), "auth_failed");
         assert_eq!(class(StatusCode::FORBIDDEN, &[("retry-after", "3")]), "rate_limited");
         assert_eq!(class(StatusCode::FORBIDDEN, &[("x-ratelimit-remaining", "0")]), "rate_limited");
