@@ -173,6 +173,16 @@ impl UpgradeStatus {
             }),
         }
     }
+
+    /// The exit code that tells how it ended; 0 while it has not.
+    pub fn exit_code(&self) -> u8 {
+        match self.state {
+            State::RolledBack => 4,
+            State::NeedsAttention => 5,
+            State::Failed if self.result.as_deref() != Some("success") => self.error.as_ref().map_or(1, |it| it.code),
+            _ => 0,
+        }
+    }
 }
 
 /// One installation in a list.

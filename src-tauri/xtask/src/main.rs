@@ -30,6 +30,8 @@ enum Task {
         #[arg(long)]
         targets: bool,
     },
+    /// Write the reference of commands and documents anew, out of the program itself
+    Docs,
     /// Everything that is tested, installing what is missing
     Test {
         /// Also the sampled faults in full: hours, not minutes
@@ -59,6 +61,12 @@ fn begin(task: &Task) -> Result<bool> {
     match task {
         Task::Check { targets: false } => check::all(&mut parts),
         Task::Check { targets: true } => targets::check(&mut parts),
+        Task::Docs => {
+            parts.part("reference of commands and documents", || {
+                run::run(run::cargo().args(["run", "-q", "-p", "liftlock", "--example", "reference", "--", "docs"]))?;
+                Ok("docs/commands.md, docs/json.md".to_owned())
+            });
+        }
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
     }
     Ok(parts.close())

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::SystemClock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::ports::Clock;
 use crate::state::Db;
@@ -80,6 +80,25 @@ impl Engine {
                 })
             })
             .collect()
+    }
+
+    /// The installation that is meant where none is named.
+    ///
+    /// # Errors
+    /// `no_installation`, `which_installation`.
+    pub fn the_only_installation(&self) -> Result<InstallationName> {
+        let mut names: Vec<_> = self.db()?.installations()?.into_iter().map(|it| it.name).collect();
+        match (names.pop(), names.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(Error::usage("no_installation", "No application is looked after yet.")
+                .remedy("`liftlock add` adds one; `liftlock add --help` shows how.")),
+            (Some(last), false) => {
+                names.push(last);
+                let names: Vec<_> = names.iter().map(InstallationName::as_str).collect();
+                Err(Error::usage("which_installation", "There are several installations, and none was named.")
+                    .remedy(format!("Name one of them: {}.", names.join(", "))))
+            }
+        }
     }
 
     /// Forgets an installation. Its files, its data, its backups and its history stay.

@@ -1,0 +1,53 @@
+//! `list`, `remove`.
+
+use chrono::Utc;
+use liftlock_engine::model::ids::InstallationName;
+use liftlock_engine::view::StatusView;
+use liftlock_engine::{Engine, Result};
+use serde_json::json;
+
+use crate::screen::Screen;
+use crate::text::ago;
+use crate::words::label;
+
+pub(crate) fn list(engine: &Engine, screen: &Screen) -> Result<u8> {
+    let installations = engine.installations()?;
+    if screen.json {
+        screen.document(&json!({ "installations": installations }));
+        return Ok(0);
+    }
+    if installations.is_empty() {
+        screen.note("No application is looked after yet. `liftlock add` adds one.");
+        return Ok(0);
+    }
+    let now = Utc::now();
+    let rows = installations.iter().map(|it| {
+        let standing = match &it.status {
+            StatusView::Idle(_) => "idle".to_owned(),
+            StatusView::Upgrade(upgrade) if upgrade.interrupted => "interrupted".to_owned(),
+            StatusView::Upgrade(upgrade) if upgrade.active => {
+                format!("{} {} %", label(upgrade.state), upgrade.progress)
+            }
+            StatusView::Upgrade(upgrade) => label(upgrade.state).to_owned(),
+        };
+        vec![
+            it.name.to_string(),
+            it.application.clone(),
+            it.version.clone().unwrap_or_else(|| "not observed yet".to_owned()),
+            standing,
+            ago(it.added_at, now),
+            it.folder.clone(),
+        ]
+    });
+    screen.table(&["name", "application", "version", "status", "added", "folder"], rows.collect());
+    Ok(0)
+}
+
+pub(crate) fn remove(engine: &Engine, screen: &Screen, name: &InstallationName) -> Result<u8> {
+    engine.remove(name)?;
+    if screen.json {
+        screen.document(&json!({ "removed": name }));
+    }
+    screen.note(format!("{name} is no longer looked after. Its files, data, backups and history were left alone."));
+    Ok(0)
+}

@@ -1,0 +1,145 @@
+//! The reference pages, made from the definitions themselves so that they cannot go stale.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use liftlock_engine::view;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
+
+/// `docs/commands.md`: every command with its help, exactly as it prints it.
+pub fn command_reference() -> String {
+    let mut out = String::from(
+        "# Commands\n\nThe same text as `liftlock <command> --help`; written by `cargo xtask docs`, not by hand. \
+         The documents of `--json` are in [json.md](json.md).\n",
+    );
+    let mut command = crate::command().term_width(100).color(clap::ColorChoice::Never);
+    command.build();
+    section(&mut out, &mut command, 2);
+    out
+}
+
+fn section(out: &mut String, command: &mut clap::Command, depth: usize) {
+    let help = command.render_long_help().to_string();
+    let title = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let body: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let _ = write!(out, "\n{} {title}\n\n```text\n{}\n```\n", "#".repeat(depth), body.join("\n").trim_end());
+    for child in command.get_subcommands_mut() {
+        if !child.is_hide_set() && child.get_name() != "help" {
+            section(out, child, 3);
+        }
+    }
+}
+
+/// What a command prints with `--json`, beside an error.
+struct Document {
+    commands: &'static str,
+    about: &'static str,
+    /// The key under which the shape stands, where the document is an object made around it.
+    under: Option<&'static str>,
+    schema: fn(&mut SchemaGenerator) -> schemars::Schema,
+}
+
+fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<T>()
+}
+
+const DOCUMENTS: &[Document] = &[
+    Document {
+        commands: "every command, where it did not work",
+        about: "The exit code is the one in `code`.",
+        under: Some("error"),
+        schema: shape::<view::ErrorView>,
+    },
+    Document {
+        commands: "`list`",
+        about: "",
+        under: Some("installations"),
+        schema: shape::<Vec<view::InstallationView>>,
+    },
+    Document { commands: "`remove`", about: "", under: Some("removed"), schema: shape::<String> },
+    Document {
+        commands: "`status`",
+        about: "An [UpgradeStatus](#upgradestatus) while an update runs and until its end is known, else an [IdleStatus](#idlestatus). \
+            With `--follow` one such document a line for each change.",
+        under: None,
+        schema: shape::<view::StatusView>,
+    },
+    Document { commands: "`ack`", about: "", under: None, schema: shape::<view::UpgradeStatus> },
+    Document {
+        commands: "`history`",
+        about: "Outcomes as in `history.jsonl`, newest first: `ts`, `upgrade_id`, `installation`, `component`, `from`, `to`, `result` (`success`, `rolled_back`, `rollback_failed`, `failed`, `refused` or `aborted_by_user`), `elapsed_seconds`, `message`, `error_class`.",
+        under: None,
+        schema: shape::<view::HistoryView>,
+    },
+    Document { commands: "`settings`", about: "", under: Some("settings"), schema: shape::<Vec<view::SettingView>> },
+    Document {
+        commands: "`settings KEY`, `settings KEY VALUE`",
+        about: "",
+        under: None,
+        schema: shape::<view::SettingView>,
+    },
+];
+
+/// `docs/json.md`: every document that `--json` prints, field by field, out of the types that are printed.
+pub fn json_reference() -> String {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let mut out = String::from(
+        "# Documents of `--json`\n\nEvery command prints one document on one line; those that follow an update print one a \
+         line, and the last line is the final one. Instants are RFC 3339 in UTC. Fields are never left out: what is not \
+         known is `null`. New fields may come, none goes. Written by `cargo xtask docs` from the types themselves.\n\n\
+         | command | document |\n|---|---|\n",
+    );
+    for document in DOCUMENTS {
+        let schema = (document.schema)(&mut generator).to_value();
+        let kind = kind_of(&schema);
+        let kind = document.under.map_or_else(|| kind.clone(), |key| format!("`{{\"{key}\": …}}` with {kind}"));
+        let about = if document.about.is_empty() { String::new() } else { format!(". {}", document.about) };
+        let _ = writeln!(out, "| {} | {kind}{about} |", document.commands);
+    }
+    let shapes: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
+    for (name, schema) in &shapes {
+        let _ = write!(out, "\n## {name}\n\n{}\n", about_of(schema));
+        if let Some(fields) = schema["properties"].as_object() {
+            let _ = write!(out, "\n| field | type | |\n|---|---|---|\n");
+            for (field, schema) in fields {
+                let _ = writeln!(out, "| `{field}` | {} | {} |", kind_of(schema), about_of(schema));
+            }
+        } else if let Some(words) = schema["oneOf"].as_array() {
+            out.push('\n');
+            for word in words {
+                for value in word["enum"].as_array().into_iter().flatten().chain(word.get("const")) {
+                    let _ = writeln!(out, "- `{}`: {}", value.as_str().unwrap_or("?"), about_of(word));
+                }
+            }
+        } else {
+            let _ = write!(out, "\n{}\n", kind_of(schema));
+        }
+    }
+    out
+}
+
+fn about_of(schema: &Value) -> String {
+    schema["description"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The type of a field in words, with a link where it is a shape of its own.
+fn kind_of(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next()) {
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        return any.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
+    }
+    let of = |kind: &str| match kind {
+        "array" => format!("list of {}", kind_of(&schema["items"])),
+        "string" if schema["format"] == "date-time" => "instant".to_owned(),
+        "integer" => "whole number".to_owned(),
+        other => other.to_owned(),
+    };
+    match &schema["type"] {
+        Value::String(kind) => of(kind),
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).map(of).collect::<Vec<_>>().join(" or "),
+        _ => "anything".to_owned(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Watching an upgrade to its end. The watcher reads the database and changes nothing; ending it ends nothing.
+//!
+//! On a terminal it draws a bar, elsewhere it prints a line for each change, with `--json` a status document for
+//! each change; the last document is the final one.
+
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+use indicatif::{ProgressBar, ProgressStyle};
+use liftlock_engine::model::ids::UpgradeId;
+use liftlock_engine::model::state::State;
+use liftlock_engine::view::UpgradeStatus;
+use liftlock_engine::{Engine, Error, Result};
+
+use crate::commands::print_upgrade;
+use crate::screen::{Line, Screen, Style};
+use crate::text::{duration, safe};
+use crate::words::label;
+
+/// How often the database is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long nobody may work on an unfinished upgrade before the watcher says so.
+const GRACE: Duration = Duration::from_secs(5);
+/// A log that is not a terminal gets at most one line in this time while the phase stays the same.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+/// As a shell counts a program that was ended by Ctrl-C.
+const STOPPED_WATCHING: u8 = 130;
+
+/// Watches until the end, until Ctrl-C, or until nobody reads any more; answers with the exit code of the outcome.
+pub(crate) fn follow(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        Error::failed("io", "The update could not be watched.")
+            .remedy(format!("It goes on. `liftlock status --upgrade {id}` shows how far it is."))
+            .because(&cause)
+    })?;
+    runtime.block_on(watch(engine, screen, id))
+}
+
+async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
+    let mut display = Display::new(screen);
+    let mut shown: Option<UpgradeStatus> = None;
+    let mut last_log_line = 0;
+    let mut alone_since: Option<Instant> = None;
+    loop {
+        let status = engine.upgrade_status(id)?;
+        if shown.as_ref().is_none_or(|it| is_news(it, &status)) {
+            display.show(&status);
+        }
+        if screen.verbose && !screen.json {
+            for (number, _, line) in engine.log(id, last_log_line, 500)? {
+                display.log(&line);
+                last_log_line = number;
+            }
+        }
+        if status.state.is_final() {
+            display.end(&status);
+            return Ok(status.exit_code());
+        }
+        if screen.is_closed() {
+            return Ok(0);
+        }
+        if status.active {
+            alone_since = None;
+        } else if alone_since.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            display.clear();
+            return Err(Error::failed("interrupted", "Nobody works on this update now.")
+                .remedy(format!("`liftlock resume {id}` goes on with it.")));
+        }
+        shown = Some(status);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            // Where the signal cannot be listened for, Ctrl-C ends this process, which is as good.
+            Ok(()) = tokio::signal::ctrl_c() => {
+                display.clear();
+                screen.aside("The update goes on; only the watching has ended.");
+                screen.aside(format!("  → `liftlock status --follow --upgrade {id}` watches it again, `liftlock cancel {id}` stops it."));
+                return Ok(STOPPED_WATCHING);
+            }
+        }
+    }
+}
+
+/// The seconds of being away grow by themselves and are no news.
+fn is_news(before: &UpgradeStatus, now: &UpgradeStatus) -> bool {
+    UpgradeStatus { away_seconds: None, ..before.clone() } != UpgradeStatus { away_seconds: None, ..now.clone() }
+}
+
+struct Display<'a> {
+    screen: &'a Screen,
+    bar: Option<ProgressBar>,
+    phase: Option<(State, Instant)>,
+    last_line: Option<Instant>,
+}
+
+impl<'a> Display<'a> {
+    fn new(screen: &'a Screen) -> Self {
+        let bar = screen.can_draw().then(|| {
+            let bar = ProgressBar::new(100);
+            if let Ok(style) = ProgressStyle::with_template("{prefix:<14} {bar:24} {pos:>3} %  {elapsed}  {wide_msg}") {
+                bar.set_style(style);
+            }
+            // The seconds go on even where nothing can be measured.
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        Self { screen, bar, phase: None, last_line: None }
+    }
+
+    fn show(&mut self, status: &UpgradeStatus) {
+        if self.screen.json {
+            // The final one is printed at the end, so that it is the last line in any case.
+            if !status.state.is_final() {
+                self.screen.document(status);
+            }
+            return;
+        }
+        let new_phase = self.phase.is_none_or(|(state, _)| state != status.state);
+        if new_phase {
+            self.leave_phase();
+            self.phase = Some((status.state, Instant::now()));
+        }
+        if status.state.is_final() || self.screen.quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => {
+                bar.set_prefix(label(status.state));
+                bar.set_position(u64::from(status.progress));
+                bar.set_message(safe(&status.message));
+            }
+            None if new_phase || self.last_line.is_none_or(|it| it.elapsed() >= LINE_EVERY) => {
+                self.last_line = Some(Instant::now());
+                self.screen.line(format!(
+                    "{} {:>3} %  {}: {}",
+                    Local::now().format("%H:%M:%S"),
+                    status.progress,
+                    label(status.state),
+                    status.message
+                ));
+            }
+            None => {}
+        }
+    }
+
+    /// On a terminal a finished phase stays as a line above the bar.
+    fn leave_phase(&self) {
+        if let (Some(bar), Some((state, since))) = (&self.bar, self.phase)
+            && state != State::Pending
+        {
+            let took = duration(since.elapsed().as_secs_f64());
+            bar.suspend(|| self.screen.note(Line::from(format!("{:<14} ", label(state))).and(Style::Muted, took)));
+        }
+    }
+
+    fn log(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.screen.note(Line::new(Style::Muted, format!("  {line}")))),
+            None => self.screen.note(Line::new(Style::Muted, format!("  {line}"))),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn end(&self, status: &UpgradeStatus) {
+        self.clear();
+        if self.screen.json { self.screen.document(status) } else { print_upgrade(self.screen, status) }
+    }
+}

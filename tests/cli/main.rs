@@ -1,0 +1,12 @@
+//! The command line as a program: the real binary, a real home, its words and its documents.
+//!
+//! Rows of upgrades are written through the engine, as a worker writes them. Instants, ids, process numbers and
+//! the home's path are replaced before anything is compared.
+
+#![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
+
+mod errors;
+mod follow;
+mod help;
+mod read;
+mod support;
