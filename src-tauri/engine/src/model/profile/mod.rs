@@ -14,6 +14,7 @@ mod export;
 mod mistake;
 mod path;
 mod probe;
+mod read;
 mod reference;
 mod release;
 mod store;
@@ -31,6 +32,7 @@ pub use self::{
     mistake::{Mistake, Warning},
     path::{FilePath, InsidePath},
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
+    read::Checked,
     reference::Reference,
     release::{Channel, Releases, Required, TagPattern},
     store::{FilesStore, PostgresStore, SqliteStore, Store},

@@ -1,0 +1,312 @@
+//! What only shows when sections are compared with each other.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::{
+    super::{
+        Check, CommandLine, Driver, HttpQuestion, InsidePath, Placeholder, Required, Run, Store, Template,
+        VersionQuestion,
+    },
+    document::{Document, listed, nearest, quoted},
+    sections::{Sections, names},
+    values::is_this_machine,
+};
+
+/// Compares the sections with each other.
+pub(super) fn across(document: &Document<'_>, sections: &Sections) {
+    for (section, key) in
+        [("stores", "name"), ("components", "name"), ("probes", "name"), ("exports", "entity"), ("settings", "file")]
+    {
+        unique(document, section, key);
+    }
+    releases(document, sections);
+    places(document, sections);
+    pointing(document, sections);
+    gate(document, sections);
+    probes(document, sections);
+    migrations(document, sections);
+    exports(document, sections);
+    promises(document, sections);
+}
+
+fn unique(document: &Document<'_>, section: &'static str, key: &'static str) {
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    for (number, name) in names(document, section, key) {
+        match first.get(&name) {
+            Some(earlier) => document.mistake(
+                &format!("{section}[{number}].{key}"),
+                format!("{} is the {key} of [[{section}]] number {} already", quoted(&name), earlier + 1),
+                "give each its own",
+            ),
+            None => drop(first.insert(name, number)),
+        }
+    }
+}
+
+/// A name that must be one of those of a section.
+fn refers_to(document: &Document<'_>, path: &str, name: &str, section: &'static str) -> bool {
+    let known = names(document, section, "name");
+    if known.iter().any(|(_, it)| it == name) {
+        return true;
+    }
+    let known: Vec<&str> = known.iter().map(|(_, it)| it.as_str()).collect();
+    let remedy = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean “{near}”?"),
+        None if known.is_empty() => format!("add a table [[{section}]] with that name"),
+        None => format!("there are: {}", listed(&known)),
+    };
+    document.mistake(path, format!("there is no {} in [[{section}]]", quoted(name)), remedy);
+    false
+}
+
+fn releases(document: &Document<'_>, sections: &Sections) {
+    let Some(releases) = &sections.releases else { return };
+    for (key, versions) in [("breaking", &releases.breaking), ("required_stops", &releases.required_stops)] {
+        for (number, version) in versions.iter().enumerate() {
+            if versions.iter().take(number).any(|it| it == version) {
+                let path = format!("releases.{key}[{number}]");
+                document.mistake(&path, format!("{version} stands in “{key}” twice"), "take one of the two out");
+            }
+        }
+    }
+    if releases.require == Required::None {
+        document.warning(
+            "releases.require",
+            "nothing is required of a release: a damaged or exchanged download is found only if it cannot be unpacked",
+            "publish a file of sha256 sums with each release, name it in “checksums”, and write require = \"checksum\"",
+        );
+    }
+}
+
+/// Data must not lie where releases are switched, nor in two stores at once.
+fn places(document: &Document<'_>, sections: &Sections) {
+    let mut taken: Vec<(String, InsidePath)> = Vec::new();
+    if let Some(Driver::Native(driver)) = &sections.driver {
+        if driver.current.is_within(&driver.releases) || driver.releases.is_within(&driver.current) {
+            let reason =
+                format!("the link {} and the folder {} lie within each other", driver.current, driver.releases);
+            document.mistake("driver.current", reason, "put them side by side: “current” and “releases”");
+            return;
+        }
+        taken = vec![
+            ("the link to the release that runs".to_owned(), driver.current.clone()),
+            ("the folder of the releases".to_owned(), driver.releases.clone()),
+        ];
+    }
+    for (number, settings) in sections.settings.iter().enumerate() {
+        if let Some((what, _)) = taken.iter().find(|(_, it)| settings.file.is_within(it)) {
+            let reason = format!("the settings {} lie in {what} and would be switched with it", settings.file);
+            document.mistake(&format!("settings[{number}].file"), reason, "keep them beside the releases");
+        }
+    }
+    for (number, store) in &sections.stores {
+        let Some(path) = store.path().and_then(|it| it.inside()) else { continue };
+        if let Some((what, _)) = taken.iter().find(|(_, it)| path.is_within(it) || it.is_within(&path)) {
+            let reason = format!("the store {} at {path} overlaps with {what}", quoted(store.name()));
+            let remedy = "give each store a file or folder of its own, beside the releases";
+            document.mistake(&format!("stores[{number}].path"), reason, remedy);
+        }
+        taken.push((format!("the store “{}”", store.name()), path));
+    }
+}
+
+/// A command must be pointed at another server and database completely, or it would touch the live one.
+fn pointing(document: &Document<'_>, sections: &Sections) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (number, store) in &sections.stores {
+        let path = format!("stores[{number}].point_at");
+        let variables = store.point_at();
+        for variable in variables.keys() {
+            if let Some(owner) = owners.insert(variable, store.name()) {
+                let reason = format!("{variable} points a command at the store {} already", quoted(owner));
+                document.mistake(&format!("{path}.{variable}"), reason, "name a variable for each store");
+            }
+            if sections.gate.as_ref().is_some_and(|it| it.variable == *variable) {
+                let reason = format!("{variable} sets the port of the gate already");
+                document.mistake(&format!("{path}.{variable}"), reason, "name another variable");
+            }
+        }
+        let needed: &[Placeholder] = match store {
+            Store::Postgres(_) => &[Placeholder::Host, Placeholder::Port, Placeholder::Database],
+            Store::Sqlite(_) | Store::Files(_) => &[Placeholder::Path],
+        };
+        let is_held = |it: &Placeholder| variables.values().any(|template| template.has(*it));
+        let missing: Vec<String> =
+            needed.iter().filter(|it| !is_held(it)).map(|it| format!("{{{}}}", it.word())).collect();
+        if !variables.is_empty() && !missing.is_empty() {
+            let reason = format!("“point_at” leaves out {}: a trial would touch the live data", missing.join(", "));
+            document.mistake(&path, reason, "name the variables that set all of them");
+        }
+    }
+}
+
+fn gate(document: &Document<'_>, sections: &Sections) {
+    if let Some(gate) = &sections.gate {
+        refers_to(document, "gate.component", &gate.component, "components");
+    }
+    if document.root().has("gate") {
+        return;
+    }
+    let mut uses: Vec<(String, &Template)> = Vec::new();
+    match &sections.version {
+        Some(VersionQuestion::Http(it)) => uses.push(("version.http.url".to_owned(), &it.question.url)),
+        Some(VersionQuestion::Command(words)) => uses.extend(words.iter().map(|it| ("version.command".to_owned(), it))),
+        None => {}
+    }
+    for (number, probe) in &sections.probes {
+        match &probe.check {
+            Check::Http { question, .. } => uses.push((format!("probes[{number}].url"), &question.url)),
+            Check::Tcp { port, .. } => uses.push((format!("probes[{number}].port"), port)),
+            Check::Command { command: CommandLine { command, .. } } => {
+                uses.extend(command.iter().map(|it| (format!("probes[{number}].command"), it)));
+            }
+            Check::Postgres { .. } | Check::FileAge { .. } => {}
+        }
+    }
+    for (path, _) in uses.iter().filter(|(_, it)| it.has(Placeholder::Port)) {
+        document.mistake(
+            path,
+            "{port} is the port of the gate, and there is no [gate]",
+            "add [gate], or write the port itself",
+        );
+    }
+}
+
+fn probes(document: &Document<'_>, sections: &Sections) {
+    if let Some(VersionQuestion::Http(it)) = &sections.version {
+        credentials(document, "version.http", &it.question);
+    }
+    for (number, probe) in &sections.probes {
+        let path = format!("probes[{number}]");
+        match &probe.check {
+            Check::Http { question, .. } => credentials(document, &path, question),
+            Check::Postgres { store } => {
+                let path = format!("{path}.store");
+                let is_other = |(_, it): &&(usize, Store)| it.name() == store && !matches!(it, Store::Postgres(_));
+                if refers_to(document, &path, store, "stores")
+                    && let Some((_, it)) = sections.stores.iter().find(is_other)
+                {
+                    let reason = format!("the store {} is of kind {}", quoted(store), it.kind());
+                    document.mistake(&path, reason, "name a store of kind postgres");
+                }
+            }
+            Check::Tcp { .. } | Check::Command { .. } | Check::FileAge { .. } => {}
+        }
+    }
+}
+
+fn credentials(document: &Document<'_>, path: &str, question: &HttpQuestion) {
+    let url = question.url.fill(&[(Placeholder::Port, "80")]).ok().and_then(|it| Url::parse(&it).ok());
+    if question.auth.is_some() && url.is_some_and(|it| it.scheme() == "http" && !is_this_machine(&it)) {
+        let reason = "the credentials travel to another machine over http, where anyone between can read them";
+        document.warning(&format!("{path}.url"), reason, "write https://…, with “ca” for a certificate of your own");
+    }
+}
+
+fn migrations(document: &Document<'_>, sections: &Sections) {
+    if sections.migrations.is_none() {
+        return;
+    }
+    if !document.holds("migrations.schema_version") {
+        document.warning(
+            "migrations",
+            "without “schema_version” migrations cannot be tried on a copy of the data first",
+            "add schema_version = { command = […], empty = \"…\" }, a read-only command that prints the schema's version",
+        );
+    }
+    for (number, store) in sections.stores.iter().filter(|(_, it)| it.is_database()) {
+        if !document.holds(&format!("stores[{number}].point_at")) {
+            document.warning(
+                &format!("stores[{number}]"),
+                format!(
+                    "commands cannot be pointed at a copy of {}: no trial, and they run on its live name",
+                    quoted(store.name())
+                ),
+                "add point_at = { VARIABLE = \"…\" }, the environment variables that name the database",
+            );
+        }
+    }
+}
+
+fn exports(document: &Document<'_>, sections: &Sections) {
+    let databases: Vec<&str> =
+        sections.stores.iter().filter(|(_, it)| it.is_database()).map(|(_, it)| it.name()).collect();
+    let all_stores_are_read = names(document, "stores", "name").len() == sections.stores.len();
+    for (number, export) in &sections.exports {
+        let path = format!("exports[{number}]");
+        match &export.store {
+            Some(store) => {
+                let path = format!("{path}.store");
+                let is_files = |(_, it): &(usize, Store)| it.name() == store && !it.is_database();
+                if refers_to(document, &path, store, "stores") && sections.stores.iter().any(is_files) {
+                    document.mistake(&path, format!("the store {} has no tables", quoted(store)), "name a database");
+                }
+            }
+            None if all_stores_are_read && databases.is_empty() => {
+                document.mistake(&path, "there is no database to export from", "add a table [[stores]] for it");
+            }
+            None if databases.len() > 1 => {
+                let reason = format!("it is not said which store holds the table {}", quoted(&export.table));
+                document.mistake(&path, reason, format!("add store = \"…\", one of: {}", listed(&databases)));
+            }
+            None => {}
+        }
+        for (place, column) in export.columns.iter().enumerate() {
+            let path = format!("{path}.columns[{place}].column");
+            if export.leave_out.contains(&column.column) {
+                let reason = format!("{} is exported and left out", quoted(&column.column));
+                document.mistake(&path, reason, "take it out of “columns” or of “leave_out”");
+            }
+            if export.columns.iter().take(place).any(|it| it.column == column.column) {
+                document.mistake(&path, format!("{} stands there twice", quoted(&column.column)), "take one out");
+            }
+            if ["password", "secret", "token"].iter().any(|it| column.column.to_lowercase().contains(it)) {
+                let reason = format!("{} looks like a secret, and would be exported", quoted(&column.column));
+                document.warning(&path, reason, "move it to “leave_out”");
+            }
+        }
+    }
+}
+
+/// Promises that a profile forgoes by leaving something out.
+fn promises(document: &Document<'_>, sections: &Sections) {
+    let root = document.root();
+    if !root.has("stores") {
+        let reason = "no [[stores]]: nothing is backed up, and nothing can be brought back";
+        document.warning("", reason, "name every database and folder that holds the user's data");
+    }
+    if !root.has("gate") {
+        let reason = "no [gate]: users can come in before the new version has passed verification";
+        document.warning("", reason, "add [gate], naming the variable that sets the port of the application");
+    }
+    if sections.probes.iter().all(|(_, it)| !it.required)
+        && names(document, "probes", "name").len() == sections.probes.len()
+    {
+        let reason = "no required probe: only the version tells whether a new release works";
+        document.warning("probes", reason, "add a [[probes]] of kind http that asks whether it is healthy");
+    }
+    if sections.limits.stall_after > sections.limits.migrate_within {
+        let reason = "“stall_after” is longer than “migrate_within”: a migration that hangs is not found earlier";
+        document.warning("limits.stall_after", reason, "make it shorter");
+    }
+    for (number, component) in &sections.components {
+        if let (Run::Unit { .. }, Some(gate)) = (&component.run, &sections.gate)
+            && gate.component == component.name
+            && migrations_lack_environment(sections)
+        {
+            document.warning(
+                &format!("components[{number}].run"),
+                "the environment of a unit is not known here, and the migrations name no “env_file”",
+                "add env_file = \"…\" to the commands in [migrations]",
+            );
+        }
+    }
+}
+
+fn migrations_lack_environment(sections: &Sections) -> bool {
+    let any_file = sections.components.iter().any(|(_, it)| it.run.command().is_some_and(|it| it.env_file.is_some()));
+    let migrate = sections.migrations.as_ref().and_then(|it| it.migrate.as_ref());
+    !any_file && migrate.is_some_and(|it| it.env_file.is_none())
+}
