@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["ports"],
     &["digest", "durable"],
-    &["clock", "secrets", "process", "archive", "gzip", "space"],
+    &["clock", "secrets", "profiles", "process", "archive", "gzip", "space"],
     &["state"],
     &["history"],
     &["stores", "drivers", "page", "probes", "releases"],

@@ -14,6 +14,7 @@ pub mod history;
 pub mod model;
 pub mod ports;
 pub mod process;
+pub mod profiles;
 pub mod receipt;
 pub mod releases;
 pub mod secrets;

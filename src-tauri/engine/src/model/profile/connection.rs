@@ -165,7 +165,15 @@ fn password(reference: &Reference, endpoint: &Endpoint, read: Read<'_>) -> Resul
 
 /// Reads an address. The fault is the end of a sentence and shows nothing of the address.
 pub(super) fn from_url(text: &str) -> Result<Endpoint, &'static str> {
-    let url = Url::parse(text.trim()).map_err(|_| "is not an address")?;
+    // libpq allows a user without a host, URLs do not.
+    let text = text.trim();
+    let authority_ends = text.find("://").and_then(|at| Some(at + 3 + text[at + 3..].find('/')?));
+    let hostless = authority_ends.filter(|at| text[..*at].ends_with('@'));
+    let url = match hostless {
+        Some(at) => Url::parse(&format!("{}localhost{}", &text[..at], &text[at..])),
+        None => Url::parse(text),
+    };
+    let url = url.map_err(|_| "is not an address")?;
     // Drivers name themselves behind a plus: `postgresql+asyncpg`.
     if !matches!(url.scheme().split('+').next(), Some("postgres" | "postgresql")) {
         return Err("does not begin with postgres:// or postgresql://");

@@ -34,10 +34,13 @@ pub use self::{
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
     read::Checked,
     reference::Reference,
-    release::{Channel, Releases, Required, TagPattern},
+    release::Releases,
     store::{FilesStore, PostgresStore, SqliteStore, Store},
     template::{Placeholder, Template},
 };
+
+/// The longest text that is read as a profile: one is a page or two.
+pub const MAX_BYTES: usize = 256 * 1024;
 
 /// The version of the format that this Liftlock reads.
 pub const FORMAT: i64 = 1;

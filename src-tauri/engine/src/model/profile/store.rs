@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Connection, FilePath, Template};
 
 /// Something that holds the user's data.
+#[expect(clippy::large_enum_variant, reason = "a profile holds a handful, and they are read in place")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Store {

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    super::{
-        Check, CommandLine, Driver, HttpQuestion, InsidePath, Placeholder, Required, Run, Store, Template,
-        VersionQuestion,
-    },
+    super::{Check, CommandLine, Driver, HttpQuestion, InsidePath, Placeholder, Run, Store, Template, VersionQuestion},
     document::{Document, listed, nearest, quoted},
     sections::{Sections, names},
     values::is_this_machine,
 };
+use crate::model::release::Trust;
 
 /// Compares the sections with each other.
 pub(super) fn across(document: &Document<'_>, sections: &Sections) {
@@ -71,7 +69,7 @@ fn releases(document: &Document<'_>, sections: &Sections) {
             }
         }
     }
-    if releases.require == Required::None {
+    if releases.require == Trust::None {
         document.warning(
             "releases.require",
             "nothing is required of a release: a damaged or exchanged download is found only if it cannot be unpacked",

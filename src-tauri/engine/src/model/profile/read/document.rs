@@ -40,8 +40,8 @@ pub(super) struct Table<'d> {
     span: Range<usize>,
     path: String,
     asked: RefCell<Vec<&'static str>>,
-    /// Set where it was already said that the table as a whole is not understood.
-    dropped: Cell<bool>,
+    /// Set where any key is legal.
+    is_free: Cell<bool>,
 }
 
 impl<'d> Document<'d> {
@@ -129,18 +129,12 @@ impl<'d> Document<'d> {
 }
 
 impl<'d> Node<'d> {
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
     /// What it is called in a sentence.
     pub(super) fn name(&self) -> String {
         named(&self.path)
     }
     pub(super) fn mistake(&self, reason: impl Into<String>, remedy: impl Into<String>) {
         self.document.report(self.span.clone(), self.path.clone(), reason.into(), remedy.into());
-    }
-    pub(super) fn warning(&self, reason: impl Into<String>, remedy: impl Into<String>) {
-        self.document.warning(&self.path, reason, remedy);
     }
     pub(super) fn is_table(&self) -> bool {
         self.value.is_table()
@@ -228,10 +222,7 @@ impl<'d> Node<'d> {
 
 impl<'d> Table<'d> {
     fn new(document: &'d Document<'d>, entries: &'d DeTable<'d>, span: Range<usize>, path: String) -> Self {
-        Self { document, entries, span, path, asked: RefCell::default(), dropped: Cell::new(false) }
-    }
-    pub(super) fn path(&self) -> &str {
-        &self.path
+        Self { document, entries, span, path, asked: RefCell::default(), is_free: Cell::new(false) }
     }
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
@@ -273,7 +264,7 @@ impl<'d> Table<'d> {
     }
     /// Every key with its node, for tables whose keys are free.
     pub(super) fn entries(&self) -> Vec<(Node<'d>, &'d str)> {
-        self.dropped.set(true);
+        self.is_free.set(true);
         let entry = |(key, value): (&'d Spanned<_>, &'d Spanned<DeValue<'d>>)| {
             let key: &'d std::borrow::Cow<'d, str> = key.get_ref();
             let path = join(&self.path, key);
@@ -281,13 +272,9 @@ impl<'d> Table<'d> {
         };
         self.entries.iter().map(entry).collect()
     }
-    /// The table is not understood as a whole and that was said: its keys are not looked at.
-    pub(super) fn drop_keys(&self) {
-        self.dropped.set(true);
-    }
     /// Refuses the keys that nobody asked for.
     pub(super) fn finish(&self) {
-        if self.dropped.get() {
+        if self.is_free.get() {
             return;
         }
         let asked = self.asked.borrow();

@@ -13,10 +13,7 @@ mod values;
 use toml::de::DeTable;
 
 use self::document::Document;
-use super::{Mistake, Profile, Warning};
-
-/// The most that is read: a profile is a page or two.
-pub const MAX_BYTES: usize = 256 * 1024;
+use super::{MAX_BYTES, Mistake, Profile, Warning};
 
 /// What came of reading a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

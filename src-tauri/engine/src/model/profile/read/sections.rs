@@ -2,10 +2,10 @@
 
 use super::{
     super::{
-        Application, Channel, Check, CommandLine, Component, Connection, Driver, ExpectedField, Export, ExportColumn,
-        FORMAT, FilesStore, Gate, HttpAuth, HttpQuestion, Limits, Migrations, NativeDriver, Placeholder, PostgresStore,
-        Probe, Profile, Recognise, Releases, Required, Run, SchemaVersion, SettingsFile, SqliteStore, Store,
-        TagPattern, Template, UnitScope, VersionOverHttp, VersionQuestion,
+        Application, Check, CommandLine, Component, Connection, Driver, ExpectedField, Export, ExportColumn, FORMAT,
+        FilesStore, Gate, HttpAuth, HttpQuestion, Limits, Migrations, NativeDriver, Placeholder, PostgresStore, Probe,
+        Profile, Recognise, Releases, Run, SchemaVersion, SettingsFile, SqliteStore, Store, Template, UnitScope,
+        VersionOverHttp, VersionQuestion,
     },
     check,
     document::{Document, Node, Table, quoted},
@@ -14,6 +14,7 @@ use super::{
         one_of, port, reference, table as table_name, template, time, variable, variables, version, words,
     },
 };
+use crate::model::release::{Channel, TagPattern, Trust};
 
 const OF_A_RELEASE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Version];
 const OF_A_PROBE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Port];
@@ -146,11 +147,13 @@ fn releases(node: &Node<'_>) -> Option<Releases> {
     let channel = table.optional("channel", channel).unwrap_or_default();
     let asset = table.required("asset", "asset = \"name-{version}.tar.gz\"", asset);
     let checksums = table.optional("checksums", values::asset);
-    let require = table.optional("require", required).unwrap_or_default();
+    let require = table.optional("require", required).unwrap_or_else(Releases::default_require);
+    let token = table.optional("token", |it| reference(it, Refers::Secret));
+    let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
     let required_stops = table.list("required_stops", version);
     table.finish();
-    if require == Required::Checksum && !table.has("checksums") {
+    if require == Trust::Checksum && !table.has("checksums") {
         let remedy = "name the file of sha256 sums: checksums = \"SHA256SUMS\" (or write require = \"none\")";
         table.mistake("a checksum is required and no file of checksums is named in [releases]", remedy);
     }
@@ -162,6 +165,8 @@ fn releases(node: &Node<'_>) -> Option<Releases> {
         asset: asset?,
         checksums,
         require,
+        token,
+        ca,
         breaking,
         required_stops,
     })
@@ -185,22 +190,21 @@ fn repository(node: &Node<'_>) -> Option<String> {
 }
 
 fn tag(node: &Node<'_>) -> Option<TagPattern> {
-    let text = node.text()?;
     let remedy = "write what a tag looks like, with {version} once: “v{version}”";
-    TagPattern::parse(text).map_err(|fault| node.mistake(format!("the tag {} {fault}", quoted(text)), remedy)).ok()
+    node.text()?.parse().map_err(|fault: String| node.mistake(fault, remedy)).ok()
 }
 
 fn channel(node: &Node<'_>) -> Option<Channel> {
     one_of(node, &[("stable", Channel::Stable), ("prerelease", Channel::Prerelease)])
 }
 
-fn required(node: &Node<'_>) -> Option<Required> {
-    if let Some(text @ ("signed" | "signature" | "attestation" | "signed_tag")) = node.raw_text() {
+fn required(node: &Node<'_>) -> Option<Trust> {
+    if let Some(text @ ("signed" | "signed_tag" | "attestation" | "signed_manifest")) = node.raw_text() {
         let reason = format!("{} cannot be required yet: signatures are not checked by this Liftlock", quoted(text));
         node.mistake(reason, "write “checksum”, or install a Liftlock that checks signatures");
         return None;
     }
-    one_of(node, &[("none", Required::None), ("checksum", Required::Checksum)])
+    one_of(node, &[("none", Trust::None), ("checksum", Trust::Checksum)])
 }
 
 fn recognise(node: &Node<'_>) -> Option<Recognise> {
@@ -219,17 +223,14 @@ fn recognise(node: &Node<'_>) -> Option<Recognise> {
 
 fn driver(node: &Node<'_>) -> Option<Driver> {
     let table = node.table()?;
-    let kind = table.required("kind", "kind = \"native\"", |it| {
+    table.required("kind", "kind = \"native\"", |it| {
         if let Some(text @ ("compose" | "swarm" | "docker")) = it.raw_text() {
             let reason = format!("the driver {} is not part of this Liftlock", quoted(text));
             it.mistake(reason, "write “native”, or install a Liftlock that has it");
             return None;
         }
         one_of(it, &[("native", ())])
-    });
-    if kind.is_none() {
-        return None;
-    }
+    })?;
     let current = table.optional("current", inside).unwrap_or_else(NativeDriver::default_current);
     let releases = table.optional("releases", inside).unwrap_or_else(NativeDriver::default_releases);
     table.finish();

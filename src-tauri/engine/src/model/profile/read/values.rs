@@ -13,6 +13,7 @@ use super::{
     },
     document::{Node, listed, nearest, quoted},
 };
+use crate::model::release::AssetPattern;
 
 type Read<T> = Option<T>;
 
@@ -148,15 +149,11 @@ pub(super) fn file(node: &Node<'_>) -> Read<FilePath> {
     FilePath::parse(text).map_err(|fault| node.mistake(format!("{} {fault}", quoted(text)), remedy)).ok()
 }
 
-/// The name of a file in a release; `{version}` may stand in it.
-pub(super) fn asset(node: &Node<'_>) -> Read<Template> {
+/// The name of a file in a release, with its placeholders.
+pub(super) fn asset(node: &Node<'_>) -> Read<AssetPattern> {
     let text = node.text()?;
-    if text.contains(['/', '\\']) || text.starts_with(['.', '-']) {
-        let reason = format!("{} is not the name of a file in a release", quoted(text));
-        node.mistake(reason, "write the bare name, as the release page shows it: “corner-shop-{version}.tar.gz”");
-        return None;
-    }
-    template(node, &[Placeholder::Version])
+    let remedy = "write the bare name, as the release page shows it: “corner-shop-{version}.tar.gz”";
+    text.parse().map_err(|fault: String| node.mistake(fault, remedy)).ok()
 }
 
 /// Text with placeholders of which some are allowed.
