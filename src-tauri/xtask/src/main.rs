@@ -1,7 +1,9 @@
 //! The tasks of this repository. `cargo xtask <task>` is the only thing a contributor or a build machine calls;
 //! every task installs what it misses and says what it does.
 
+mod bench;
 mod check;
+mod demo;
 mod machine;
 mod parts;
 mod run;
@@ -40,6 +42,23 @@ enum Task {
         /// Only tests whose name contains this; nothing but tests is run then
         filter: Option<String>,
     },
+    /// The whole story: a shop is upgraded while customers order, and given every bad release there is
+    Demo {
+        /// Without the window
+        #[arg(long)]
+        headless: bool,
+        /// Keep the demo's folder also when all went well
+        #[arg(long)]
+        keep: bool,
+        /// Only this release
+        #[arg(long, value_name = "VERSION")]
+        only: Option<String>,
+    },
+    /// Figures as JSON in target/bench, each beside a peer in the same run
+    Bench {
+        /// Only this group
+        name: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +87,8 @@ fn begin(task: &Task) -> Result<bool> {
             });
         }
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
+        Task::Demo { headless, keep, only } => demo::tell(&mut parts, *headless, *keep, only.as_deref()),
+        Task::Bench { name } => bench::measure(&mut parts, name.as_deref())?,
     }
     Ok(parts.close())
 }

@@ -1,0 +1,134 @@
+//! Figures, measured on a release build, each beside a peer in the same run: ratios travel between machines,
+//! milliseconds do not. Written to `target/bench/<name>.json`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    parts::Parts,
+    run::{cargo, read, run, target_dir},
+};
+
+/// How often a whole process is timed.
+const ROUNDS: usize = 100;
+
+/// One group of figures.
+type Bench = (&'static str, fn(&Path) -> Result<Value>);
+
+const BENCHES: &[Bench] = &[("state", state), ("processes", processes), ("size", size)];
+
+/// Runs every group, or the one that is named.
+pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
+    let wanted: Vec<&Bench> = BENCHES.iter().filter(|(it, _)| name.is_none_or(|name| name == *it)).collect();
+    if wanted.is_empty() {
+        let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        bail!("there is no such bench; there are {}", known.join(", "));
+    }
+    let built = parts.part("release build", || {
+        run(cargo().args(["build", "--release", "--package", "liftlock", "--bins"]))?;
+        run(cargo().args(["build", "--release", "--package", "liftlock-engine", "--example", "state_figures"]))?;
+        Ok(String::new())
+    });
+    if !built {
+        return Ok(());
+    }
+    let out = target_dir().join("bench");
+    fs::create_dir_all(&out)?;
+    for (name, bench) in wanted {
+        parts.part(name, || {
+            // On the disk of the clone, like the state of a real installation; a temporary folder may be memory.
+            let work = tempfile::tempdir_in(&out)?;
+            let figures = bench(work.path())?;
+            let path = out.join(format!("{name}.json"));
+            fs::write(&path, format!("{figures:#}\n"))?;
+            println!("{figures:#}");
+            Ok(path.display().to_string())
+        });
+    }
+    Ok(())
+}
+
+/// A durable change beside write, fsync and rename; taking the lease.
+fn state(work: &Path) -> Result<Value> {
+    answer(Command::new(state_figures()).arg("measure").arg(work))
+}
+
+/// Whole processes in a home with a long life, beside a process that does nothing.
+fn processes(work: &Path) -> Result<Value> {
+    let populated = answer(Command::new(state_figures()).arg("populate").arg(work))?;
+    let home = work.join("home");
+    let liftlock = || {
+        let mut command = Command::new(release("liftlock"));
+        command.env("LIFTLOCK_HOME", &home);
+        command
+    };
+    let mut figures = serde_json::Map::new();
+    figures.insert(
+        "home".to_owned(),
+        json!({ "installations": populated["installations"], "upgrades": populated["upgrades"] }),
+    );
+    let nothing = if cfg!(windows) { vec!["cmd", "/c", "rem"] } else { vec!["true"] };
+    figures.insert(
+        "nothing".to_owned(),
+        timed(|| {
+            let mut command = Command::new(nothing[0]);
+            command.args(&nothing[1..]);
+            command
+        })?,
+    );
+    figures.insert("version".to_owned(), timed(|| with(liftlock(), &["--version"]))?);
+    figures.insert("status".to_owned(), timed(|| with(liftlock(), &["status", "shop-042", "--json"]))?);
+    figures.insert("resume_check".to_owned(), timed(|| with(liftlock(), &["resume", "--all", "--json"]))?);
+    Ok(figures.into())
+}
+
+/// The sidecar as it is shipped.
+fn size(_: &Path) -> Result<Value> {
+    let path = release("liftlock");
+    let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
+    Ok(json!({ "stripped_sidecar_bytes": bytes, "stripped_sidecar_mb": rounded(bytes as f64 / 1e6), "limit_mb": 12 }))
+}
+
+/// Times a process from its start to its end.
+fn timed(make: impl Fn() -> Command) -> Result<Value> {
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let mut command = make();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let begun = Instant::now();
+        let status = command.status()?;
+        times.push(begun.elapsed());
+        ensure!(status.success(), "{command:?} ended with {status}");
+    }
+    times.sort_unstable();
+    let at = |part: f64| rounded(times[((ROUNDS as f64 * part) as usize).min(ROUNDS - 1)].as_secs_f64() * 1000.0);
+    Ok(json!({ "median_ms": at(0.5), "p99_ms": at(0.99) }))
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}
+
+fn answer(command: &mut Command) -> Result<Value> {
+    Ok(serde_json::from_str(&read(command)?)?)
+}
+
+fn release(name: &str) -> PathBuf {
+    target_dir().join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+fn state_figures() -> PathBuf {
+    target_dir().join("release/examples").join(format!("state_figures{}", env::consts::EXE_SUFFIX))
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
