@@ -5,6 +5,10 @@
 //! Every change of place is planned first as an [`Aside`] with the *identities* of what is moved (inode,
 //! object id, never a name alone), goes into the journal, and can then be observed after any interruption.
 
+pub mod beside;
+pub mod files;
+mod stream;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -1,0 +1,378 @@
+//! A store that is a folder of files, such as uploads.
+//!
+//! It is set aside by a copy that takes its place, or, where the profile says that old files are never
+//! rewritten, by a list with hashes: then nothing changes places, and going back means to find every old file
+//! as it was. Files that users added since are kept either way.
+
+mod archive;
+mod copy;
+pub mod tree;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::gzip;
+use crate::ports::Reporter;
+use crate::space::Needs;
+use crate::stores::beside::Beside;
+use crate::stores::files::tree::{Tree, What};
+use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
+
+/// What a folder for a proof is marked with.
+const PROOF: &str = "files-proof";
+
+/// A folder of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesStore {
+    name: String,
+    dir: PathBuf,
+    immutable: bool,
+}
+
+/// How an immutable folder is set aside: by a list beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Listed {
+    live: PathBuf,
+    list: PathBuf,
+}
+
+/// A line of a list: hash, size and the bytes of the path in hexadecimal, because a name need not be text.
+#[derive(Serialize, Deserialize)]
+struct ListLine {
+    path_hex: String,
+    sha256: Option<String>,
+    bytes: Option<u64>,
+    target_hex: Option<String>,
+}
+
+impl FilesStore {
+    /// The store `name` in the folder `dir`; `immutable` where old files are never rewritten.
+    pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, immutable: bool) -> Self {
+        Self { name: name.into(), dir: dir.into(), immutable }
+    }
+
+    /// Everything in it, every file read and hashed.
+    ///
+    /// # Errors
+    /// What the disk or the reporter answered.
+    pub fn list(&self, reporter: &dyn Reporter) -> Result<Tree> {
+        tree::list(&self.dir, reporter)
+    }
+
+    fn listed(aside: &Aside) -> Option<Listed> {
+        serde_json::from_value(aside.0.clone()).ok()
+    }
+
+    /// Restores into the new folder `into` and compares with what the dump says of itself.
+    fn restore(&self, dumped: &Dumped, from: &Path, into: &Path, reporter: &dyn Reporter) -> Result<()> {
+        archive::unpack(&from.join(&dumped.file), into, dumped.raw_bytes, reporter)?;
+        let there = tree::list(into, reporter)?;
+        let wanted = dumped.facts.get("tree_sha256").and_then(|it| it.as_str());
+        if wanted != Some(there.digest().as_str()) || there.counts() != dumped.counts {
+            return Err(Error::failed(
+                "backup_differs",
+                format!("What was restored from the backup of “{}” is not what was backed up.", self.name),
+            )
+            .remedy("Do not rely on this backup. Make a new one and prove it."));
+        }
+        Ok(())
+    }
+
+    /// Restores on the side and keeps it as long as the answer lives.
+    fn on_the_side(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        scratch: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<FilesSandbox> {
+        let mut needs = Needs::new();
+        needs.add(scratch, dumped.raw_bytes, "a copy of your files for the test").check()?;
+        let dir = scratch.join(format!("{}-{}", self.name, uuid::Uuid::now_v7().simple()));
+        durable::create_marked_dir(&dir, PROOF)?;
+        let sandbox = FilesSandbox { dir };
+        self.restore(dumped, from, &sandbox.copy(), reporter)?;
+        Ok(sandbox)
+    }
+}
+
+impl DataStore for FilesStore {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::Files
+    }
+
+    fn size(&self, reporter: &dyn Reporter) -> Result<u64> {
+        Ok(tree::look(&self.dir, reporter)?.bytes())
+    }
+
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
+        Ok(tree::look(&self.dir, reporter)?.counts())
+    }
+
+    fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
+        let since = Instant::now();
+        let file = format!("{}.tar.gz", self.name);
+        let total = self.size(reporter)?;
+        let (written, tree) = archive::pack(&self.dir, &into.join(&file), Some(total), reporter)?;
+        let mut facts = serde_json::Map::new();
+        facts.insert("tree_sha256".into(), tree.digest().into());
+        facts.insert("entries".into(), tree.entries.len().into());
+        facts.insert("gzip_members".into(), written.members.into());
+        Ok(Dumped {
+            store: self.name.clone(),
+            kind: StoreKind::Files,
+            note: format!("tar -xzf {file}; {}", gzip::MULTI_MEMBER_NOTE),
+            file,
+            sha256: written.sha256,
+            bytes: written.bytes,
+            raw_bytes: written.raw_bytes,
+            counts: tree.counts(),
+            facts,
+            seconds: since.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {
+        let since = Instant::now();
+        drop(self.on_the_side(dumped, from, scratch, reporter)?);
+        Ok(Proof {
+            store: self.name.clone(),
+            grade: Grade::Proven,
+            how: "Unpacked whole on the side; every file compared by its hash, then thrown away.".to_owned(),
+            seconds: since.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn sandbox(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        scratch: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<Box<dyn Sandbox>> {
+        Ok(Box::new(self.on_the_side(dumped, from, scratch, reporter)?))
+    }
+
+    fn plan_aside(&self, id: &str) -> Result<Aside> {
+        let beside = Beside::plan(&self.dir, id)?;
+        if !self.immutable {
+            return Ok(beside.to_aside());
+        }
+        let listed = Listed { list: durable::beside(&beside.live, &format!("__list_{id}.jsonl")), live: beside.live };
+        serde_json::to_value(listed)
+            .map(Aside)
+            .map_err(|cause| Error::bug("journal", "The list of files could not be planned.").because(&cause))
+    }
+
+    fn observe(&self, aside: &Aside) -> Result<AsideState> {
+        match Self::listed(aside) {
+            None => Beside::from_aside(aside)?.observe(),
+            // A list is written whole or not at all, and nothing changes places: going forward and back are both done with it.
+            Some(listed) if listed.list.is_file() => Ok(AsideState::Copied),
+            Some(_) => Ok(AsideState::NotStarted),
+        }
+    }
+
+    fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
+        match Self::listed(aside) {
+            Some(listed) if listed.list.is_file() => Ok(()),
+            Some(listed) => write_list(&tree::list(&listed.live, reporter)?, &listed.list),
+            None => {
+                let beside = Beside::from_aside(aside)?;
+                beside.make_next(|next| copy::tree(&beside.live, next, reporter))
+            }
+        }
+    }
+
+    fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
+        let beside = match Self::listed(aside) {
+            None => Beside::from_aside(aside)?,
+            Some(_) => {
+                return Err(Error::bug("immutable_restore", "A list of files cannot take the place of a folder."));
+            }
+        };
+        beside.make_next(|next| {
+            self.restore(dumped, from, next, reporter)?;
+            copy::folder_itself(&beside.live, next)
+        })
+    }
+
+    fn swap(&self, aside: &Aside) -> Result<()> {
+        if Self::listed(aside).is_some() { Ok(()) } else { Beside::from_aside(aside)?.swap() }
+    }
+
+    fn put_back(&self, aside: &Aside) -> Result<()> {
+        match Self::listed(aside) {
+            None => Beside::from_aside(aside)?.put_back(),
+            Some(listed) => check_list(&listed),
+        }
+    }
+
+    fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts> {
+        let dir = match self.next_place(aside)? {
+            Place::Path(dir) => dir,
+            Place::Postgres { .. } => return Err(Error::bug("place", "A folder of files is not in a database.")),
+        };
+        Ok(tree::look(&dir, reporter)?.counts())
+    }
+
+    fn next_place(&self, aside: &Aside) -> Result<Place> {
+        match Self::listed(aside) {
+            Some(listed) => Ok(Place::Path(listed.live)),
+            None => Beside::from_aside(aside)?.copy().map(Place::Path),
+        }
+    }
+
+    fn place(&self) -> Result<Place> {
+        Ok(Place::Path(self.dir.clone()))
+    }
+
+    fn kept_places(&self, aside: &Aside) -> (String, String) {
+        match Beside::from_aside(aside) {
+            Ok(it) => (it.aside().display().to_string(), it.failed().display().to_string()),
+            Err(_) => (self.dir.display().to_string(), String::new()),
+        }
+    }
+
+    fn changes_places(&self) -> bool {
+        !self.immutable
+    }
+}
+
+/// An unpacked archive, removed when dropped.
+#[derive(Debug)]
+struct FilesSandbox {
+    dir: PathBuf,
+}
+
+impl FilesSandbox {
+    fn copy(&self) -> PathBuf {
+        self.dir.join("copy")
+    }
+}
+
+impl Sandbox for FilesSandbox {
+    fn place(&self) -> Place {
+        Place::Path(self.copy())
+    }
+
+    fn empty_place(&self) -> Result<Option<Place>> {
+        let empty = self.dir.join("empty");
+        match fs::create_dir(&empty) {
+            Ok(()) => Ok(Some(Place::Path(empty))),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(Some(Place::Path(empty))),
+            Err(cause) => Err(Error::io("create", &empty, &cause)),
+        }
+    }
+
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
+        Ok(tree::look(&self.copy(), reporter)?.counts())
+    }
+}
+
+impl Drop for FilesSandbox {
+    fn drop(&mut self) {
+        // Folders in it may forbid to remove what they hold. A rest bears our mark and is removed by the next clearing up.
+        copy::make_removable(&self.dir);
+        let _ = durable::remove_tree_that_we_made(&self.dir, PROOF);
+    }
+}
+
+fn write_list(tree: &Tree, to: &Path) -> Result<()> {
+    durable::write_with(to, |file| {
+        let mut out = io::BufWriter::new(file);
+        for (path, entry) in &tree.entries {
+            let mut line = ListLine {
+                path_hex: digest::hex(tree::raw(path.as_os_str())),
+                sha256: None,
+                bytes: None,
+                target_hex: None,
+            };
+            match &entry.what {
+                What::Dir => continue,
+                What::File { bytes, sha256 } => {
+                    line.bytes = Some(*bytes);
+                    line.sha256 = Some(sha256.clone());
+                }
+                What::Link(target) => line.target_hex = Some(digest::hex(tree::raw(target.as_os_str()))),
+            }
+            let written = serde_json::to_writer(&mut out, &line).map_err(io::Error::from);
+            written
+                .and_then(|()| io::Write::write_all(&mut out, b"\n"))
+                .map_err(|cause| Error::io("write", to, &cause))?;
+        }
+        io::Write::flush(&mut out).map_err(|cause| Error::io("write", to, &cause))
+    })
+}
+
+/// Whether every file of the list is as it was. New ones are users' work and none of our business.
+fn check_list(listed: &Listed) -> Result<()> {
+    let text = match fs::read_to_string(&listed.list) {
+        Ok(text) => text,
+        // Not yet listed means that nothing was begun.
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::io("read", &listed.list, &cause)),
+    };
+    let now = tree::list(&listed.live, &Unheard)?;
+    let now: std::collections::BTreeMap<String, &What> =
+        now.entries.iter().map(|(path, it)| (digest::hex(tree::raw(path.as_os_str())), &it.what)).collect();
+    let mut wrong = Vec::new();
+    for line in text.lines() {
+        let line: ListLine = serde_json::from_str(line).map_err(|cause| {
+            Error::failed("list_damaged", format!("The list {} is damaged.", listed.list.display()))
+                .remedy("Compare the files with the backup.")
+                .because(&cause)
+        })?;
+        let same = match now.get(&line.path_hex) {
+            Some(What::File { sha256, .. }) => line.sha256.as_ref() == Some(sha256),
+            Some(What::Link(target)) => line.target_hex == Some(digest::hex(tree::raw(target.as_os_str()))),
+            Some(What::Dir) | None => false,
+        };
+        if !same {
+            let how = if now.contains_key(&line.path_hex) { "changed" } else { "missing" };
+            wrong.push(format!("{how}: {}", readable(&line.path_hex)));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::failed(
+        "files_changed",
+        format!("{} files in {} are missing or were changed.", wrong.len(), listed.live.display()),
+    )
+    .remedy("Take these files from the backup; the details name them.");
+    error.details = wrong;
+    Err(error)
+}
+
+/// A path from its bytes in hexadecimal, as well as it can be shown.
+fn readable(hex: &str) -> String {
+    let bytes: Option<Vec<u8>> =
+        (0..hex.len() / 2).map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()).collect();
+    bytes.map_or_else(|| hex.to_owned(), |it| String::from_utf8_lossy(&it).escape_debug().to_string())
+}
+
+/// Where nobody listens.
+struct Unheard;
+impl Reporter for Unheard {
+    fn moved(&self, _: u64, _: Option<u64>, _: crate::ports::Unit) {}
+    fn say(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;
