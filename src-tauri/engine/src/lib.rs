@@ -13,6 +13,7 @@ pub mod gzip;
 pub mod history;
 pub mod model;
 pub mod ports;
+pub mod probes;
 pub mod process;
 pub mod profiles;
 pub mod receipt;

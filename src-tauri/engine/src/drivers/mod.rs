@@ -4,6 +4,7 @@
 //! what it names: a switch touches the pointer to the release, never a release. Fetching a release into its
 //! place belongs to `releases`; what the application answers belongs to `probes`.
 
+pub mod command;
 pub mod native;
 pub mod port;
 mod processes;

@@ -11,10 +11,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::command::{Place, prepare, usual_settings};
 use super::{Ending, Gate, Variables};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::profile::{self, CommandLine, EnvFile, FilePath, Limits, Placeholder, Profile, Run};
+use crate::model::profile::{self, CommandLine, FilePath, Limits, Profile};
 use crate::ports::Invocation;
 use crate::process::{Identity, LogFile, end_with_descendants, last_lines, marked, spawn_detached};
 
@@ -43,11 +44,12 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn new(profile: &Profile, dir: &Path) -> Self {
-        let env_file = profile.components.iter().find_map(|it| match &it.run {
-            Run::Command(command) => command.env_file.clone(),
-            Run::Unit { .. } => None,
-        });
-        Self { dir: dir.to_owned(), limits: profile.limits.clone(), gate: profile.gate.clone(), env_file }
+        Self {
+            dir: dir.to_owned(),
+            limits: profile.limits.clone(),
+            gate: profile.gate.clone(),
+            env_file: usual_settings(profile),
+        }
     }
 
     pub(super) fn is_running(&self, component: &str) -> Result<bool> {
@@ -116,32 +118,12 @@ impl Processes {
         variables: &Variables,
         gate: Gate,
     ) -> Result<Invocation> {
-        let (dir, release) = (self.dir.to_string_lossy(), release.to_string_lossy());
-        let known = [(Placeholder::Dir, &*dir), (Placeholder::Release, &*release), (Placeholder::Version, version)];
-        let words = command.command.iter().map(|word| word.fill(&known)).collect::<Result<Vec<_>>>()?;
-        let (program, args) = words.split_first().ok_or_else(|| {
-            Error::bug("empty_command", format!("The command of “{component}” is empty although it was checked."))
-        })?;
-        let mut invocation = Invocation::new(program).args(args).dir(&self.dir);
-        if let Some(file) = command.env_file.as_ref().or(self.env_file.as_ref()) {
-            let path = file.under(&self.dir);
-            let text = fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))?;
-            for (key, value) in EnvFile::parse(&text).entries() {
-                invocation = invocation.env(key, value);
-            }
-        }
-        for (key, value) in variables {
-            invocation = invocation.env(key, value);
-        }
+        let place = Place { dir: &self.dir, version, release };
+        let mut invocation = prepare(self.env_file.as_ref(), place, command, variables)?;
         if let Some(port) = gate.private_port() {
             invocation = invocation.env(gate_variable(self.gate.as_ref(), component)?, port.to_string());
         }
-        invocation = invocation.env(COMPONENT_MARK, self.mark(component));
-        Ok(match owner_to_become(&self.dir)? {
-            // Its own home is not ours to guess, and root's is none of its business.
-            Some((uid, gid)) => invocation.user(uid, gid).env("HOME", &self.dir),
-            None => invocation,
-        })
+        Ok(invocation.env(COMPONENT_MARK, self.mark(component)))
     }
 
     fn record(&self, component: &str) -> Result<Option<Record>> {
@@ -177,22 +159,4 @@ pub(super) fn gate_variable<'a>(gate: Option<&'a profile::Gate>, component: &str
     gate.filter(|it| it.component == component).map(|it| it.variable.as_str()).ok_or_else(|| {
         Error::bug("gate_missing", format!("“{component}” was to be started on a private port, and has no gate."))
     })
-}
-
-/// The owner of the installation, where Liftlock runs as root and the owner is somebody else: an application
-/// must not become root by being upgraded.
-#[cfg(unix)]
-fn owner_to_become(dir: &Path) -> Result<Option<(u32, u32)>> {
-    use std::os::unix::fs::MetadataExt;
-
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let meta = fs::metadata(dir).map_err(|cause| Error::io("read", dir, &cause))?;
-    Ok((meta.uid() != 0).then(|| (meta.uid(), meta.gid())))
-}
-
-#[cfg(not(unix))]
-fn owner_to_become(_dir: &Path) -> Result<Option<(u32, u32)>> {
-    Ok(None)
 }

@@ -1,0 +1,103 @@
+//! A command of a profile, made ready to run for one release of one installation.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::Variables;
+use crate::error::{Error, Result};
+use crate::model::profile::{CommandLine, EnvFile, FilePath, Placeholder, Profile, Run};
+use crate::ports::Invocation;
+
+/// A release of an installation.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The installation folder, in which commands run.
+    pub dir: &'a Path,
+    /// The version of the release.
+    pub version: &'a str,
+    /// The folder of the release.
+    pub release: &'a Path,
+}
+
+/// The command with its holes filled, the settings that belong to it and `variables` over them. It runs in the
+/// installation folder, as the owner of that.
+///
+/// # Errors
+/// Where its settings cannot be read.
+pub fn invocation(
+    profile: &Profile,
+    place: Place<'_>,
+    command: &CommandLine,
+    variables: &Variables,
+) -> Result<Invocation> {
+    prepare(usual_settings(profile).as_ref(), place, command, variables)
+}
+
+/// Reads files that a profile names, for looking up what it refers to.
+///
+/// # Errors
+/// The function answers with what the disk answered.
+pub fn reader(dir: &Path) -> impl Fn(&FilePath) -> Result<String> + Send + Sync + use<> {
+    let dir = dir.to_owned();
+    move |file| {
+        let path = file.under(&dir);
+        fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))
+    }
+}
+
+/// The settings of commands that name none: those of the first component that has some.
+pub(super) fn usual_settings(profile: &Profile) -> Option<FilePath> {
+    profile.components.iter().find_map(|it| match &it.run {
+        Run::Command(command) => command.env_file.clone(),
+        Run::Unit { .. } => None,
+    })
+}
+
+pub(super) fn prepare(
+    usual_settings: Option<&FilePath>,
+    place: Place<'_>,
+    command: &CommandLine,
+    variables: &Variables,
+) -> Result<Invocation> {
+    let (dir, release) = (place.dir.to_string_lossy(), place.release.to_string_lossy());
+    let known = [(Placeholder::Dir, &*dir), (Placeholder::Release, &*release), (Placeholder::Version, place.version)];
+    let words = command.command.iter().map(|word| word.fill(&known)).collect::<Result<Vec<_>>>()?;
+    let (program, args) = words
+        .split_first()
+        .ok_or_else(|| Error::bug("empty_command", "A command of the profile is empty although it was checked."))?;
+    let mut invocation = Invocation::new(PathBuf::from(program)).args(args).dir(place.dir);
+    if let Some(file) = command.env_file.as_ref().or(usual_settings) {
+        let text = reader(place.dir)(file)?;
+        for (key, value) in EnvFile::parse(&text).entries() {
+            invocation = invocation.env(key, value);
+        }
+    }
+    for (key, value) in variables {
+        invocation = invocation.env(key, value);
+    }
+    Ok(match owner_to_become(place.dir)? {
+        // Its own home is not ours to guess, and root's is none of its business.
+        Some((uid, gid)) => invocation.user(uid, gid).env("HOME", place.dir),
+        None => invocation,
+    })
+}
+
+/// The owner of the installation, where Liftlock runs as root and the owner is somebody else: an application
+/// must not become root by being upgraded.
+#[cfg(unix)]
+fn owner_to_become(dir: &Path) -> Result<Option<(u32, u32)>> {
+    use std::os::unix::fs::MetadataExt;
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let meta = fs::metadata(dir).map_err(|cause| Error::io("read", dir, &cause))?;
+    Ok((meta.uid() != 0).then(|| (meta.uid(), meta.gid())))
+}
+
+#[cfg(not(unix))]
+fn owner_to_become(_dir: &Path) -> Result<Option<(u32, u32)>> {
+    Ok(None)
+}
