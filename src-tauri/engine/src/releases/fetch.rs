@@ -24,10 +24,11 @@ use super::{
     pin,
     trouble::{Trouble, host},
 };
+use crate::digest;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::release::fit_asset;
 use crate::ports::Unit;
-use crate::{digest, durable};
 
 /// Attempts in all; each one before the last brought something.
 const ATTEMPTS: usize = 100;

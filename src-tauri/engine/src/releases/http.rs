@@ -220,7 +220,7 @@ impl<'a> Http<'a> {
         while let Some(piece) = self.chunk(&mut response, &from).await? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > cap {
-                let why = format!("it has more than {} bytes", cap);
+                let why = format!("it has more than {cap} bytes");
                 return Err(Trouble { again: Again::Never, ..trouble::bad_body(&from, &why) });
             }
         }

@@ -1,0 +1,10 @@
+//! Releases as servers really answer them, and archives as strangers really pack them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod archives;
+mod fetching;
+mod listing;
+mod pinning;
+mod server;
+mod tags;
