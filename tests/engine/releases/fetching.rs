@@ -78,7 +78,7 @@ fn an_asset_comes_once_and_lies_under_its_digest() {
     let first = get(&server, &store, &desk).unwrap();
     assert_eq!(first.path, store.path().join(sha256(&content())).join("shop-1.0.0.tar.gz"));
     assert_eq!((fs::read(&first.path).unwrap(), first.received), (content(), 400_000));
-    assert_eq!(store.files(), [first.path.clone()], "nothing else is left");
+    assert_eq!(store.files(), std::slice::from_ref(&first.path), "nothing else is left");
     let again = get(&server, &store, &desk).unwrap();
     assert_eq!((again.path, again.received, server.asked().len()), (first.path, 0, 1));
 }

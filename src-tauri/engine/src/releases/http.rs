@@ -51,7 +51,7 @@ pub(super) enum Reply {
     Unchanged,
     /// There is no such thing.
     Missing,
-    Body(Body),
+    Body(Box<Body>),
 }
 
 pub(super) struct Body {
@@ -225,12 +225,12 @@ impl<'a> Http<'a> {
             }
         }
         let text = |it: &HeaderValue| it.to_str().ok().map(str::to_owned);
-        Ok(Reply::Body(Body {
+        Ok(Reply::Body(Box::new(Body {
             bytes,
             etag: response.headers().get(ETAG).and_then(text),
             next: next_page(&from, response.headers())?,
             from,
-        }))
+        })))
     }
 
     /// Asks the API for JSON; `None` where there is no such thing.
