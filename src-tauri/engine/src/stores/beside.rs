@@ -350,7 +350,7 @@ mod tests {
         }
         fn copied() -> Self {
             let world = Self::new();
-            world.beside.make_next(|next| Ok(fs::write(next, "copy").unwrap())).unwrap();
+            world.beside.make_next(|next| fs::write(next, "copy").map_err(|it| Error::io("write", next, &it))).unwrap();
             world
         }
         fn read(&self, path: &Path) -> Option<String> {
@@ -440,7 +440,7 @@ mod tests {
         assert_eq!(failed.unwrap_err().class, "cancelled");
         assert_eq!(world.beside.observe().unwrap(), AsideState::Copying);
         assert_eq!(world.beside.swap().unwrap_err().class, "not_set_aside");
-        world.beside.make_next(|next| Ok(fs::write(next, "copy").unwrap())).unwrap();
+        world.beside.make_next(|next| fs::write(next, "copy").map_err(|it| Error::io("write", next, &it))).unwrap();
         assert_eq!(world.all(), [some("original"), some("copy"), None, None]);
         assert_eq!(world.names(), 2);
     }

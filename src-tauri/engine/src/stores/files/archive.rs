@@ -255,7 +255,7 @@ fn header(meta: &Metadata, kind: EntryType, bytes: u64) -> Header {
     header
 }
 
-/// Unpacks an archive of [`pack`] into the new folder `into`, at most `raw_bytes` of contents.
+/// Unpacks an archive of [`pack`], which is exactly `raw_bytes` long when decompressed, into the new folder `into`.
 ///
 /// # Errors
 /// `backup_unreadable` for what is no archive of ours; what the disk or the reporter answered.
@@ -267,13 +267,13 @@ pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn
     let file = durable::open_no_follow(archive)?;
     let packed = file.metadata().map_err(|cause| Error::io("read", archive, &cause))?.len();
     let passed = Passed::of(Some(packed));
-    let mut tar =
-        Archive::new(gzip::reader(io::BufReader::with_capacity(1 << 17, Watched::new(file, &passed, reporter))));
+    let decompressed = gzip::reader(io::BufReader::with_capacity(1 << 17, Watched::new(file, &passed, reporter)));
+    // One byte more than it should hold is enough to know.
+    let mut tar = Archive::new(decompressed.take(raw_bytes.saturating_add(1)));
     fs::create_dir(into).map_err(|cause| Error::io("create", into, &cause))?;
     // What comes last: links, then the permissions of folders, which may forbid to write into them.
     let mut links = BTreeMap::new();
     let mut dirs: Vec<(PathBuf, Given)> = Vec::new();
-    let mut left = raw_bytes;
     let reading = |cause: io::Error| match unwrapped("read", archive, cause) {
         error if matches!(error.class.as_ref(), "io" | "not_found") => {
             let mut told = unreadable("it is damaged");
@@ -301,7 +301,6 @@ pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn
                 links.insert(relative, target.into_owned());
             }
             EntryType::Regular => {
-                left = left.checked_sub(entry.size()).ok_or_else(|| unreadable("it holds more than it says"))?;
                 let mut file = create_or_replace(&path)?;
                 let mut buffer = vec![0; 1 << 17];
                 loop {
@@ -318,6 +317,12 @@ pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn
             }
             _ => return Err(unreadable("it holds something that is no file, folder or link")),
         }
+    }
+    // The end of the archive is behind its last entry, and the last checksum behind that.
+    let mut rest = tar.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(reading)?;
+    if rest.limit() != 1 {
+        return Err(unreadable("it is not as long as it was"));
     }
     for (relative, target) in links {
         let path = into.join(relative);

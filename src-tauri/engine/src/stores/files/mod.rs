@@ -374,5 +374,5 @@ impl Reporter for Unheard {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
