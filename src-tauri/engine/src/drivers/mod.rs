@@ -119,3 +119,7 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// As [`Driver::hold_autostart`].
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
