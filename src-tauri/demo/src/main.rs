@@ -1,1 +1,163 @@
-fn main() {}
+//! `liftlock-demo`: brings up an outside world for Liftlock and judges what became of it.
+//!
+//! Every command prints one JSON document on standard output, also when it fails.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use liftlock_demo::bring_down;
+use liftlock_demo::bring_up::{self, Wanted};
+use liftlock_demo::cluster;
+use liftlock_demo::content;
+use liftlock_demo::detached::{self, Identity};
+use liftlock_demo::place::Place;
+use liftlock_demo::publish;
+use liftlock_demo::server;
+use serde_json::{Value, json};
+
+/// Corner Shop, its PostgreSQL, its release server and its shopper, in one folder.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct In {
+    /// The demo's folder
+    #[arg(long, value_name = "FOLDER")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything, made first where there is nothing
+    Up {
+        #[command(flatten)]
+        at: In,
+        /// Release to install in a new demo
+        #[arg(long, default_value = "1.0.0")]
+        release: String,
+        /// Orders to begin with in a new demo
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(i64).range(0..10_000_000))]
+        orders: i64,
+        /// Start PostgreSQL and the release server only
+        #[arg(long)]
+        no_shop: bool,
+    },
+    /// Make releases visible on the release server
+    Publish {
+        #[command(flatten)]
+        at: In,
+        /// Versions, for example 1.1.0
+        #[arg(required = true)]
+        versions: Vec<String>,
+        /// Mark them as pre-releases
+        #[arg(long)]
+        prerelease: bool,
+        /// Mark them as drafts
+        #[arg(long)]
+        draft: bool,
+    },
+    /// Count and hash every table and the uploads
+    Hash {
+        #[command(flatten)]
+        at: In,
+        /// Another database of the same server
+        #[arg(long, default_value = "corner_shop")]
+        database: String,
+        /// Only the orders that were there before anybody shopped
+        #[arg(long)]
+        seeded: bool,
+    },
+    /// Say what runs
+    Status {
+        #[command(flatten)]
+        at: In,
+    },
+    /// End everything
+    Down {
+        #[command(flatten)]
+        at: In,
+        /// Kill everything at once, as a power cut does
+        #[arg(long)]
+        hard: bool,
+        /// Delete the folder afterwards
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Serve releases until ended
+    #[command(hide = true)]
+    ServeReleases {
+        #[command(flatten)]
+        at: In,
+    },
+    /// Become another program in a session of its own
+    #[command(hide = true)]
+    Launch {
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    if let Command::Launch { program, arguments } = &command {
+        if let Err(error) = detached::launch(program, arguments) {
+            eprintln!("{error:#}");
+        }
+        return ExitCode::FAILURE;
+    }
+    let (answer, code) = match run(command) {
+        Ok(answer) => (answer, ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("liftlock-demo: {error:#}");
+            (json!({ "error": format!("{error:#}") }), ExitCode::FAILURE)
+        }
+    };
+    println!("{answer:#}");
+    code
+}
+
+fn run(command: Command) -> Result<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let place = |at: &In| Place::at(&at.dir);
+    match command {
+        Command::Up { at, release, orders, no_shop } => {
+            runtime.block_on(bring_up::up(&place(&at)?, &Wanted { release, orders, shop: !no_shop }))
+        }
+        Command::Publish { at, versions, prerelease, draft } => {
+            let place = place(&at)?;
+            let facts = place.facts()?;
+            let published = publish::publish(&place, &versions, prerelease, draft)?;
+            let versions: Vec<_> = published.iter().map(|it| &it.version).collect();
+            Ok(json!({ "published": versions, "releases_url": facts.releases_url() }))
+        }
+        Command::Hash { at, database, seeded } => {
+            let place = place(&at)?;
+            let content = runtime.block_on(content::content(&place, &place.facts()?, &database, seeded))?;
+            Ok(serde_json::to_value(content)?)
+        }
+        Command::Status { at } => status(&place(&at)?),
+        Command::Down { at, hard, remove } => bring_down::down(&place(&at)?, hard, remove),
+        Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),
+        Command::Launch { .. } => Ok(Value::Null),
+    }
+}
+
+fn status(place: &Place) -> Result<Value> {
+    let runs = |path: &Path| Identity::in_file(path).is_some();
+    let mut answer = bring_up::describe(place, &place.facts()?)?;
+    answer["running"] = json!({
+        "postgres": cluster::is_running(place),
+        "releases": runs(&place.releases().join("server.json")),
+        "shop": runs(&place.shop_process()),
+    });
+    Ok(answer)
+}

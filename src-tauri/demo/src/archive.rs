@@ -1,0 +1,135 @@
+//! Builds what a release consists of, as a folder or as an archive.
+//!
+//! The same release always gives the same bytes. The program is stripped once and archives are kept
+//! beside it, named by what is in them, because every test wants them.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+
+use crate::catalogue::Release;
+
+/// One file of a release.
+#[derive(Debug)]
+struct Part {
+    path: String,
+    mode: u32,
+    content: Vec<u8>,
+}
+
+/// Writes a release as a folder that can run.
+///
+/// # Errors
+/// The program is not built, or the folder cannot be written.
+pub fn unpacked(release: &Release, folder: &Path) -> Result<()> {
+    for part in parts(release, 0)? {
+        let path = folder.join(&part.path);
+        fs::create_dir_all(path.parent().context("a part has a folder")?)?;
+        fs::write(&path, &part.content).with_context(|| path.display().to_string())?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(part.mode))?;
+    }
+    Ok(())
+}
+
+/// Path of the release's archive, built when nobody has built it yet. Another `generation` of the same
+/// release differs in one small file, as a tag that was moved does.
+///
+/// # Errors
+/// The program is not built, or there is no room.
+pub fn packed(release: &Release, generation: u32) -> Result<PathBuf> {
+    let parts = parts(release, generation)?;
+    let mut digest = Sha256::new();
+    for part in &parts {
+        digest.update(format!("{} {:o} {}\n", part.path, part.mode, part.content.len()));
+        digest.update(&part.content);
+    }
+    let path = store()?.join(format!("corner-shop-{}-{}.tar.gz", release.version, &hex(&digest.finalize())[..16]));
+    if path.is_file() {
+        return Ok(path);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(store()?)?;
+    let mut archive = tar::Builder::new(GzEncoder::new(&mut file, Compression::fast()));
+    let mut append = |path: &str, mode, content: &[u8], kind| {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        header.set_mtime(1_760_000_000);
+        header.set_entry_type(kind);
+        archive.append_data(&mut header, path, content)
+    };
+    let top = format!("corner-shop-{}", release.version);
+    for folder in ["", "/bin", "/migrations"] {
+        append(&format!("{top}{folder}/"), 0o755, &[], tar::EntryType::Directory)?;
+    }
+    for part in &parts {
+        append(&format!("{top}/{}", part.path), part.mode, &part.content, tar::EntryType::Regular)?;
+    }
+    archive.into_inner()?.finish()?.flush()?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.persist(&path)?;
+    Ok(path)
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+fn parts(release: &Release, generation: u32) -> Result<Vec<Part>> {
+    let text = |path: &str, content: String| Part { path: path.to_owned(), mode: 0o644, content: content.into_bytes() };
+    let described = serde_json::to_string_pretty(&release.behaviour)? + "\n";
+    let mut parts = vec![
+        Part { path: "bin/corner-shop".to_owned(), mode: 0o755, content: fs::read(program()?)? },
+        text("VERSION", format!("{}\n", release.version)),
+        text("release.json", described),
+        text(".env.example", release.example_settings()),
+    ];
+    for migration in &release.migrations {
+        parts.push(text(&format!("migrations/{}.sql", migration.name), migration.sql.to_owned()));
+    }
+    if generation > 0 {
+        parts.push(text("BUILD", format!("built again, {generation}\n")));
+    }
+    Ok(parts)
+}
+
+/// The stripped program: `corner-shop` beside this one, or the one that `CORNER_SHOP` names.
+fn program() -> Result<PathBuf> {
+    let built = match std::env::var_os("CORNER_SHOP") {
+        Some(path) => PathBuf::from(path),
+        None => std::env::current_exe()?.with_file_name("corner-shop"),
+    };
+    let content = fs::read(&built)
+        .with_context(|| format!("{} is not built: run `cargo build --package liftlock-demo`", built.display()))?;
+    let stripped = store()?.join(format!("corner-shop-{}", &sha256(&content)[..16]));
+    if !stripped.is_file() {
+        let file = tempfile::NamedTempFile::new_in(store()?)?;
+        let made = Command::new("strip").arg("-o").arg(file.path()).arg(&built).output();
+        if !made.is_ok_and(|it| it.status.success()) {
+            fs::write(file.path(), &content)?;
+        }
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o755))?;
+        file.persist(&stripped)?;
+    }
+    Ok(stripped)
+}
+
+/// Where built things are kept: beside the program, as its other build products.
+fn store() -> Result<PathBuf> {
+    let folder = std::env::current_exe()?.with_file_name("corner-shop-releases");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}

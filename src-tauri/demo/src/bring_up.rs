@@ -1,0 +1,221 @@
+//! From an empty folder to a shop that serves; from a stopped demo to one that runs.
+//!
+//! A demo that is already there is never changed, only started.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::archive;
+use crate::catalogue;
+use crate::cluster;
+use crate::detached::{self, Identity};
+use crate::http::{self, Ended};
+use crate::place::{self, Facts, Place};
+use crate::publish;
+use crate::seed;
+
+/// Corner Shop's profile as Liftlock has it; only the address of its releases is another one here.
+const PROFILE: &str = include_str!("../../engine/profiles/corner-shop.toml");
+
+/// What `up` is asked for.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Release to install, in a new demo.
+    pub release: String,
+    /// Orders to begin with, in a new demo.
+    pub orders: i64,
+    /// Whether the shop is to run.
+    pub shop: bool,
+}
+
+/// Brings a demo up and says where everything is.
+///
+/// # Errors
+/// Something does not start.
+pub async fn up(place: &Place, wanted: &Wanted) -> Result<Value> {
+    let begun = Instant::now();
+    if !place.is_there() {
+        create(place, wanted).await.with_context(|| format!("cannot make a demo in {}", place.root.display()))?;
+    }
+    let facts = place.facts()?;
+    cluster::start(place, facts.postgres_port)?;
+    start_releases(place, &facts).await?;
+    if wanted.shop {
+        start_shop(place, &facts).await?;
+    }
+    let mut answer = describe(place, &facts)?;
+    answer["seconds"] = json!((begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
+    Ok(answer)
+}
+
+/// Where everything of a demo is; no passwords.
+///
+/// # Errors
+/// The installed release cannot be read.
+pub fn describe(place: &Place, facts: &Facts) -> Result<Value> {
+    Ok(json!({
+        "app_url": facts.app_url(),
+        "releases_url": facts.releases_url(),
+        "database": format!("postgres://corner_shop@127.0.0.1:{}/corner_shop", facts.postgres_port),
+        "install_dir": place.shop(),
+        "profile": place.profile(),
+        "admin_url_file": place.admin_url_file(),
+        "env_file": place.shop().join(".env"),
+        "postgres_port": facts.postgres_port,
+        "shop_port": facts.shop_port,
+        "release": installed(place)?,
+        "orders": facts.seeded_orders,
+    }))
+}
+
+/// The release that `current` points to.
+///
+/// # Errors
+/// There is none.
+pub fn installed(place: &Place) -> Result<String> {
+    let file = place.shop().join("current/VERSION");
+    Ok(fs::read_to_string(&file).with_context(|| file.display().to_string())?.trim().to_owned())
+}
+
+async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
+    let release =
+        catalogue::find(&wanted.release).with_context(|| format!("there is no Corner Shop {}", wanted.release))?;
+    fs::create_dir_all(&place.root)?;
+    ensure!(
+        fs::read_dir(&place.root)?.next().is_none(),
+        "the folder holds something else, or a demo that was interrupted: choose an empty one"
+    );
+    let mut facts = Facts {
+        postgres_port: place::free_port()?,
+        shop_port: place::free_port()?,
+        releases_port: place::free_port()?,
+        admin_password: place::secret(),
+        shop_password: place::secret(),
+        seeded_orders: wanted.orders,
+    };
+    cluster::create(place, &facts.admin_password)?;
+    // Somebody else may take the port between the question and the start.
+    for attempt in 1.. {
+        match cluster::start(place, facts.postgres_port) {
+            Ok(()) => break,
+            Err(error) if attempt == 5 => return Err(error),
+            Err(_) => facts.postgres_port = place::free_port()?,
+        }
+    }
+    let made = async {
+        cluster::furnish(&facts).await?;
+        install(place, &facts, &release)?;
+        migrate(place)?;
+        if !release.behaviour.second_shop {
+            seed::fill(&facts, wanted.orders).await?;
+        }
+        seed::upload(&place.shop().join("data/uploads"))?;
+        publish::publish(place, std::slice::from_ref(&wanted.release), false, false)?;
+        place::write_private(&place.admin_url_file(), format!("{}\n", facts.admin_url()).as_bytes())?;
+        fs::write(place.profile(), profile(&facts)?)?;
+        // Last: whatever was interrupted before is no demo.
+        place.write_facts(&facts)
+    };
+    let made = made.await;
+    if made.is_err() {
+        cluster::stop(place)?;
+    }
+    made
+}
+
+fn install(place: &Place, facts: &Facts, release: &catalogue::Release) -> Result<()> {
+    let shop = place.shop();
+    for folder in ["releases", "data/uploads", "run", "logs"] {
+        fs::create_dir_all(shop.join(folder))?;
+    }
+    archive::unpacked(release, &shop.join("releases").join(release.version))?;
+    std::os::unix::fs::symlink(Path::new("releases").join(release.version), shop.join("current"))?;
+    let mut env = format!(
+        "# Corner Shop\nSHOP_PORT={}\nSHOP_BIND=127.0.0.1\nDATABASE_URL={}\nUPLOADS_DIR=data/uploads\n",
+        facts.shop_port,
+        facts.shop_database_url()
+    );
+    if release.behaviour.needs.iter().any(|it| it == "SHOP_CURRENCY") {
+        env.push_str("SHOP_CURRENCY=EUR\n");
+    }
+    place::write_private(&shop.join(".env"), env.as_bytes())
+}
+
+fn migrate(place: &Place) -> Result<()> {
+    let done = std::process::Command::new(place.shop().join("current/bin/corner-shop"))
+        .arg("migrate")
+        .env("SHOP_HOME", place.shop())
+        .current_dir(place.shop())
+        .output()?;
+    ensure!(done.status.success(), "the first migration failed: {}", String::from_utf8_lossy(&done.stderr).trim());
+    Ok(())
+}
+
+/// The profile, with the release server of this demo in it.
+fn profile(facts: &Facts) -> Result<String> {
+    let mut section = "";
+    let mut replaced = 0;
+    let lines: Vec<String> = PROFILE
+        .lines()
+        .map(|line| {
+            if line.starts_with('[') {
+                section = line.trim();
+            }
+            let is_api = line.split('=').next().is_some_and(|key| key.trim() == "api");
+            if section == "[releases]" && is_api {
+                replaced += 1;
+                return format!("api = \"{}\"", facts.releases_url());
+            }
+            line.to_owned()
+        })
+        .collect();
+    ensure!(replaced == 1, "the profile of Corner Shop has no single line `api = …` under [releases]");
+    Ok(lines.join("\n") + "\n")
+}
+
+async fn start_releases(place: &Place, facts: &Facts) -> Result<()> {
+    let file = place.releases().join("server.json");
+    if Identity::in_file(&file).is_none() {
+        let root = place.root.to_str().context("the folder's name is no text")?;
+        let program = std::env::current_exe()?;
+        let log = place.releases().join("server.log");
+        let process = detached::start(&program, &["serve-releases", "--dir", root], &place.root, &log)?;
+        place::write_private(&file, &serde_json::to_vec(&process)?)?;
+    }
+    answers(facts.releases_port, "/repos/corner-shop/corner-shop", "the release server").await
+}
+
+/// Starts the installed release as Liftlock's native driver would, and waits until it is healthy.
+async fn start_shop(place: &Place, facts: &Facts) -> Result<()> {
+    let file = place.shop_process();
+    if Identity::in_file(&file).is_none() {
+        let shop = place.shop();
+        let program = shop.join("current/bin/corner-shop");
+        let process = detached::start(&program, &["serve"], &shop, &shop.join("logs/shop.log"))?;
+        place::write_private(&file, &serde_json::to_vec(&process)?)?;
+    }
+    answers(facts.shop_port, "/health", "the shop").await
+}
+
+async fn answers(port: u16, path: &str, who: &str) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let ended = http::send(port, Method::GET, path, Default::default(), Duration::from_secs(5)).await;
+        let last = match ended {
+            Ended::Answered(200, _) => return Ok(()),
+            Ended::Answered(status, body) => format!("{status} {}", String::from_utf8_lossy(&body)),
+            Ended::NotSent(error) | Ended::Unknown(error) => format!("{error:#}"),
+        };
+        if begun.elapsed() > Duration::from_secs(30) {
+            bail!("{who} does not answer on port {port}: {last}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

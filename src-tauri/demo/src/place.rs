@@ -1,0 +1,159 @@
+//! Where everything of a demo is, and what must be remembered from one command to the next.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The folder of a demo.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The folder itself, absolute.
+    pub root: PathBuf,
+}
+
+/// What `up` has chosen once and every later command needs. Kept in a file only its owner reads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Port of the PostgreSQL server.
+    pub postgres_port: u16,
+    /// Port of the shop.
+    pub shop_port: u16,
+    /// Port of the release server.
+    pub releases_port: u16,
+    /// Password of the role `postgres`.
+    pub admin_password: String,
+    /// Password of the role `corner_shop`.
+    pub shop_password: String,
+    /// Orders with these ids or lower were there before anybody shopped.
+    pub seeded_orders: i64,
+}
+
+impl Place {
+    /// The demo in this folder, which need not exist yet.
+    ///
+    /// # Errors
+    /// The working directory is gone.
+    pub fn at(dir: &Path) -> Result<Self> {
+        Ok(Self { root: std::path::absolute(dir)? })
+    }
+
+    /// Installed shop.
+    pub fn shop(&self) -> PathBuf {
+        self.root.join("shop")
+    }
+
+    /// The shop's process file, in the form of Liftlock's native driver.
+    pub fn shop_process(&self) -> PathBuf {
+        self.shop().join("run/shop.json")
+    }
+
+    /// PostgreSQL: `data` and `log`.
+    pub fn postgres(&self) -> PathBuf {
+        self.root.join("pg")
+    }
+
+    /// Release server: what is published, and how it misbehaves.
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+
+    /// Corner Shop's profile for this demo.
+    pub fn profile(&self) -> PathBuf {
+        self.root.join("corner-shop.toml")
+    }
+
+    /// File with the administrator's database URL.
+    pub fn admin_url_file(&self) -> PathBuf {
+        self.root.join("admin.url")
+    }
+
+    /// What `up` wrote down.
+    ///
+    /// # Errors
+    /// There is no demo here.
+    pub fn facts(&self) -> Result<Facts> {
+        read_json(&self.facts_file())
+            .with_context(|| format!("there is no demo in {}: run `liftlock-demo up` first", self.root.display()))
+    }
+
+    /// Whether `up` has got as far as a whole demo.
+    pub fn is_there(&self) -> bool {
+        self.facts_file().is_file()
+    }
+
+    /// Writes down what `up` has chosen; from here on the demo is whole.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_facts(&self, facts: &Facts) -> Result<()> {
+        write_private(&self.facts_file(), &serde_json::to_vec_pretty(facts)?)
+    }
+
+    fn facts_file(&self) -> PathBuf {
+        self.root.join("demo.json")
+    }
+}
+
+impl Facts {
+    /// Base address of the shop.
+    pub fn app_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.shop_port)
+    }
+
+    /// API base of the release server.
+    pub fn releases_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.releases_port)
+    }
+
+    /// Where the shop keeps its data, with the password.
+    pub fn shop_database_url(&self) -> String {
+        format!("postgres://corner_shop:{}@127.0.0.1:{}/corner_shop", self.shop_password, self.postgres_port)
+    }
+
+    /// The administrator's way into the server, with the password.
+    pub fn admin_url(&self) -> String {
+        format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.admin_password, self.postgres_port)
+    }
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// It is missing, or not what was expected.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not what it should be", path.display()))
+}
+
+/// Replaces a file in one step, readable by its owner only.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file has a folder")?;
+    // Created with 0600 by tempfile.
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| folder.display().to_string())?;
+    file.write_all(content)?;
+    file.persist(path).with_context(|| path.display().to_string())?;
+    Ok(())
+}
+
+/// A port on 127.0.0.1 that was free a moment ago.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Letters and digits that nobody guesses.
+pub fn secret() -> String {
+    let text = |()| uuid::Uuid::now_v7().simple().to_string().split_off(13);
+    format!("{}{}", text(()), text(()))
+}

@@ -1,0 +1,112 @@
+//! What the release server shows: a list in a file, and the archives it points to.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::archive;
+use crate::catalogue;
+use crate::place::{self, Place};
+
+/// A release that can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Which one.
+    pub version: String,
+    /// When it was published.
+    pub published_at: DateTime<Utc>,
+    /// How often its tag was moved.
+    pub generation: u32,
+    /// Marked as a pre-release.
+    #[serde(default)]
+    pub prerelease: bool,
+    /// Not public yet.
+    #[serde(default)]
+    pub draft: bool,
+    /// Where its archive is.
+    pub archive: PathBuf,
+    /// Size of the archive in bytes.
+    pub size: u64,
+    /// SHA-256 of the archive, hexadecimal.
+    pub sha256: String,
+}
+
+impl Published {
+    /// The commit its tag points to.
+    pub fn commit(&self) -> String {
+        archive::sha256(format!("commit of {} {}", self.version, self.generation).as_bytes())[..40].to_owned()
+    }
+}
+
+/// Makes releases visible. One that is visible already stays as it is, save for its marks.
+///
+/// # Errors
+/// There is no such release, or it cannot be built.
+pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool) -> Result<Vec<Published>> {
+    let mut list = list(place)?;
+    for version in versions {
+        let version = version.trim_start_matches('v');
+        match list.iter_mut().find(|it| it.version == version) {
+            Some(there) => {
+                there.prerelease = prerelease;
+                there.draft = draft;
+            }
+            None => list.push(Published { prerelease, draft, ..build(version, 0)? }),
+        }
+    }
+    write(place, &list)?;
+    Ok(list)
+}
+
+/// Moves the tag of a release to another commit with another archive (or back, with 0).
+///
+/// # Errors
+/// It is not published.
+pub fn move_tag(place: &Place, version: &str, generation: u32) -> Result<()> {
+    let mut list = list(place)?;
+    let there = list.iter_mut().find(|it| it.version == version);
+    let there = there.with_context(|| format!("{version} is not published"))?;
+    let built = build(version, generation)?;
+    *there = Published { published_at: there.published_at, prerelease: there.prerelease, draft: there.draft, ..built };
+    write(place, &list)
+}
+
+/// What can be seen, in the order of publication.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn list(place: &Place) -> Result<Vec<Published>> {
+    let path = file(place);
+    if path.is_file() { place::read_json(&path) } else { Ok(Vec::new()) }
+}
+
+fn build(version: &str, generation: u32) -> Result<Published> {
+    let release = catalogue::find(version).with_context(|| {
+        let known: Vec<_> = catalogue::all().iter().map(|it| it.version).collect();
+        format!("there is no Corner Shop {version}; there are {}", known.join(", "))
+    })?;
+    let path = archive::packed(&release, generation)?;
+    let content = fs::read(&path)?;
+    Ok(Published {
+        version: version.to_owned(),
+        published_at: Utc::now().trunc_subsecs(0),
+        generation,
+        prerelease: false,
+        draft: false,
+        size: content.len() as u64,
+        sha256: archive::sha256(&content),
+        archive: path,
+    })
+}
+
+fn write(place: &Place, list: &[Published]) -> Result<()> {
+    fs::create_dir_all(place.releases())?;
+    place::write_private(&file(place), &serde_json::to_vec_pretty(list)?)
+}
+
+fn file(place: &Place) -> PathBuf {
+    place.releases().join("published.json")
+}
