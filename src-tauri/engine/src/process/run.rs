@@ -188,6 +188,8 @@ struct Flow {
     bytes: AtomicU64,
     /// The caller's stream is at work on bytes just now, so the silence of the pipe says nothing.
     is_busy: AtomicBool,
+    /// The command has ended, so nothing more is read for it.
+    has_ended: AtomicBool,
     /// Nobody waits any longer.
     is_over: AtomicBool,
 }
@@ -254,7 +256,8 @@ fn drain(take: &Receiver<Vec<u8>>, sink: &mut (dyn Write + Send), flow: &Flow, t
 
 fn feed(source: &mut (dyn Read + Send), mut to: impl Write, flow: &Flow, tell: &SyncSender<Heard>) {
     let mut buffer = vec![0; CHUNK];
-    while !flow.is_over.load(Ordering::Acquire) {
+    // A source that says `Interrupted` now and then is let go as soon as there is nobody to feed.
+    while !flow.is_over.load(Ordering::Acquire) && !flow.has_ended.load(Ordering::Acquire) {
         let read = match source.read(&mut buffer) {
             Ok(0) => return,
             Ok(read) => read,
@@ -394,6 +397,7 @@ impl<'a> Watch<'a> {
             if ended.is_none() {
                 let status = child.try_wait().map_err(|cause| invoke::not_begun(self.invocation, &cause))?;
                 ended = status.map(|status| (status.code(), now));
+                self.flow.has_ended.store(ended.is_some(), Ordering::Release);
             }
             if let Some((code, silent_since)) = &mut ended {
                 if !are_open {

@@ -8,6 +8,7 @@
 pub mod beside;
 pub mod files;
 mod stream;
+pub mod postgres;
 
 use std::{
     collections::BTreeMap,

@@ -1,0 +1,20 @@
+//! PostgreSQL databases, through the server's own tools.
+//!
+//! `psql`, `pg_dump` and `pg_restore` of the server's major version are the only way to a server, so what works
+//! here works in a container and over a network too. A database is known by the system identifier of its
+//! cluster and its object id, never by its name alone. Nothing is restored over something, and nothing live is
+//! dropped. Deliberately absent: a driver of our own, restores through psql, and trust in exit codes alone.
+
+pub mod answer;
+pub mod aside;
+pub mod client;
+pub mod facts;
+pub mod quote;
+pub mod session;
+pub mod tools;
+
+pub use aside::{Aside, AsideState};
+pub use client::{Client, Server, SslMode};
+pub use facts::Facts;
+pub use session::Session;
+pub use tools::Tools;
