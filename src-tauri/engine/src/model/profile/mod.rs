@@ -17,6 +17,7 @@ mod probe;
 mod read;
 mod reference;
 mod release;
+mod schema;
 mod store;
 mod template;
 

@@ -24,6 +24,7 @@ pub(super) type PathFault = &'static str;
 impl InsidePath {
     /// Checks the text.
     pub(super) fn parse(text: &str) -> Result<Self, PathFault> {
+        clean(text)?;
         if is_absolute(text) {
             return Err("is an absolute path where one inside the folder is meant");
         }

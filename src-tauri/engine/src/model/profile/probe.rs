@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::{CommandLine, FilePath, Reference, Template, duration};
@@ -60,6 +60,7 @@ pub enum Check {
         #[serde(default = "Check::default_host")]
         host: String,
         /// The port: a number, or `{port}`, the port on which the application listens at that moment.
+        #[schemars(schema_with = "text_or_number")]
         port: Template,
     },
     /// A PostgreSQL store answers a query.
@@ -135,5 +136,10 @@ pub struct ExpectedField {
     #[schemars(length(min = 1))]
     pub path: String,
     /// What it says; numbers and truth values are compared as they are written in JSON.
+    #[schemars(schema_with = "text_or_number")]
     pub equals: String,
+}
+
+fn text_or_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "integer", "boolean"] })
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    super::{Check, CommandLine, Driver, HttpQuestion, InsidePath, Placeholder, Run, Store, Template, VersionQuestion},
-    document::{Document, listed, nearest, quoted},
-    sections::{Sections, names},
-    values::is_this_machine,
+    super::{Check, Driver, HttpQuestion, InsidePath, Placeholder, Run, VersionQuestion},
+    document::{Document, listed, quoted},
+    sections::Sections,
+    values::{is_this_machine, names},
 };
 use crate::model::release::Trust;
 
@@ -22,8 +22,7 @@ pub(super) fn across(document: &Document<'_>, sections: &Sections) {
     releases(document, sections);
     places(document, sections);
     pointing(document, sections);
-    gate(document, sections);
-    probes(document, sections);
+    questions(document, sections);
     migrations(document, sections);
     exports(document, sections);
     promises(document, sections);
@@ -41,22 +40,6 @@ fn unique(document: &Document<'_>, section: &'static str, key: &'static str) {
             None => drop(first.insert(name, number)),
         }
     }
-}
-
-/// A name that must be one of those of a section.
-fn refers_to(document: &Document<'_>, path: &str, name: &str, section: &'static str) -> bool {
-    let known = names(document, section, "name");
-    if known.iter().any(|(_, it)| it == name) {
-        return true;
-    }
-    let known: Vec<&str> = known.iter().map(|(_, it)| it.as_str()).collect();
-    let remedy = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean “{near}”?"),
-        None if known.is_empty() => format!("add a table [[{section}]] with that name"),
-        None => format!("there are: {}", listed(&known)),
-    };
-    document.mistake(path, format!("there is no {} in [[{section}]]", quoted(name)), remedy);
-    false
 }
 
 fn releases(document: &Document<'_>, sections: &Sections) {
@@ -86,7 +69,6 @@ fn places(document: &Document<'_>, sections: &Sections) {
             let reason =
                 format!("the link {} and the folder {} lie within each other", driver.current, driver.releases);
             document.mistake("driver.current", reason, "put them side by side: “current” and “releases”");
-            return;
         }
         taken = vec![
             ("the link to the release that runs".to_owned(), driver.current.clone()),
@@ -110,7 +92,7 @@ fn places(document: &Document<'_>, sections: &Sections) {
     }
 }
 
-/// A command must be pointed at another server and database completely, or it would touch the live one.
+/// A variable can point at one thing only.
 fn pointing(document: &Document<'_>, sections: &Sections) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for (number, store) in &sections.stores {
@@ -126,71 +108,16 @@ fn pointing(document: &Document<'_>, sections: &Sections) {
                 document.mistake(&format!("{path}.{variable}"), reason, "name another variable");
             }
         }
-        let needed: &[Placeholder] = match store {
-            Store::Postgres(_) => &[Placeholder::Host, Placeholder::Port, Placeholder::Database],
-            Store::Sqlite(_) | Store::Files(_) => &[Placeholder::Path],
-        };
-        let is_held = |it: &Placeholder| variables.values().any(|template| template.has(*it));
-        let missing: Vec<String> =
-            needed.iter().filter(|it| !is_held(it)).map(|it| format!("{{{}}}", it.word())).collect();
-        if !variables.is_empty() && !missing.is_empty() {
-            let reason = format!("“point_at” leaves out {}: a trial would touch the live data", missing.join(", "));
-            document.mistake(&path, reason, "name the variables that set all of them");
-        }
     }
 }
 
-fn gate(document: &Document<'_>, sections: &Sections) {
-    if let Some(gate) = &sections.gate {
-        refers_to(document, "gate.component", &gate.component, "components");
-    }
-    if document.root().has("gate") {
-        return;
-    }
-    let mut uses: Vec<(String, &Template)> = Vec::new();
-    match &sections.version {
-        Some(VersionQuestion::Http(it)) => uses.push(("version.http.url".to_owned(), &it.question.url)),
-        Some(VersionQuestion::Command(words)) => uses.extend(words.iter().map(|it| ("version.command".to_owned(), it))),
-        None => {}
-    }
-    for (number, probe) in &sections.probes {
-        match &probe.check {
-            Check::Http { question, .. } => uses.push((format!("probes[{number}].url"), &question.url)),
-            Check::Tcp { port, .. } => uses.push((format!("probes[{number}].port"), port)),
-            Check::Command { command: CommandLine { command, .. } } => {
-                uses.extend(command.iter().map(|it| (format!("probes[{number}].command"), it)));
-            }
-            Check::Postgres { .. } | Check::FileAge { .. } => {}
-        }
-    }
-    for (path, _) in uses.iter().filter(|(_, it)| it.has(Placeholder::Port)) {
-        document.mistake(
-            path,
-            "{port} is the port of the gate, and there is no [gate]",
-            "add [gate], or write the port itself",
-        );
-    }
-}
-
-fn probes(document: &Document<'_>, sections: &Sections) {
+fn questions(document: &Document<'_>, sections: &Sections) {
     if let Some(VersionQuestion::Http(it)) = &sections.version {
         credentials(document, "version.http", &it.question);
     }
     for (number, probe) in &sections.probes {
-        let path = format!("probes[{number}]");
-        match &probe.check {
-            Check::Http { question, .. } => credentials(document, &path, question),
-            Check::Postgres { store } => {
-                let path = format!("{path}.store");
-                let is_other = |(_, it): &&(usize, Store)| it.name() == store && !matches!(it, Store::Postgres(_));
-                if refers_to(document, &path, store, "stores")
-                    && let Some((_, it)) = sections.stores.iter().find(is_other)
-                {
-                    let reason = format!("the store {} is of kind {}", quoted(store), it.kind());
-                    document.mistake(&path, reason, "name a store of kind postgres");
-                }
-            }
-            Check::Tcp { .. } | Check::Command { .. } | Check::FileAge { .. } => {}
+        if let Check::Http { question, .. } = &probe.check {
+            credentials(document, &format!("probes[{number}]"), question);
         }
     }
 }
@@ -234,35 +161,18 @@ fn exports(document: &Document<'_>, sections: &Sections) {
     let all_stores_are_read = names(document, "stores", "name").len() == sections.stores.len();
     for (number, export) in &sections.exports {
         let path = format!("exports[{number}]");
-        match &export.store {
-            Some(store) => {
-                let path = format!("{path}.store");
-                let is_files = |(_, it): &(usize, Store)| it.name() == store && !it.is_database();
-                if refers_to(document, &path, store, "stores") && sections.stores.iter().any(is_files) {
-                    document.mistake(&path, format!("the store {} has no tables", quoted(store)), "name a database");
-                }
-            }
-            None if all_stores_are_read && databases.is_empty() => {
+        if export.store.is_none() && !document.holds(&format!("{path}.store")) && all_stores_are_read {
+            if databases.is_empty() {
                 document.mistake(&path, "there is no database to export from", "add a table [[stores]] for it");
-            }
-            None if databases.len() > 1 => {
+            } else if databases.len() > 1 {
                 let reason = format!("it is not said which store holds the table {}", quoted(&export.table));
                 document.mistake(&path, reason, format!("add store = \"…\", one of: {}", listed(&databases)));
             }
-            None => {}
         }
         for (place, column) in export.columns.iter().enumerate() {
-            let path = format!("{path}.columns[{place}].column");
-            if export.leave_out.contains(&column.column) {
-                let reason = format!("{} is exported and left out", quoted(&column.column));
-                document.mistake(&path, reason, "take it out of “columns” or of “leave_out”");
-            }
-            if export.columns.iter().take(place).any(|it| it.column == column.column) {
-                document.mistake(&path, format!("{} stands there twice", quoted(&column.column)), "take one out");
-            }
             if ["password", "secret", "token"].iter().any(|it| column.column.to_lowercase().contains(it)) {
                 let reason = format!("{} looks like a secret, and would be exported", quoted(&column.column));
-                document.warning(&path, reason, "move it to “leave_out”");
+                document.warning(&format!("{path}.columns[{place}].column"), reason, "move it to “leave_out”");
             }
         }
     }

@@ -133,6 +133,9 @@ impl<'d> Node<'d> {
     pub(super) fn name(&self) -> String {
         named(&self.path)
     }
+    pub(super) fn document(&self) -> &'d Document<'d> {
+        self.document
+    }
     pub(super) fn mistake(&self, reason: impl Into<String>, remedy: impl Into<String>) {
         self.document.report(self.span.clone(), self.path.clone(), reason.into(), remedy.into());
     }
@@ -180,6 +183,11 @@ impl<'d> Node<'d> {
     pub(super) fn digits(&self) -> Option<String> {
         let digits = self.value.as_integer()?;
         i64::from_str_radix(digits.as_str(), digits.radix()).ok().map(|it| it.to_string())
+    }
+    /// Text, a whole number or a truth value, as JSON writes it.
+    pub(super) fn scalar(&self) -> Option<String> {
+        let written = self.digits().or_else(|| self.value.as_bool().map(|it| it.to_string()));
+        written.or_else(|| self.text().map(str::to_owned))
     }
     pub(super) fn table(&self) -> Option<Table<'d>> {
         let Some(entries) = self.value.as_table() else { return self.wrong_type("a table") };
@@ -281,7 +289,8 @@ impl<'d> Table<'d> {
         for key in self.entries.keys().filter(|it| !asked.contains(&it.get_ref().as_ref())) {
             let name = key.get_ref().escape_debug().to_string();
             let reason = format!("unknown key “{name}” in {}", named(&self.path));
-            let remedy = match nearest(&name, asked.iter().copied().filter(|it| !self.has(it))) {
+            let remedy = match nearest(&name, asked.iter().copied()) {
+                Some(near) if self.has(near) => format!("take it out; “{near}” is there already"),
                 Some(near) => format!("did you mean “{near}”?"),
                 None => format!("take it out; known here: {}", listed(&asked)),
             };
@@ -305,8 +314,12 @@ pub(super) fn listed(words: &[&str]) -> String {
     words.join(", ")
 }
 
-/// Text from the profile in a sentence: visible, and not long.
+/// Text from the profile in a sentence: visible, not long, and without what may be a password in an address.
 pub(super) fn quoted(text: &str) -> String {
+    if let Some((scheme, (_, host))) = text.split_once("://").and_then(|(it, rest)| Some((it, rest.rsplit_once('@')?)))
+    {
+        return quoted(&format!("{scheme}: … {host}"));
+    }
     let mut short: String = text.chars().take(60).collect();
     if short.len() < text.len() {
         short.push('…');

@@ -10,8 +10,9 @@ use super::{
     check,
     document::{Document, Node, Table, quoted},
     values::{
-        self, Refers, api, asset, bind, column, command, command_line, database_url, file, http_url, id, inside, name,
-        one_of, port, reference, table as table_name, template, time, variable, variables, version, words,
+        self, Refers, api, asset, behind_the_gate, bind, column, command, command_line, database_url, existing, file,
+        http_url, id, inside, name, one_of, port, reference, table as table_name, template, time, variable, variables,
+        version, words,
     },
 };
 use crate::model::release::{Channel, TagPattern, Trust};
@@ -20,6 +21,8 @@ const OF_A_RELEASE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, P
 const OF_A_PROBE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Port];
 const OF_A_DATABASE: &[Placeholder] =
     &[Placeholder::Host, Placeholder::Port, Placeholder::User, Placeholder::Password, Placeholder::Database];
+/// Without these a command would be pointed at the live server or database.
+const PLACE_OF_A_DATABASE: &[Placeholder] = &[Placeholder::Host, Placeholder::Port, Placeholder::Database];
 const OF_A_FILE: &[Placeholder] = &[Placeholder::Path];
 
 /// The sections of a profile, those with mistakes left out.
@@ -147,13 +150,15 @@ fn releases(node: &Node<'_>) -> Option<Releases> {
     let channel = table.optional("channel", channel).unwrap_or_default();
     let asset = table.required("asset", "asset = \"name-{version}.tar.gz\"", asset);
     let checksums = table.optional("checksums", values::asset);
-    let require = table.optional("require", required).unwrap_or_else(Releases::default_require);
+    let require = table.optional("require", required);
+    let is_misread = require.is_none() && table.has("require");
+    let require = require.unwrap_or_else(Releases::default_require);
     let token = table.optional("token", |it| reference(it, Refers::Secret));
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
     let required_stops = table.list("required_stops", version);
     table.finish();
-    if require == Trust::Checksum && !table.has("checksums") {
+    if require == Trust::Checksum && !is_misread && !table.has("checksums") {
         let remedy = "name the file of sha256 sums: checksums = \"SHA256SUMS\" (or write require = \"none\")";
         table.mistake("a checksum is required and no file of checksums is named in [releases]", remedy);
     }
@@ -209,16 +214,14 @@ fn required(node: &Node<'_>) -> Option<Trust> {
 
 fn recognise(node: &Node<'_>) -> Option<Recognise> {
     let table = node.table()?;
-    let files = table.required("files", "files = [\"current/release.json\"]", |it| Some(it.list(inside)))?;
+    let files = table.required("files", "files = [\"current/release.json\"]", |it| {
+        if it.quiet_members().is_empty() {
+            it.mistake("[recognise] names no file", "name one that every installation has: \"current/release.json\"");
+        }
+        Some(it.list(inside))
+    });
     table.finish();
-    if files.is_empty() {
-        table.mistake(
-            "[recognise] names no file",
-            "name one that every installation has: files = [\"current/release.json\"]",
-        );
-        return None;
-    }
-    Some(Recognise { files })
+    Some(Recognise { files: files? })
 }
 
 fn driver(node: &Node<'_>) -> Option<Driver> {
@@ -240,7 +243,7 @@ fn driver(node: &Node<'_>) -> Option<Driver> {
 fn version_question(node: &Node<'_>) -> Option<VersionQuestion> {
     let table = node.table()?;
     let http = table.optional("http", version_over_http);
-    let printed = table.optional("command", |it| command(it, OF_A_PROBE));
+    let printed = table.optional("command", |it| behind_the_gate(it, |it| command(it, OF_A_PROBE)));
     table.finish();
     match (table.has("http"), table.has("command")) {
         (true, true) => table.mistake("[version] is asked in two ways", "keep “http” or “command”"),
@@ -265,7 +268,7 @@ fn version_over_http(node: &Node<'_>) -> Option<VersionOverHttp> {
 }
 
 fn http_question(table: &Table<'_>) -> Option<HttpQuestion> {
-    let url = table.required("url", "url = \"http://127.0.0.1:{port}/health\"", http_url);
+    let url = table.required("url", "url = \"http://127.0.0.1:{port}/health\"", |it| behind_the_gate(it, http_url));
     let auth = table.optional("auth", http_auth);
     let ca = table.optional("ca", file);
     Some(HttpQuestion { url: url?, auth, ca })
@@ -315,24 +318,25 @@ fn store(node: &Node<'_>) -> Option<Store> {
     let name = table.required("name", "name = \"database\"", name);
     let kinds = [("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite), ("files", Kind::Files)];
     let kind = table.required("kind", "kind = \"postgres\", \"sqlite\" or \"files\"", |it| one_of(it, &kinds))?;
-    let variables = |allowed| table.optional("point_at", |it| variables(it, allowed)).unwrap_or_default();
+    let point_at =
+        |allowed, needed| table.optional("point_at", |it| variables(it, allowed, needed)).unwrap_or_default();
     let store = match kind {
         Kind::Postgres => {
             let connection = connection(&table, true);
             let admin = table.optional("admin", administrator);
-            let point_at = variables(OF_A_DATABASE);
+            let point_at = point_at(OF_A_DATABASE, PLACE_OF_A_DATABASE);
             name.zip(connection)
                 .map(|(name, connection)| Store::Postgres(PostgresStore { name, connection, admin, point_at }))
         }
         Kind::Sqlite => {
             let path = table.required("path", "path = \"data/app.db\"", file);
-            let point_at = variables(OF_A_FILE);
+            let point_at = point_at(OF_A_FILE, OF_A_FILE);
             name.zip(path).map(|(name, path)| Store::Sqlite(SqliteStore { name, path, point_at }))
         }
         Kind::Files => {
             let path = table.required("path", "path = \"data/uploads\"", file);
             let immutable = table.optional("immutable", Node::flag).unwrap_or_default();
-            let point_at = variables(OF_A_FILE);
+            let point_at = point_at(OF_A_FILE, OF_A_FILE);
             name.zip(path).map(|(name, path)| Store::Files(FilesStore { name, path, immutable, point_at }))
         }
     };
@@ -417,7 +421,7 @@ fn unit(node: &Node<'_>) -> Option<String> {
 
 fn gate(node: &Node<'_>) -> Option<Gate> {
     let table = node.table()?;
-    let component = table.required("component", "component = \"shop\"", name);
+    let component = table.required("component", "component = \"shop\"", |it| existing(it, "components", &[]));
     let variable = table.required("variable", "variable = \"PORT\"", variable);
     let port = table.required("port", "port = { file = \".env\", key = \"PORT\" }", port);
     let bind = table.optional("bind", bind);
@@ -485,12 +489,16 @@ fn probe(node: &Node<'_>) -> Option<Probe> {
         }
         Kind::Tcp => {
             let host = table.optional("host", host).unwrap_or_else(Check::default_host);
-            let port = table.required("port", "port = \"{port}\"", tcp_port);
+            let port = table.required("port", "port = \"{port}\"", |it| behind_the_gate(it, tcp_port));
             port.map(|port| Check::Tcp { host, port })
         }
-        Kind::Postgres => table.required("store", "store = \"database\"", name).map(|store| Check::Postgres { store }),
+        Kind::Postgres => {
+            let store = table.required("store", "store = \"database\"", |it| existing(it, "stores", &["postgres"]));
+            store.map(|store| Check::Postgres { store })
+        }
         Kind::Command => {
-            let words = table.required("command", "command = [\"program\"]", |it| command(it, OF_A_PROBE));
+            let words = table
+                .required("command", "command = [\"program\"]", |it| behind_the_gate(it, |it| command(it, OF_A_PROBE)));
             let env_file = table.optional("env_file", file);
             words.map(|command| Check::Command { command: CommandLine { command, env_file } })
         }
@@ -531,7 +539,7 @@ fn tcp_port(node: &Node<'_>) -> Option<Template> {
 fn expected_field(node: &Node<'_>) -> Option<ExpectedField> {
     let table = node.table()?;
     let path = table.required("path", "path = \"status\"", json_path);
-    let equals = table.required("equals", "equals = \"ok\"", |it| it.digits().or_else(|| it.text().map(str::to_owned)));
+    let equals = table.required("equals", "equals = \"ok\"", Node::scalar);
     table.finish();
     Some(ExpectedField { path: path?, equals: equals? })
 }
@@ -554,12 +562,38 @@ fn limits(node: &Node<'_>) -> Option<Limits> {
 fn export(node: &Node<'_>) -> Option<Export> {
     let table = node.table()?;
     let entity = table.required("entity", "entity = \"customers\"", words);
-    let store = table.optional("store", name);
+    let store = table.optional("store", |it| existing(it, "stores", &["postgres", "sqlite"]));
     let source = table.required("table", "table = \"customers\"", table_name);
     let columns = table.list("columns", export_column);
     let leave_out = table.list("leave_out", column);
     table.finish();
+    contradictions(node);
     Some(Export { entity: entity?, store, table: source?, columns, leave_out })
+}
+
+/// A column that is exported and left out, or exported twice.
+fn contradictions(node: &Node<'_>) {
+    let Some(table) = node.table() else { return };
+    let texts = |key| table.node(key).map(|it| it.quiet_members()).unwrap_or_default();
+    let left_out: Vec<String> = texts("leave_out").iter().filter_map(Node::quiet_text).collect();
+    let mut seen = Vec::new();
+    for entry in texts("columns").iter().filter(|it| it.is_table()) {
+        let Some((node, name)) =
+            entry.table().and_then(|it| it.node("column")).and_then(|it| Some((it.clone(), it.quiet_text()?)))
+        else {
+            continue;
+        };
+        if left_out.contains(&name) {
+            node.mistake(
+                format!("{} is exported and left out", quoted(&name)),
+                "take it out of “columns” or of “leave_out”",
+            );
+        }
+        if seen.contains(&name) {
+            node.mistake(format!("{} stands there twice", quoted(&name)), "take one of the two out");
+        }
+        seen.push(name);
+    }
 }
 
 fn export_column(node: &Node<'_>) -> Option<ExportColumn> {
@@ -568,17 +602,4 @@ fn export_column(node: &Node<'_>) -> Option<ExportColumn> {
     let label = table.optional("label", words);
     table.finish();
     Some(ExportColumn { column: name?, label })
-}
-
-/// The names in a list of tables, with their numbers in the text, whatever else is wrong with them.
-pub(super) fn names(document: &Document<'_>, section: &'static str, key: &'static str) -> Vec<(usize, String)> {
-    let root = document.root();
-    let quietly = |entry: Node<'_>| entry.is_table().then(|| entry.table())??.node(key)?.quiet_text();
-    root.node(section)
-        .map(|it| it.quiet_members())
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-        .filter_map(|(number, entry)| Some((number, quietly(entry)?)))
-        .collect()
 }

@@ -11,7 +11,7 @@ use super::{
         env_file::is_variable,
         template::{self, Piece},
     },
-    document::{Node, listed, nearest, quoted},
+    document::{Document, Node, listed, nearest, quoted},
 };
 use crate::model::release::AssetPattern;
 
@@ -52,6 +52,36 @@ pub(super) fn name(node: &Node<'_>) -> Read<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+/// The name of a table in another section. With `kinds`, it must be one of these.
+pub(super) fn existing(node: &Node<'_>, section: &'static str, kinds: &[&str]) -> Read<String> {
+    let wanted = name(node)?;
+    let known = names(node.document(), section, "name");
+    let Some((number, _)) = known.iter().find(|(_, it)| *it == wanted) else {
+        let known: Vec<&str> = known.iter().map(|(_, it)| it.as_str()).collect();
+        let remedy = match nearest(&wanted, known.iter().copied()) {
+            Some(near) => format!("did you mean “{near}”?"),
+            None if known.is_empty() => format!("add a table [[{section}]] with that name"),
+            None => format!("there are: {}", listed(&known)),
+        };
+        node.mistake(format!("there is no {} in [[{section}]]", quoted(&wanted)), remedy);
+        return None;
+    };
+    let of_kind = names(node.document(), section, "kind").into_iter().find(|(it, _)| it == number);
+    if let Some((_, kind)) = of_kind.filter(|(_, it)| !kinds.is_empty() && !kinds.contains(&it.as_str())) {
+        let reason = format!("{} in [[{section}]] is of kind {}", quoted(&wanted), quoted(&kind));
+        node.mistake(reason, format!("name one of kind {}", kinds.join(" or ")));
+        return None;
+    }
+    Some(wanted)
+}
+
+/// What a key says in each of a list of tables, with their numbers in the text, whatever else is wrong there.
+pub(super) fn names<'d>(document: &'d Document<'d>, section: &'static str, key: &'static str) -> Vec<(usize, String)> {
+    let members = document.root().node(section).map(|it| it.quiet_members()).unwrap_or_default();
+    let said = |entry: &Node<'_>| entry.is_table().then(|| entry.table()).flatten()?.node(key)?.quiet_text();
+    members.iter().enumerate().filter_map(|(number, entry)| Some((number, said(entry)?))).collect()
 }
 
 /// The id of an application.
@@ -197,7 +227,12 @@ pub(super) fn command(node: &Node<'_>, allowed: &[Placeholder]) -> Read<Vec<Temp
     if let Some(text) = node.is_text().then(|| node.raw_text()).flatten() {
         let words: Vec<String> = text.split_whitespace().map(|it| format!("{it:?}")).collect();
         let reason = format!("{} is one text, and there is no shell to take it apart", node.name());
-        node.mistake(reason, format!("write program and arguments as a list: [{}]", words.join(", ")));
+        // What may hold a secret is not repeated.
+        let is_secret =
+            text.split_whitespace().any(|it| is_option_for_secret(it.split('=').next().unwrap_or_default()));
+        let example =
+            if is_secret || text.contains("://") { "\"program\", \"argument\"".to_owned() } else { words.join(", ") };
+        node.mistake(reason, format!("write program and arguments as a list: [{example}]"));
         return None;
     }
     let members = node.members();
@@ -281,16 +316,37 @@ pub(super) fn command_line(node: &Node<'_>, allowed: &[Placeholder]) -> Read<Com
     Some(CommandLine { command: words?, env_file })
 }
 
-/// The variables that point a command elsewhere.
-pub(super) fn variables(node: &Node<'_>, allowed: &[Placeholder]) -> Read<BTreeMap<String, Template>> {
+/// The variables that point a command elsewhere; together they must hold all that is needed for it.
+pub(super) fn variables(
+    node: &Node<'_>,
+    allowed: &[Placeholder],
+    needed: &[Placeholder],
+) -> Read<BTreeMap<String, Template>> {
     let mut variables = BTreeMap::new();
+    let mut held = String::new();
     for (value, key) in node.table()?.entries() {
+        held.push_str(&value.quiet_text().unwrap_or_default());
         let named = is_variable_or_mistake(&value, key);
         if let Some(template) = template(&value, allowed).filter(|_| named) {
             variables.insert(key.to_owned(), template);
         }
     }
+    let missing: Vec<String> = needed.iter().map(ToString::to_string).filter(|it| !held.contains(it)).collect();
+    if !missing.is_empty() {
+        let reason = format!("{} leaves out {}: a trial would touch the live data", node.name(), missing.join(", "));
+        node.mistake(reason, "name the variables that set all of them");
+    }
     Some(variables)
+}
+
+/// Text in which `{port}` is the port of the gate, which must then be there.
+pub(super) fn behind_the_gate<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Read<T>) -> Read<T> {
+    let uses_port = |it: &Node<'_>| it.quiet_text().is_some_and(|it| it.contains("{port}"));
+    if (uses_port(node) || node.quiet_members().iter().any(uses_port)) && !node.document().holds("gate") {
+        let reason = "{port} is the port of the gate, and there is no [gate]";
+        node.mistake(reason, "add [gate], or write the port itself");
+    }
+    read(node)
 }
 
 /// An address over HTTP; `{port}` may stand in it.

@@ -1,0 +1,353 @@
+//! Profiles as their authors meet them: mistakes, the schema for editors, and the examples of the documentation.
+
+use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf};
+
+use liftlock_engine::{
+    model::profile::{Mistake, Profile},
+    profiles,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const EVERYTHING: &str = include_str!("../fixtures/profiles/everything.toml");
+const WRONG: &str = include_str!("../fixtures/profiles/wrong.toml");
+
+fn docs(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
+}
+
+fn corner_shop() -> &'static str {
+    profiles::built_in().iter().find(|(id, _)| *id == "corner-shop").expect("it is built in").1
+}
+
+/// The mistakes of a text of which a part was replaced; the part must be there.
+fn mistakes_with(text: &str, from: &str, to: &str) -> Vec<Mistake> {
+    assert!(text.contains(from), "there is no {from} to replace");
+    Profile::parse(&text.replacen(from, to, 1)).err().unwrap_or_default()
+}
+
+#[test]
+fn a_profile_wrong_in_many_ways_hears_of_all_of_them_at_once() {
+    let mistakes = Profile::parse(WRONG).unwrap_err();
+    let mut said = String::new();
+    for mistake in &mistakes {
+        writeln!(said, "{mistake}").unwrap();
+        assert!(!mistake.reason.is_empty() && !mistake.remedy.is_empty(), "{mistake:?}");
+        assert!((1..=WRONG.lines().count()).contains(&mistake.line), "{mistake:?}");
+    }
+    assert!(!said.contains("hunter2"), "a secret is not repeated: {said}");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn mistakes_say_where_they_are() {
+    let text = "format = 1\n[application]\nid = \"shop\"\nname = \"Größe 9\" \nextra = 1\n";
+    let mistakes = Profile::parse(text).unwrap_err();
+    let extra = mistakes.iter().find(|it| it.key == "application.extra").unwrap();
+    assert_eq!((extra.line, extra.column), (5, 1));
+    let missing = mistakes.iter().find(|it| it.key == "releases").unwrap();
+    assert_eq!((missing.line, missing.reason.as_str()), (1, "“releases” is missing in the profile"));
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_by_line_without_guesses_about_what_is_missing() {
+    let mistakes = mistakes_with(corner_shop(), "name = \"Corner Shop\"", "name = \"Corner Shop");
+    let said: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    insta::assert_debug_snapshot!(said);
+    let twice = mistakes_with(corner_shop(), "channel =", "tag = \"v{version}\"\nchannel =");
+    insta::assert_snapshot!(twice[0], @"line 13: this is not TOML: duplicate key – keep one of the two");
+}
+
+/// What is replaced in Corner Shop's profile, by what: each makes one mistake.
+const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
+    ("later format", "format = 1", "format = 2"),
+    ("unknown table", "[limits]", "[limit]"),
+    ("bad owner", "corner-shop/corner-shop\"", "-corner/--shop\""),
+    ("secret in api", "https://api.github.com", "https://me:hunter2@api.github.com"),
+    ("api is no base", "https://api.github.com", "https://api.github.com/?x=1"),
+    ("tag without version", "v{version}", "v1"),
+    ("tag like an option", "v{version}", "-{version}"),
+    ("no checksums", "checksums = \"SHA256SUMS\"\n", ""),
+    ("asset in a folder", "corner-shop-{version}.tar.gz", "a/b.tar.gz"),
+    ("stop twice", "required_stops = []", "required_stops = [\"1.2.0\", \"1.2.0\"]"),
+    ("no files", "files = [\"current/release.json\"]", "files = []"),
+    ("other driver", "kind = \"native\"", "kind = \"compose\""),
+    ("no version", "http = { url = \"http://127.0.0.1:{port}/api/v1/system/version\", field = \"version\" }", ""),
+    ("odd field", "field = \"version\"", "field = \"a..b\""),
+    ("settings in release", "file = \".env\"\nexample", "file = \"current/.env\"\nexample"),
+    ("backslashes", "data/uploads", "data\\\\uploads"),
+    ("data in releases", "data/uploads", "releases/uploads"),
+    ("whole folder as data", "data/uploads", "."),
+    ("half pointed", "@{host}:{port}/{database}", "@localhost/{database}"),
+    ("secret pointed", "{user}:{password}@", "{user}:hunter2@"),
+    ("port variable twice", "point_at = { DATABASE_URL", "point_at = { SHOP_PORT = \"x\", DATABASE_URL"),
+    (
+        "url and pieces",
+        "url = { file = \".env\", key = \"DATABASE_URL\" }",
+        "url = { file = \".env\", key = \"U\" }\nhost = \"db\"",
+    ),
+    ("no database", "url = { file = \".env\", key = \"DATABASE_URL\" }", "user = \"shop\""),
+    ("nowhere", "url = { file = \".env\", key = \"DATABASE_URL\" }", ""),
+    ("not postgres", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = \"mysql://shop@db/shop\""),
+    (
+        "secret in query",
+        "url = { file = \".env\", key = \"DATABASE_URL\" }",
+        "url = \"postgres://shop@db/shop?password=hunter2\"",
+    ),
+    ("keychain", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { keychain = \"shop\" }"),
+    ("passfile as url", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { passfile = \".pgpass\" }"),
+    ("unit and command", "run = { command", "run = { unit = \"shop.service\", command"),
+    ("option as program", "[\"current/bin/corner-shop\", \"serve\"]", "[\"--serve\"]"),
+    ("climbing program", "current/bin/corner-shop", "../bin/corner-shop"),
+    ("number as argument", "\"serve\"]", "8080]"),
+    ("stray brace", "\"serve\"]", "\"{dir\"]"),
+    ("placeholder elsewhere", "\"serve\"]", "\"{host}\"]"),
+    ("no such component", "component = \"shop\"", "component = \"ship\""),
+    ("no address", "bind = \"127.0.0.1\"", "bind = \"everywhere\""),
+    ("migrations without migrate", "migrate = {", "# {"),
+    ("schema without empty", ", empty = \"empty\"", ""),
+    ("probe without store", "store = \"database\"", "store = \"databases\""),
+    ("probe of files", "store = \"database\"", "store = \"uploads\""),
+    (
+        "twin probes",
+        "name = \"database\"\nkind = \"postgres\"\nstore",
+        "name = \"website\"\nkind = \"postgres\"\nstore",
+    ),
+    ("short stall", "stall_after = \"10m\"", "stall_after = \"0s\""),
+    ("backwards time", "\"10m\"", "\"10s5m\""),
+    ("huge time", "\"10m\"", "\"99999999999999999999d\""),
+    ("column expression", "column = \"name\"", "column = \"name; --\""),
+    ("out and in", "leave_out = []", "leave_out = [\"name\"]"),
+    ("invisible", "Corner Shop\"", "Corner \\u202eShop\""),
+];
+
+#[test]
+fn one_mistake_is_told_once() {
+    let mut said = String::new();
+    for (name, from, to) in SINGLE_MISTAKES {
+        let mistakes = mistakes_with(corner_shop(), from, to);
+        writeln!(said, "{name}").unwrap();
+        for mistake in &mistakes {
+            writeln!(said, "    {mistake} ({})", mistake.key).unwrap();
+        }
+        assert_eq!(mistakes.len(), 1, "{name}: {mistakes:#?}");
+    }
+    assert!(!said.contains("hunter2"), "a secret is not repeated: {said}");
+    insta::assert_snapshot!(said);
+}
+
+/// What is replaced in Corner Shop's profile, by what: each forgoes one promise.
+const SINGLE_WARNINGS: &[(&str, &str, &str)] = &[
+    ("nothing required", "require = \"checksum\"", "require = \"none\""),
+    ("no rehearsal", "schema_version = {", "# {"),
+    ("not pointed elsewhere", "point_at = {", "# {"),
+    (
+        "no required probe",
+        "required = true\n\n[[probes]]\nname = \"database\"",
+        "required = false\n\n[[probes]]\nrequired = false\nname = \"database\"",
+    ),
+    ("credentials in clear", "status = 200", "status = 200\nauth = { bearer = { file = \".env\", key = \"T\" } }"),
+    ("stalls too late", "stall_after = \"10m\"", "stall_after = \"7h\""),
+    ("a secret is exported", "column = \"name\"", "column = \"password_hash\""),
+    (
+        "a unit without environment",
+        "{ command = [\"current/bin/corner-shop\", \"serve\"], env_file = \".env\" }",
+        "{ unit = \"shop.service\" }",
+    ),
+];
+
+#[test]
+fn promises_forgone_are_warned_of() {
+    let mut said = String::new();
+    for (name, from, to) in SINGLE_WARNINGS {
+        assert!(corner_shop().contains(from), "there is no {from} to replace");
+        let mut text = corner_shop().replacen(from, to, 1);
+        if *name == "credentials in clear" {
+            text = text.replace("http://127.0.0.1:{port}/health", "http://shop.example.org/health");
+        }
+        let checked = Profile::check(&text);
+        assert_eq!(checked.mistakes, [], "{name}");
+        assert_eq!(checked.warnings.len(), 1, "{name}: {:#?}", checked.warnings);
+        assert_eq!(checked.profile.unwrap().warnings, checked.warnings, "{name}");
+        writeln!(said, "{name}\n    {} ({})", checked.warnings[0], checked.warnings[0].key).unwrap();
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_a_profile_does_without_is_said() {
+    let text = corner_shop();
+    let bare: String = text
+        .split_inclusive("\n\n")
+        .filter(|it| {
+            !["[[stores]]", "[gate]", "[[probes]]", "[migrations]", "[[exports]]"]
+                .iter()
+                .any(|table| it.contains(table))
+        })
+        .collect();
+    let checked = Profile::check(&bare.replace("{port}", "8080"));
+    assert_eq!(checked.mistakes, []);
+    let said: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_debug_snapshot!(said);
+}
+
+#[test]
+fn commands_without_an_environment_get_that_of_the_first_component() {
+    let profile = Profile::parse(corner_shop()).unwrap();
+    let migrations = profile.migrations.unwrap();
+    assert_eq!(migrations.migrate.unwrap().env_file.unwrap().as_str(), ".env");
+    assert_eq!(migrations.schema_version.unwrap().env_file.unwrap().as_str(), ".env");
+    let everything = Profile::parse(EVERYTHING).unwrap();
+    let migrate = everything.migrations.as_ref().unwrap().migrate.as_ref().unwrap();
+    assert_eq!(migrate.env_file.as_ref().unwrap().as_str(), "/etc/thing/migrate.env", "its own stays");
+    let phases: Vec<Vec<&str>> =
+        everything.phases().iter().map(|phase| phase.iter().map(|it| it.name.as_str()).collect()).collect();
+    assert_eq!(phases, [["api"], ["jobs"]]);
+}
+
+#[test]
+fn what_was_read_can_be_written_and_read_again() {
+    for text in [EVERYTHING, corner_shop()] {
+        let first = Profile::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let written = toml::to_string(&first).unwrap();
+        let again = Profile::parse(&written).unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{written}"));
+        assert_eq!(
+            Profile { source: String::new(), warnings: vec![], ..again },
+            Profile { source: String::new(), warnings: vec![], ..first }
+        );
+    }
+}
+
+/// `UPDATE_SCHEMA=1 cargo test -p liftlock-engine --test profile` writes it anew.
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path = docs("schema/profile.schema.json");
+    let schema = Profile::json_schema();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &schema).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(published == schema, "docs/schema/profile.schema.json is not current: run this test with UPDATE_SCHEMA=1");
+}
+
+/// The whole profiles in the documentation.
+fn documented() -> Vec<String> {
+    let text = fs::read_to_string(docs("profiles.md")).expect("the documentation is there");
+    let blocks = text.split("```toml\n").skip(1).filter_map(|it| it.split("```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_profiles_in_the_documentation_are_good() {
+    let texts = documented();
+    assert!(texts.iter().any(|it| it == corner_shop()), "the built-in profile is shown as it is");
+    for text in &texts {
+        let checked = Profile::check(text);
+        assert_eq!(checked.mistakes, [], "{text}");
+        assert_eq!(checked.warnings, [], "{text}");
+    }
+    assert_eq!(texts.len(), 3);
+}
+
+/// A key that only one of the two knew would be a surprise in an editor or on the command line.
+#[test]
+fn schema_and_reader_know_the_same_keys() {
+    let schema: Value = serde_json::from_str(&Profile::json_schema()).unwrap();
+    let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
+    every_key(&schema, &schema, "profile", &mut known);
+    for text in documented().iter().map(String::as_str).chain([EVERYTHING]) {
+        assert_eq!(Profile::check(text).mistakes, []);
+        keys_used(&schema, &schema, "profile", &toml::from_str(text).unwrap(), &mut used);
+    }
+    let unused: Vec<_> = known.difference(&used).collect();
+    assert!(unused.is_empty(), "no good profile here uses these keys of the schema: {unused:?}");
+}
+
+/// Follows references; the name is that of the definition.
+fn resolved<'s>(root: &'s Value, schema: &'s Value, name: &str) -> (&'s Value, String) {
+    let reference = schema.get("$ref").or_else(|| schema.get("allOf")?.get(0)?.get("$ref"));
+    match reference.and_then(|it| it.as_str()?.strip_prefix("#/definitions/")) {
+        Some(definition) => resolved(root, &root["definitions"][definition], definition),
+        None => (schema, name.to_owned()),
+    }
+}
+
+fn choices(schema: &Value) -> Vec<&Value> {
+    ["oneOf", "anyOf"].iter().filter_map(|it| schema.get(it)?.as_array()).flatten().collect()
+}
+
+/// `Definition.key` of every key below a schema.
+fn every_key(root: &Value, schema: &Value, name: &str, known: &mut BTreeSet<String>) {
+    let (schema, name) = resolved(root, schema, name);
+    for (key, below) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        // A flattened choice is mentioned as `true`; its keys stand below.
+        if below.is_object() && known.insert(format!("{name}.{key}")) {
+            every_key(root, below, &format!("{name}.{key}"), known);
+        }
+    }
+    for below in choices(schema).into_iter().chain(schema.get("items")) {
+        every_key(root, below, &name, known);
+    }
+}
+
+/// `Definition.key` of every key in a document.
+fn keys_used(root: &Value, schema: &Value, name: &str, document: &Value, used: &mut BTreeSet<String>) {
+    let (schema, name) = resolved(root, schema, name);
+    if let Some(members) = document.as_array() {
+        members.iter().for_each(|it| keys_used(root, &schema["items"], &name, it, used));
+    }
+    let Some(keys) = document.as_object() else { return };
+    for choice in choices(schema) {
+        let (choice, _) = resolved(root, choice, &name);
+        let required = choice["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let kind = choice["properties"]["kind"].get("const");
+        let is_object = choice.get("type").is_some_and(|it| it == "object");
+        if is_object
+            && required.clone().all(|it| keys.contains_key(it))
+            && kind.is_none_or(|it| document.get("kind") == Some(it))
+        {
+            keys_used(root, choice, &name, document, used);
+        }
+    }
+    for (key, value) in keys {
+        if let Some(below) = schema["properties"].get(key).filter(|it| it.is_object()) {
+            used.insert(format!("{name}.{key}"));
+            keys_used(root, below, &format!("{name}.{key}"), value, used);
+        } else {
+            let is_closed = schema.get("additionalProperties").is_some_and(|it| it == false);
+            let of_a_choice = schema["properties"].get(key).is_some();
+            assert!(!is_closed || of_a_choice, "the schema does not know {key} in {name}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in ".{0,400}") {
+        let checked = Profile::check(&text);
+        prop_assert_eq!(checked.profile.is_some(), checked.mistakes.is_empty());
+    }
+
+    /// A piece taken out, doubled, or replaced by another piece of a profile or by noise.
+    #[test]
+    fn a_damaged_profile_is_read_or_refused(
+        at in any::<prop::sample::Index>(), length in 0usize..60, from in any::<prop::sample::Index>(),
+        noise in "[\\[\\]{}=\"'\\\\.,\\na-z0-9é-]{0,6}", everything in any::<bool>(),
+    ) {
+        let signs: Vec<char> = if everything { EVERYTHING } else { corner_shop() }.chars().collect();
+        let at = at.index(signs.len());
+        let end = (at + length).min(signs.len());
+        let from = from.index(signs.len());
+        let piece = &signs[from..(from + length / 2).min(signs.len())];
+        let text: String = signs[..at].iter().chain(piece).copied().chain(noise.chars()).chain(signs[end..].iter().copied()).collect();
+        let checked = Profile::check(&text);
+        prop_assert_eq!(checked.profile.is_some(), checked.mistakes.is_empty());
+        let lines = text.lines().count().max(1);
+        for mistake in &checked.mistakes {
+            prop_assert!(mistake.line >= 1 && mistake.line <= lines + 1 && mistake.column >= 1, "{:?}", mistake);
+        }
+    }
+}
