@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::model::finding::Finding;
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Stage, State};
 use crate::state::lease::Holder;
@@ -200,31 +201,6 @@ pub struct InstallationView {
     pub added_at: DateTime<Utc>,
     /// How it stands.
     pub status: StatusView,
-}
-
-/// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// It may go wrong.
-    Warning,
-    /// It stops the upgrade.
-    Stop,
-}
-
-/// Something found before anything is touched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Finding {
-    /// Stable name, for programs.
-    pub class: String,
-    /// How grave.
-    pub severity: Severity,
-    /// What was found, in one sentence.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
 }
 
 /// How one probe answered.

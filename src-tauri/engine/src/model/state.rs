@@ -1,7 +1,7 @@
 //! Where an upgrade stands, and the only ways in which it may move.
 //!
-//! States come back from disk, so an illegal transition is an error and never a panic. Absent on purpose:
-//! a way out of a final state. A second attempt is another upgrade with an id of its own.
+//! States come back from disk, so an illegal transition is an error and never a panic. A second
+//! attempt is another upgrade with an id of its own; the only ways out of a final state are a person's.
 
 use std::fmt;
 
@@ -157,7 +157,7 @@ impl State {
             (Self::RollingBack, E::Stranded) => Self::NeedsAttention,
             (Self::NeedsAttention, E::SettledOld) => Self::RolledBack,
             (Self::NeedsAttention, E::SettledNew) => Self::Complete,
-            (Self::NeedsAttention, E::RollbackRetried) => Self::RollingBack,
+            (Self::NeedsAttention, E::RollbackRetried) | (Self::Complete, E::ReturnAsked) => Self::RollingBack,
             (state, event) => {
                 return Err(Error::bug(
                     "illegal_transition",
@@ -191,11 +191,13 @@ pub enum Event {
     SettledNew,
     /// A person asked to try the rollback again.
     RollbackRetried,
+    /// A person asked to return from a completed upgrade to the originals, and knows what is lost by that.
+    ReturnAsked,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Advanced,
         Self::Broke,
         Self::Cancelled,
@@ -203,6 +205,7 @@ impl Event {
         Self::SettledOld,
         Self::SettledNew,
         Self::RollbackRetried,
+        Self::ReturnAsked,
     ];
 }
 
@@ -272,6 +275,7 @@ mod tests {
             (S::NeedsAttention, E::SettledOld, S::RolledBack),
             (S::NeedsAttention, E::SettledNew, S::Complete),
             (S::NeedsAttention, E::RollbackRetried, S::RollingBack),
+            (S::Complete, E::ReturnAsked, S::RollingBack),
         ]
     };
 

@@ -75,7 +75,8 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
-    fn as_str(self) -> &'static str {
+    /// The name in the database and in receipts.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::AlreadyThere => "already_there",

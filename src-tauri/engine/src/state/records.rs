@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::model::ids::{InstallationName, UpgradeId};
+use crate::ports::Answer;
 use crate::state::Db;
 use crate::state::upgrades::{instant, stamp};
 
@@ -27,17 +28,6 @@ pub struct Original {
     pub bytes: Option<u64>,
     /// Since when.
     pub kept_since: DateTime<Utc>,
-}
-
-/// The last good answer of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What to ask with `If-None-Match`.
-    pub etag: Option<String>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// When it was fetched.
-    pub fetched_at: DateTime<Utc>,
 }
 
 impl Db {

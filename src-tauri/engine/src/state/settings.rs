@@ -96,3 +96,30 @@ impl Db {
         Ok(())
     }
 }
+
+impl Db {
+    /// Something that Liftlock itself wants to remember, apart from what a person chooses.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub(crate) fn note(&self, key: &str) -> Result<Option<String>> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT value FROM setting WHERE key = '_' || ?1")?
+            .query_map([key], |row| row.get(0))?
+            .next()
+            .transpose()?)
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub(crate) fn set_note(&mut self, key: &str, value: &str) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO setting (key, value) VALUES ('_' || ?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            params![key, value],
+        )?;
+        Ok(())
+    }
+}

@@ -12,6 +12,7 @@ pub mod postgres;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::model::finding::Finding;
 use crate::ports::{Reporter, SignOfWork};
 use crate::secrets::Secret;
 
@@ -177,7 +179,7 @@ pub trait Sandbox: Send {
 }
 
 /// One holder of user data. See the module for its promises.
-pub trait DataStore: Send + Sync {
+pub trait DataStore: Send + Sync + fmt::Debug {
     /// Its name in the profile.
     fn name(&self) -> &str;
     /// Its kind.
@@ -192,6 +194,31 @@ pub trait DataStore: Send + Sync {
     /// # Errors
     /// It cannot be reached or read.
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
+    /// What stands in the way of setting it aside, or is worth knowing before.
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn obstacles(&self, _reporter: &dyn Reporter) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+    /// Takes the lease that another host would see; held until dropped. `None` for stores of this machine.
+    ///
+    /// # Errors
+    /// `busy` where another host has it.
+    fn hold_lease(&self) -> Result<Option<Box<dyn Send>>> {
+        Ok(None)
+    }
+    /// Ends and throws away what a killed worker left below `scratch`.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    fn sweep(&self, _scratch: &Path, _reporter: &dyn Reporter) -> Result<()> {
+        Ok(())
+    }
+    /// A folder on the file system that a copy beside would be written to; `None` where that cannot be seen.
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
     /// Writes a consistent dump into the folder `into`, synced, while the application may be up.
     ///
     /// # Errors

@@ -1,0 +1,49 @@
+//! What is found before anything is touched.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// It may go wrong.
+    Warning,
+    /// It stops the upgrade.
+    Stop,
+}
+
+/// Something found before anything is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable name, for programs.
+    pub class: String,
+    /// How grave.
+    pub severity: Severity,
+    /// What was found, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(severity: Severity, class: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), severity, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// What was found by an error: it stops the upgrade.
+    pub fn stop(error: &Error) -> Self {
+        Self::new(Severity::Stop, &error.class, error.message.clone(), error.remedy.clone())
+    }
+
+    /// The same as the error that refuses an upgrade.
+    pub fn to_error(&self) -> Error {
+        Error { class: self.class.clone().into(), ..Error::refused("finding", self.message.clone()) }
+            .remedy(self.remedy.clone())
+    }
+}
