@@ -46,13 +46,13 @@ pub(crate) fn check(parts: &mut Parts) {
     parts.part("standard library of other systems", || {
         let compiler = Compiler::ask()?;
         let (library, said) = library(&compiler)?;
-        ready = Some((compiler, library));
+        ready = Some(library);
         Ok(said)
     });
     for target in TARGETS {
         parts.part(&format!("check for {target}"), || {
-            let (compiler, library) = ready.as_ref().context("there is no standard library for it, see above")?;
-            check_one(target, compiler, library).map(|()| String::new())
+            let library = ready.as_ref().context("there is no standard library for it, see above")?;
+            check_one(target, library).map(|()| String::new())
         });
     }
 }
@@ -118,13 +118,13 @@ fn library(compiler: &Compiler) -> Result<(Library, String)> {
     Ok((Library::FromSource { rustc: Some(rustc) }, format!("sources of Rust {} from Debian", compiler.release)))
 }
 
-fn check_one(target: &str, compiler: &Compiler, library: &Library) -> Result<()> {
+fn check_one(target: &str, library: &Library) -> Result<()> {
     let dir = target_dir().join("targets");
     let variable = target.replace('-', "_");
     let mut command = cargo();
     command.args(["check", "--quiet", "--package", "liftlock-engine", "--package", "liftlock", "--target", target]);
     command.arg("--target-dir").arg(&dir);
-    if !compiler.host.ends_with("windows-msvc") && !compiler.host.ends_with("apple-darwin") {
+    if cfg!(target_os = "linux") {
         let stand_in = script(&dir, "cc", STAND_IN)?;
         for tool in ["CC", "CXX", "AR"] {
             command.env(format!("{tool}_{variable}"), &stand_in);
