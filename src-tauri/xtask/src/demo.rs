@@ -4,21 +4,20 @@
 //! the world and the judge. Nothing here knows the engine.
 
 use std::{
-    env,
-    fs::{self, File},
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
     machine::{C_COMPILER, POSTGRESQL, provide},
     parts::Parts,
-    run::{cargo, read, run, target_dir},
+    run::{cargo, run, target_dir},
+    world::World,
 };
 
 /// Orders in the shop at the start: enough for a backup, a rehearsal and a copy to be real work.
@@ -85,6 +84,24 @@ impl Try {
     const fn unrehearsed(self) -> Self {
         Self { spare_rehearsal: true, ..self }
     }
+    /// `1.3.0`, or `1.3.0-unrehearsed`.
+    fn name(self) -> String {
+        format!("{}{}", self.release, if self.spare_rehearsal { "-unrehearsed" } else { "" })
+    }
+}
+
+/// What was seen of a try from outside.
+#[derive(Debug)]
+struct Seen {
+    /// Exit code and last document of `liftlock upgrade`.
+    code: i32,
+    ended: Value,
+    /// The shopper's verdict.
+    shopped: Value,
+    /// The content before and after.
+    before: Value,
+    after: Value,
+    elapsed: f64,
 }
 
 /// What a try came to.
@@ -118,259 +135,146 @@ pub(crate) fn tell(parts: &mut Parts, headless: bool, keep: bool, filter: Option
 }
 
 fn story(keep: bool, filter: Option<&str>) -> Result<String> {
-    let world = World::make()?;
+    let mut world = World::with(ORDERS, "debug")?;
     let begun = Instant::now();
-    let told = world.tries(filter);
-    // Whatever happened, no server stays behind.
-    let down = world.demo(&["down"]);
-    let rows = told?;
-    down?;
+    let rows: Vec<Row> = TRIES
+        .iter()
+        .filter(|it| filter.is_none_or(|release| it.release == release))
+        .map(|it| attempt(&world, *it))
+        .collect();
+    ensure!(!rows.is_empty(), "there is no such release");
     print(&rows);
-    let receipts = world.keep_receipts(&rows)?;
-    let wrong: Vec<&String> = rows.iter().flat_map(|row| &row.wrong).collect();
-    if wrong.is_empty() && !keep {
-        fs::remove_dir_all(&world.dir)?;
-    } else {
+    println!("Receipts: {}", keep_receipts(&rows)?.display());
+    let wrong = rows.iter().filter(|row| !row.wrong.is_empty());
+    for (row, fault) in wrong.clone().flat_map(|row| row.wrong.iter().map(move |fault| (row, fault))) {
+        println!("WRONG: {}: {fault}", row.wanted.name());
+    }
+    if keep || wrong.clone().count() > 0 {
+        world.is_kept = true;
         println!("The demo's folder is kept: {}", world.dir.display());
     }
-    println!("Receipts: {}", receipts.display());
-    for fault in &wrong {
-        println!("WRONG: {fault}");
-    }
-    ensure!(
-        wrong.is_empty(),
-        "{} of {} rows are not as they must be",
-        rows.iter().filter(|row| !row.wrong.is_empty()).count(),
-        rows.len()
-    );
+    ensure!(wrong.clone().count() == 0, "{} of {} rows are not as they must be", wrong.count(), rows.len());
     Ok(format!("{} releases tried in {:.0} s, all as they must be", rows.len(), begun.elapsed().as_secs_f64()))
 }
 
-/// The demo's folder and its programs.
-#[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) dir: PathBuf,
-    bin: PathBuf,
-    name: String,
+/// One upgrade while customers order, told and judged.
+fn attempt(world: &World, wanted: Try) -> Row {
+    let (word, state, wanted_code) = wanted.expected.facts();
+    eprintln!("\n{} ({}): must end as {word}", wanted.name(), wanted.about);
+    let mut row = Row {
+        wanted,
+        outcome: "none".to_owned(),
+        identical: false,
+        lost: 0,
+        away: 0.0,
+        elapsed: 0.0,
+        receipt: None,
+        wrong: Vec::new(),
+    };
+    let seen = match upgrade(world, wanted) {
+        Ok(seen) => seen,
+        Err(error) => {
+            eprintln!("  {error:#}");
+            row.wrong.push(format!("{error:#}"));
+            return row;
+        }
+    };
+    let said = seen.ended["state"].as_str().unwrap_or("nothing");
+    let is_stopped = matches!(wanted.expected, Expected::Complete | Expected::RolledBack);
+    let figure = |key: &str| seen.shopped[key].as_i64().unwrap_or(i64::MAX);
+    let away = seen.shopped["away_seconds"].as_f64().unwrap_or(f64::NAN);
+    let differences = differences(&seen.before, &seen.after, wanted.expected);
+    row.outcome = if seen.code == 3 { "refused" } else { said }.to_owned();
+    row.identical = differences.is_empty();
+    row.lost = figure("lost");
+    row.away = away;
+    row.elapsed = seen.elapsed;
+    row.receipt = seen.ended["receipt"]["json"].as_str().map(str::to_owned);
+
+    let mut must = |holds: bool, fault: String| {
+        if !holds {
+            row.wrong.push(fault);
+        }
+    };
+    must(seen.code == wanted_code, format!("exit code {}, not {wanted_code}: {}", seen.code, seen.ended));
+    must(wanted.expected == Expected::Refused || said == state, format!("it ended as {said}, not {state}"));
+    must(differences.is_empty(), format!("the data is not what it was: {}", differences.join("; ")));
+    must(figure("lost") == 0, format!("{} acknowledged orders are lost", figure("lost")));
+    must(figure("duplicated") == 0, format!("{} orders are there twice", figure("duplicated")));
+    must(seen.shopped["acknowledged"].as_i64().unwrap_or(0) > 0, format!("nothing was ordered: {}", seen.shopped));
+    must(is_stopped || away < PAUSE, format!("the shop was away for {away} s, though nothing was to be stopped"));
+    if !is_stopped && away < PAUSE {
+        row.away = 0.0;
+    }
+    eprintln!(
+        "  {} after {:.1} s, {:.1} s away, {} orders lost{}",
+        row.outcome,
+        row.elapsed,
+        row.away,
+        row.lost,
+        if row.wrong.is_empty() { "" } else { "  WRONG" }
+    );
+    row
 }
 
-impl World {
-    /// A shop of release 1.0.0 that runs, and that Liftlock looks after.
-    fn make() -> Result<Self> {
-        Self::with(ORDERS, "debug")
+/// One upgrade while customers order, as seen from outside.
+fn upgrade(world: &World, wanted: Try) -> Result<Seen> {
+    world.demo(&["publish", wanted.release])?;
+    if wanted.spare_rehearsal {
+        world.demo(&["fault", "--spare-rehearsal"])?;
     }
-
-    /// The same with so many orders, and the programs of a profile of Cargo.
-    pub(crate) fn with(orders: u32, profile: &str) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("liftlock-demo-").tempdir()?.keep();
-        // PostgreSQL runs as a user of its own where we are root, and must reach its folder.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
-        }
-        let mut world = Self { dir, bin: target_dir().join(profile), name: String::new() };
-        let up = world.demo(&["up", "--release", "1.0.0", "--orders", &orders.to_string()])?;
-        let added = world.liftlock_ok(&["add", text(&up, "install_dir")?, "--profile", text(&up, "profile")?])?;
-        added["name"].as_str().context("`liftlock add` does not tell the name")?.clone_into(&mut world.name);
-        Ok(world)
+    let before = world.demo(&["hash", "--seeded"])?;
+    let shopper = world.shopper(RATE)?;
+    let begun = Instant::now();
+    let ended = world.liftlock(&["upgrade", &world.name, "--to", wanted.release, "--yes"]);
+    let elapsed = begun.elapsed().as_secs_f64();
+    let shopped = shopper.leave()?;
+    let after = world.demo(&["hash", "--seeded"])?;
+    if wanted.spare_rehearsal {
+        world.demo(&["fault", "--clear"])?;
     }
+    let (code, ended) = ended?;
+    Ok(Seen { code, ended, shopped, before, after, elapsed })
+}
 
-    fn tries(&self, filter: Option<&str>) -> Result<Vec<Row>> {
-        let wanted = TRIES.iter().filter(|it| filter.is_none_or(|release| it.release == release));
-        wanted
-            .map(|wanted| {
-                eprintln!("\n{} ({}): must end as {}", wanted.release, wanted.about, wanted.expected.facts().0);
-                let row = self.attempt(*wanted).with_context(|| format!("{} ({})", wanted.release, wanted.about))?;
-                eprintln!(
-                    "  {} after {:.1} s, {:.1} s away, {} orders lost{}",
-                    row.outcome,
-                    row.elapsed,
-                    row.away,
-                    row.lost,
-                    if row.wrong.is_empty() { "" } else { "  WRONG" }
-                );
-                Ok(row)
-            })
-            .collect()
+/// Copies the receipts and the table to where they outlive the demo.
+fn keep_receipts(rows: &[Row]) -> Result<PathBuf> {
+    let to = target_dir().join("demo");
+    if to.exists() {
+        fs::remove_dir_all(&to)?;
     }
-
-    /// One upgrade while customers order.
-    fn attempt(&self, wanted: Try) -> Result<Row> {
-        self.demo(&["publish", wanted.release])?;
-        if wanted.spare_rehearsal {
-            self.demo(&["fault", "--spare-rehearsal"])?;
-        }
-        let before = self.demo(&["hash"])?;
-        let shopper = self.shopper()?;
-        let begun = Instant::now();
-        let (code, ended) = self.liftlock(&["upgrade", &self.name, "--to", wanted.release, "--yes"])?;
-        let elapsed = begun.elapsed().as_secs_f64();
-        let shopped = shopper.leave()?;
-        let after = self.demo(&["hash"])?;
-        if wanted.spare_rehearsal {
-            self.demo(&["fault", "--clear"])?;
-        }
-
-        let (word, state, wanted_code) = wanted.expected.facts();
-        let lost = shopped["lost"].as_i64().unwrap_or(i64::MAX);
-        let duplicated = shopped["duplicated"].as_i64().unwrap_or(i64::MAX);
-        let away = shopped["away_seconds"].as_f64().unwrap_or(f64::NAN);
-        let identical = is_identical(&before, &after);
-        let said = ended["state"].as_str().unwrap_or("nothing");
-        let is_stopped = matches!(wanted.expected, Expected::Complete | Expected::RolledBack);
-
-        let mut wrong = Vec::new();
-        let mut must = |holds: bool, fault: String| {
-            if !holds {
-                let blind = if wanted.spare_rehearsal { ", not rehearsed" } else { "" };
-                wrong.push(format!("{}{blind}: {fault}", wanted.release));
+    fs::create_dir_all(&to)?;
+    let mut table = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        if let Some(receipt) = &row.receipt {
+            for kind in ["json", "html"] {
+                let from = Path::new(receipt).with_extension(kind);
+                let name = format!("{:02}-{}.{kind}", at + 1, row.wanted.name());
+                fs::copy(&from, to.join(name)).with_context(|| format!("no receipt at {}", from.display()))?;
             }
-        };
-        must(code == wanted_code, format!("exit code {code}, not {wanted_code}: {ended}"));
-        if wanted.expected != Expected::Refused {
-            must(said == state, format!("it ended as {said}, not {state}"));
         }
-        must(identical, format!("the data is not what it was: {before} / {after}"));
-        must(lost == 0, format!("{lost} acknowledged orders are lost"));
-        must(duplicated == 0, format!("{duplicated} orders are there twice"));
-        must(shopped["acknowledged"].as_i64().unwrap_or(0) > 0, format!("the shopper ordered nothing: {shopped}"));
-        must(is_stopped || away < PAUSE, format!("the shop was away for {away} s, though nothing was to be stopped"));
-        Ok(Row {
-            wanted,
-            outcome: if code == 3 {
-                "refused".to_owned()
-            } else if said == state {
-                word.to_owned()
-            } else {
-                said.to_owned()
-            },
-            identical,
-            lost,
-            away: if is_stopped { away } else { 0.0 },
-            elapsed,
-            receipt: ended["receipt"]["json"].as_str().map(str::to_owned),
-            wrong,
-        })
+        table.push(json!({
+            "release": row.wanted.release, "about": row.wanted.about, "rehearsal_spared": row.wanted.spare_rehearsal,
+            "outcome": row.outcome, "expected": row.wanted.expected.facts().0, "data_identical": row.identical,
+            "acknowledged_orders_lost": row.lost, "away_seconds": row.away, "seconds": row.elapsed, "wrong": row.wrong,
+        }));
     }
-
-    /// Asks `liftlock-demo` for one document.
-    pub(crate) fn demo(&self, args: &[&str]) -> Result<Value> {
-        let (command, rest) = args.split_first().context("a command")?;
-        let said = read(self.program("liftlock-demo").arg(command).arg("--dir").arg(&self.dir).args(rest))
-            .with_context(|| format!("liftlock-demo {}", args.join(" ")))?;
-        document(&said).with_context(|| format!("liftlock-demo {}", args.join(" ")))
-    }
-
-    /// Runs `liftlock`; its exit code and its last document.
-    pub(crate) fn liftlock(&self, args: &[&str]) -> Result<(i32, Value)> {
-        let output = self.program("liftlock").args(args).arg("--json").stdin(Stdio::null()).output()?;
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        let code = output.status.code().unwrap_or(-1);
-        let answer = document(&stdout).with_context(|| {
-            format!("liftlock {} ended with {code}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr))
-        })?;
-        Ok((code, answer))
-    }
-
-    fn liftlock_ok(&self, args: &[&str]) -> Result<Value> {
-        match self.liftlock(args)? {
-            (0, answer) => Ok(answer),
-            (code, answer) => bail!("liftlock {} ended with {code}: {answer}", args.join(" ")),
-        }
-    }
-
-    /// Starts a shopper; it orders until it is told to leave.
-    fn shopper(&self) -> Result<Shopper> {
-        let path = self.dir.join("shopper.json");
-        let child = self
-            .program("liftlock-demo")
-            .arg("shop")
-            .arg("--dir")
-            .arg(&self.dir)
-            .args(["--seconds", "900", "--rate", &RATE.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(File::create(&path)?)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .context("could not start the shopper")?;
-        Ok(Shopper { child, path })
-    }
-
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bin.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
-        command.env("LIFTLOCK_HOME", self.dir.join("liftlock-home"));
-        command
-    }
-
-    /// Copies the receipts and the table to where they outlive the demo.
-    fn keep_receipts(&self, rows: &[Row]) -> Result<PathBuf> {
-        let to = target_dir().join("demo");
-        if to.exists() {
-            fs::remove_dir_all(&to)?;
-        }
-        fs::create_dir_all(&to)?;
-        let mut table = Vec::new();
-        for (at, row) in rows.iter().enumerate() {
-            if let Some(receipt) = &row.receipt {
-                let blind = if row.wanted.spare_rehearsal { "-unrehearsed" } else { "" };
-                for kind in ["json", "html"] {
-                    let from = Path::new(receipt).with_extension(kind);
-                    let name = format!("{:02}-{}{blind}.{kind}", at + 1, row.wanted.release);
-                    fs::copy(&from, to.join(name)).with_context(|| format!("no receipt at {}", from.display()))?;
-                }
-            }
-            table.push(json!({
-                "release": row.wanted.release, "about": row.wanted.about, "rehearsal_spared": row.wanted.spare_rehearsal,
-                "outcome": row.outcome, "expected": row.wanted.expected.facts().0, "data_identical": row.identical,
-                "acknowledged_orders_lost": row.lost, "away_seconds": row.away, "seconds": row.elapsed, "wrong": row.wrong,
-            }));
-        }
-        fs::write(to.join("table.json"), format!("{:#}\n", Value::from(table)))?;
-        Ok(to)
-    }
+    fs::write(to.join("table.json"), format!("{:#}\n", Value::from(table)))?;
+    Ok(to)
 }
 
-/// A shopper in the background.
-#[derive(Debug)]
-struct Shopper {
-    child: Child,
-    path: PathBuf,
-}
-
-impl Shopper {
-    /// Tells it to leave, and answers what it found: it compares its own list with the shop's.
-    fn leave(mut self) -> Result<Value> {
-        // It orders for as long as its standard input is open.
-        drop(self.child.stdin.take());
-        let until = Instant::now() + Duration::from_secs(60);
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > until {
-                self.child.kill()?;
-                bail!("the shopper did not come to an end");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        document(&fs::read_to_string(&self.path)?).context("the shopper")
-    }
-}
-
-/// The last document of an output: one document over several lines, or one a line.
-fn document(said: &str) -> Result<Value> {
-    let mut found = None;
-    for document in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
-        found = Some(document.with_context(|| format!("not JSON: {said}"))?);
-    }
-    found.context("no answer")
-}
-
-fn text<'a>(document: &'a Value, key: &str) -> Result<&'a str> {
-    document[key].as_str().with_context(|| format!("no `{key}` in {document}"))
-}
-
-/// Every table that was there before is there with the same rows; a new version may bring new ones.
-fn is_identical(before: &Value, after: &Value) -> bool {
-    before == after
+/// What differs between two looks at the data that was there before anybody shopped: rows, files, and what a
+/// copy of a database does not carry by itself (owner, privileges, settings). A new version may add columns.
+fn differences(before: &Value, after: &Value, expected: Expected) -> Vec<String> {
+    let wanted: &[&str] = match expected {
+        Expected::Complete => &["content_1_0", "uploads", "settings"],
+        _ => &["content", "content_1_0", "tables", "uploads", "settings"],
+    };
+    wanted
+        .iter()
+        .filter(|key| before[**key].is_null() || before[**key] != after[**key])
+        .map(|key| format!("`{key}` was {} and is {}", before[*key], after[*key]))
+        .collect()
 }
 
 fn print(rows: &[Row]) {

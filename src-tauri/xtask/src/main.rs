@@ -9,6 +9,7 @@ mod parts;
 mod run;
 mod targets;
 mod test;
+mod world;
 
 use std::process::ExitCode;
 
