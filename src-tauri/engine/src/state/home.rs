@@ -87,7 +87,8 @@ impl Home {
         if self.root.join("locks").is_dir() {
             return Ok(());
         }
-        for folder in ["", "locks", "upgrades", "backups", "downloads", "workers"] {
+        // The one that is looked for above comes last.
+        for folder in ["", "upgrades", "backups", "downloads", "workers", "locks"] {
             make_private_dir(&self.root.join(folder)).map_err(|error| {
                 if error.class == "disk_full" {
                     return error;

@@ -248,8 +248,9 @@ impl Journal {
     /// `lease_lost`.
     pub fn amend(&mut self, run: i64, intent: &Value) -> Result<()> {
         let changed = self.db.conn.execute(
-            "UPDATE step_run SET intent = ?3 WHERE id = ?1 AND epoch = ?2 AND outcome IS NULL",
-            params![run, self.epoch, intent.to_string()],
+            "UPDATE step_run SET intent = ?3 WHERE id = ?1 AND epoch = ?2 AND outcome IS NULL \
+             AND EXISTS (SELECT 1 FROM system_updates WHERE id = ?4 AND epoch = ?2)",
+            params![run, self.epoch, intent.to_string(), self.id.to_string()],
         )?;
         mine(changed)
     }
@@ -430,13 +431,16 @@ impl Journal {
     /// Adds a line to the log.
     ///
     /// # Errors
-    /// Those of the state itself.
+    /// `lease_lost`.
     pub fn log(&mut self, line: &str, now: DateTime<Utc>) -> Result<()> {
-        self.db
+        let added = self
+            .db
             .conn
-            .prepare_cached("INSERT INTO event (upgrade_id, at, line) VALUES (?1, ?2, ?3)")?
-            .execute(params![self.id.to_string(), stamp(now), line])?;
-        Ok(())
+            .prepare_cached(
+                "INSERT INTO event (upgrade_id, at, line) SELECT id, ?3, ?4 FROM system_updates WHERE id = ?1 AND epoch = ?2",
+            )?
+            .execute(params![self.id.to_string(), self.epoch, stamp(now), line])?;
+        mine(added)
     }
 }
 

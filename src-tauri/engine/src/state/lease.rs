@@ -1,10 +1,14 @@
 //! The lease: the right to be the one process that works on an installation.
 //!
 //! The kernel holds it (a file lock that is freed however the holder dies); the epoch in the database makes
-//! a stale holder's writes miss; the record of who holds it is for the message to the second one only.
+//! a stale holder's writes miss; the record of who holds it is for the message to the second one only. It is
+//! taken away before the lock is let go, and one whose process is gone (told by its start, not by its number
+//! alone) is not believed.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fmt, thread};
 
 use rusqlite::params;
 use schemars::JsonSchema;
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::ids::InstallationName;
+use crate::process::Identity;
 use crate::state::Db;
 use crate::state::home::{Home, make_private_dir, open_lock};
 
@@ -34,6 +39,13 @@ pub struct Holder {
     pub doing: String,
 }
 
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.started_at.format("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "process {} of {} on {} ({}), since {since}", self.pid, self.user, self.host, self.doing)
+    }
+}
+
 /// The lease, held until dropped.
 #[derive(Debug)]
 pub struct Lease {
@@ -41,9 +53,28 @@ pub struct Lease {
     pub epoch: i64,
     /// The installation it is about.
     pub installation: InstallationName,
-    _in_home: File,
-    _in_folder: Option<File>,
+    _in_home: Held,
+    _in_folder: Option<Held>,
 }
+
+/// A lock file that is held, with the record of its holder beside it.
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Held {
+    /// The record goes first: whoever finds the lock held must not read the name of one who has left.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(holder_file(&self.path));
+    }
+}
+
+/// How often, and how long between, a lock that is held is tried again: someone who only looks holds it for a
+/// moment, and one who has just taken it has not signed yet.
+const LOOKS: u32 = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 impl Lease {
     /// Takes the lease of an installation, in Liftlock's home and in the installation's folder, or says who has it.
@@ -82,33 +113,49 @@ impl Lease {
         if !path.exists() {
             return Ok(None);
         }
-        match open_lock(&path)?.try_lock() {
+        // Shared, so that two who only look at the same time do not take each other for a holder.
+        match open_lock(&path)?.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&path))),
             Err(TryLockError::Error(cause)) => Err(Error::io("look at the lock", &path, &cause)),
         }
     }
+
+    /// Whether nobody holds the lease in this home now.
+    ///
+    /// # Errors
+    /// `busy` as [`Lease::take`] answers it.
+    pub fn must_be_free(home: &Home, installation: &InstallationName) -> Result<()> {
+        match Self::holder(home, installation)? {
+            None => Ok(()),
+            Some(holder) => Err(busy(&home.lock_file(installation), holder.as_ref())),
+        }
+    }
 }
 
-fn take_file(path: &Path, holder: &Holder) -> Result<File> {
+fn take_file(path: &Path, holder: &Holder) -> Result<Held> {
     if let Some(parent) = path.parent() {
         refuse_network_file_system(parent)?;
     }
     let file = open_lock(path)?;
-    match file.try_lock() {
-        Ok(()) => {
-            let record = serde_json::to_vec(holder).unwrap_or_default();
-            // Only a message depends on it, so a full disk here must not stop the work.
-            let _ = fs::write(holder_file(path), record);
-            Ok(file)
+    for look in 0..LOOKS {
+        match file.try_lock() {
+            Ok(()) => {
+                sign(path, holder);
+                return Ok(Held { path: path.to_owned(), _lock: file });
+            }
+            Err(TryLockError::WouldBlock) => match read_holder(path) {
+                None if look + 1 < LOOKS => thread::sleep(BETWEEN_LOOKS),
+                holder => return Err(busy(path, holder.as_ref())),
+            },
+            Err(TryLockError::Error(cause)) => return Err(Error::io("lock", path, &cause)),
         }
-        Err(TryLockError::WouldBlock) => Err(busy(path, read_holder(path))),
-        Err(TryLockError::Error(cause)) => Err(Error::io("lock", path, &cause)),
     }
+    Err(busy(path, None))
 }
 
 /// The lock that another user of this machine, with a home of their own, also takes.
-fn take_folder(folder: &Path, holder: &Holder) -> Result<Option<File>> {
+fn take_folder(folder: &Path, holder: &Holder) -> Result<Option<Held>> {
     if !folder.is_dir() {
         return Ok(None);
     }
@@ -122,9 +169,17 @@ fn take_folder(folder: &Path, holder: &Holder) -> Result<Option<File>> {
     let file = take_file(&path, holder)?;
     if fresh {
         share(&path, 0o666);
-        share(&holder_file(&path), 0o666);
     }
+    share(&holder_file(&path), 0o644);
     Ok(Some(file))
+}
+
+/// Writes down who holds the lock. Only a message depends on it, so a full disk here must not stop the work.
+fn sign(lock: &Path, holder: &Holder) {
+    let path = holder_file(lock);
+    // One that was left behind may belong to another user and not be ours to write.
+    let _ = fs::remove_file(&path);
+    let _ = fs::write(&path, serde_json::to_vec(holder).unwrap_or_default());
 }
 
 /// Another user must be able to open the same lock file; it holds no data.
@@ -141,24 +196,20 @@ fn holder_file(lock: &Path) -> PathBuf {
     lock.with_extension("holder.json")
 }
 
+/// Who says to hold it. One who is gone has left the lock too, so it is someone else who has not signed yet.
 fn read_holder(lock: &Path) -> Option<Holder> {
-    serde_json::from_slice(&fs::read(holder_file(lock)).ok()?).ok()
+    let holder: Holder = serde_json::from_slice(&fs::read(holder_file(lock)).ok()?).ok()?;
+    let process = Identity { pid: holder.pid, start_ticks: holder.started_ticks, boot_id: holder.boot_id.clone() };
+    process.is_alive().then_some(holder)
 }
 
-fn busy(lock: &Path, holder: Option<Holder>) -> Error {
-    let who = match holder {
-        Some(it) => format!(
-            "process {} of {} on {} ({}), since {}",
-            it.pid,
-            it.user,
-            it.host,
-            it.doing,
-            it.started_at.format("%Y-%m-%d %H:%M:%S UTC")
-        ),
-        None => "another process".to_owned(),
-    };
+fn busy(lock: &Path, holder: Option<&Holder>) -> Error {
+    let who = holder.map_or_else(|| "another process".to_owned(), ToString::to_string);
     Error::new(Kind::Busy, "busy", format!("This installation is already being worked on by {who}."))
-        .remedy("Wait until it has ended; `liftlock status` shows how far it is.")
+        .remedy(format!(
+            "Wait until it has ended; `liftlock status` shows how far it is. It holds the lock {}; leave that file where it is.",
+            lock.display()
+        ))
         .detail(format!("lock file: {}", lock.display()))
 }
 

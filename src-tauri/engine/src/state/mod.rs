@@ -27,10 +27,17 @@ const APPLICATION_ID: i32 = 0x4C49_4654;
 /// Older SQLite can lose commits of a WAL that another process checkpoints.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// How long SQLite waits for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often, and how long between, is looked where SQLite does not wait itself.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
 /// A connection to the state. Cheap to open; not shared between threads.
 #[derive(Debug)]
 pub struct Db {
     pub(crate) conn: Connection,
+    pub(crate) home: Home,
 }
 
 impl Db {
@@ -48,14 +55,11 @@ impl Db {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&path, flags)?;
         crate::state::home::make_private(&path)?;
-        conn.busy_timeout(Duration::from_secs(5))?;
-        conn.pragma_update(None, "journal_mode", "WAL")?;
-        conn.pragma_update(None, "synchronous", "FULL")?;
-        conn.pragma_update(None, "fullfsync", true)?;
-        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.busy_timeout(PATIENCE)?;
         conn.pragma_update(None, "trusted_schema", false)?;
         conn.pragma_update(None, "cell_size_check", true)?;
-        let mut db = Self { conn };
+        let mut db = Self { conn, home: home.clone() };
+        // Before anything that could change a file which is not ours to change.
         let version = db.schema_version()?;
         if version > MIGRATIONS.len() {
             return Err(Error::refused(
@@ -64,6 +68,10 @@ impl Db {
             )
             .remedy("Install the newest Liftlock. Nothing was changed."));
         }
+        db.use_wal()?;
+        db.conn.pragma_update(None, "synchronous", "FULL")?;
+        db.conn.pragma_update(None, "fullfsync", true)?;
+        db.conn.pragma_update(None, "foreign_keys", true)?;
         if version < MIGRATIONS.len() {
             db.migrate(home)?;
         }
@@ -80,9 +88,36 @@ impl Db {
         Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 
-    /// All or nothing, and never under a running upgrade: workers hold the schema lock shared.
+    /// SQLite does not wait when two processes make a fresh file a WAL one at the same time.
+    fn use_wal(&self) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            match self.conn.pragma_update(None, "journal_mode", "WAL") {
+                Err(cause) if is_busy(&cause) && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(BETWEEN_TRIES);
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// All or nothing, and never under a running upgrade: workers hold the schema lock shared. Another process
+    /// that is making the same change is waited for.
     fn migrate(&mut self, home: &Home) -> Result<()> {
-        let _exclusive = home.lock_schema_exclusive()?;
+        let mut tries = 0;
+        let _exclusive = loop {
+            match home.lock_schema_exclusive() {
+                Err(error) if error.class == "state_busy" && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(BETWEEN_TRIES);
+                    if self.schema_version()? == MIGRATIONS.len() {
+                        return Ok(());
+                    }
+                }
+                answer => break answer?,
+            }
+        };
         let tx = Transaction::new(&mut self.conn, TransactionBehavior::Immediate)?;
         let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
@@ -116,6 +151,11 @@ impl Db {
         self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         Ok(())
     }
+}
+
+fn is_busy(cause: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(cause.sqlite_error_code(), Some(Code::DatabaseBusy | Code::DatabaseLocked))
 }
 
 fn corrupt() -> Error {

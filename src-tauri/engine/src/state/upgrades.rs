@@ -3,8 +3,10 @@
 //! What a worker writes is in [`crate::state::journal`]; here are only requests that need no lease:
 //! a new upgrade, an acknowledgement, the wish to cancel.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +225,29 @@ pub(crate) fn record_outcome(conn: &Connection, upgrade: &Upgrade, outcome: Outc
     Ok(())
 }
 
+/// Why another upgrade cannot be asked for while `open` has not ended.
+fn not_alone(open: &Upgrade, lock_file: &Path) -> Error {
+    let (name, id) = (&open.installation, open.id);
+    if open.state == State::NeedsAttention {
+        return Error::refused("needs_attention", format!("{name} still needs you after the upgrade {id}."))
+            .remedy(format!("Follow `liftlock status {name}`, then `liftlock settle {id}`."));
+    }
+    let who = match &open.holder {
+        Some(holder) => format!("by {holder}"),
+        None => {
+            format!("asked for by {}, since {}", open.initiated_by, open.created_at.format("%Y-%m-%d %H:%M:%S UTC"))
+        }
+    };
+    Error::new(Kind::Busy, "busy", format!("{name} is already being updated to {} ({}), {who}.", open.to, open.state))
+        .remedy(format!(
+            "`liftlock status {name}` shows how far it is; `liftlock resume {id}` goes on with it if nobody does. Its lock \
+             is {}; leave that file where it is.",
+            lock_file.display()
+        ))
+        .detail(format!("lock file: {}", lock_file.display()))
+        .detail(format!("upgrade: {id}"))
+}
+
 impl Db {
     /// Asks for an upgrade: a `pending` row, nothing else.
     ///
@@ -238,24 +263,13 @@ impl Db {
         now: DateTime<Utc>,
     ) -> Result<UpgradeId> {
         let id = UpgradeId::fresh();
+        let lock_file = self.home.lock_file(installation);
         let tx = self.write()?;
-        let open: Option<(String, String, String)> = tx
-            .query_row(
-                "SELECT id, state, initiated_by FROM system_updates WHERE installation = ?1 \
-                 AND state NOT IN ('complete', 'rolled_back', 'failed')",
-                [installation.as_str()],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .optional()?;
-        if let Some((other, state, by)) = open {
-            return Err(if state == State::NeedsAttention.as_str() {
-                Error::refused("needs_attention", format!("{installation} still needs you after the upgrade {other}."))
-                    .remedy(format!("Follow `liftlock status {installation}`, then `liftlock settle {other}`."))
-            } else {
-                Error::new(Kind::Busy, "busy", format!("{installation} is already being updated ({state}), asked for by {by}."))
-                    .remedy(format!("`liftlock status {installation}` shows how far it is; `liftlock resume {other}` goes on with it if nobody does."))
-                    .detail(format!("upgrade: {other}"))
-            });
+        let open = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state NOT IN ('complete', 'rolled_back', 'failed')"
+        );
+        if let Some(other) = tx.prepare_cached(&open)?.query_and_then([installation.as_str()], read)?.next() {
+            return Err(not_alone(&other?, &lock_file));
         }
         tx.execute(
             "INSERT INTO system_updates (id, installation, component, to_version, state, options, initiated_by, created_at, message) \
