@@ -71,10 +71,10 @@ impl Beside {
             return Err(Error::refused("bad_path", format!("The path {} is no proper text.", live.display()))
                 .remedy("Rename the folder so that its name consists of ordinary characters, then try again."));
         }
-        let dir = durable::parent(&live)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
+            let dir = durable::parent(&live)?;
             let parent = fs::metadata(dir).map_err(|cause| Error::io("look at", dir, &cause))?;
             if parent.dev() != meta.dev() {
                 return Err(Error::refused(

@@ -7,8 +7,8 @@
 
 pub mod beside;
 pub mod files;
-mod stream;
 pub mod postgres;
+mod stream;
 
 use std::{
     collections::BTreeMap,
