@@ -8,3 +8,4 @@ mod listing;
 mod pinning;
 mod server;
 mod tags;
+mod tls;

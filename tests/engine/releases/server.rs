@@ -3,7 +3,7 @@
 //! It speaks HTTP by hand, because no server library sends a wrong length.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -95,8 +95,18 @@ pub(crate) struct Server {
 impl Server {
     /// Answers every question with `handler`.
     pub(crate) fn start(handler: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Self {
+        Self::wrapped("http", |stream| Box::new(stream), handler)
+    }
+
+    /// The same, with something between the socket and HTTP.
+    pub(crate) fn wrapped(
+        scheme: &str,
+        wrap: impl Fn(TcpStream) -> Box<dyn Wire> + Send + Sync + 'static,
+        handler: impl Fn(&Question) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let wrap: Arc<Wrap> = Arc::new(wrap);
         let (asked, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let handler: Arc<Handler> = Arc::new(handler);
         let shared = (Arc::clone(&asked), Arc::clone(&over));
@@ -105,8 +115,9 @@ impl Server {
                 if shared.1.load(Ordering::SeqCst) {
                     break;
                 }
-                let (handler, asked, over) = (Arc::clone(&handler), Arc::clone(&shared.0), Arc::clone(&shared.1));
-                std::thread::spawn(move || serve(stream.unwrap(), &*handler, &asked, &over));
+                let (wrap, handler) = (Arc::clone(&wrap), Arc::clone(&handler));
+                let (asked, over) = (Arc::clone(&shared.0), Arc::clone(&shared.1));
+                std::thread::spawn(move || serve(stream.unwrap(), &*wrap, &*handler, &asked, &over));
             }
         });
         Self { url, asked, over }
@@ -122,26 +133,32 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         // Wakes the listener, so that it sees that it is over.
-        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+        let _ = TcpStream::connect(self.url.split("://").nth(1).unwrap());
     }
 }
 
-fn serve(stream: TcpStream, handler: &Handler, asked: &Mutex<Vec<Question>>, over: &AtomicBool) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    if reader.read_line(&mut line).unwrap_or(0) == 0 {
-        return;
-    }
-    let target = line.split(' ').nth(1).unwrap_or("/").to_owned();
-    let mut headers = Vec::new();
-    loop {
-        let mut header = String::new();
-        if reader.read_line(&mut header).unwrap_or(0) == 0 || header.trim().is_empty() {
-            break;
+/// What a connection is read and written through: the socket itself, or TLS upon it.
+pub(crate) trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+type Wrap = dyn Fn(TcpStream) -> Box<dyn Wire> + Send + Sync;
+
+fn serve(stream: TcpStream, wrap: &Wrap, handler: &Handler, asked: &Mutex<Vec<Question>>, over: &AtomicBool) {
+    let mut wire = wrap(stream.try_clone().unwrap());
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        // A handshake that fails ends here too.
+        match wire.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
         }
-        let (name, value) = header.split_once(':').unwrap();
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.lines();
+    let target = lines.next().unwrap().split(' ').nth(1).unwrap_or("/").to_owned();
+    let headers = lines.filter_map(|it| it.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
     let question = {
         let mut asked = asked.lock().unwrap();
         let earlier = asked.iter().filter(|it| it.target == target).count();
@@ -149,28 +166,28 @@ fn serve(stream: TcpStream, handler: &Handler, asked: &Mutex<Vec<Question>>, ove
         asked.last().unwrap().clone()
     };
     // A caller that hangs up in the middle is part of the tests.
-    let _ = answer(stream, &handler(&question), over);
+    let _ = answer(&mut *wire, &stream, &handler(&question), over);
 }
 
-fn answer(mut stream: TcpStream, answer: &Answer, over: &AtomicBool) -> std::io::Result<()> {
+fn answer(wire: &mut dyn Wire, socket: &TcpStream, answer: &Answer, over: &AtomicBool) -> std::io::Result<()> {
     let length = answer.claims.unwrap_or(answer.body.len());
     let mut head = format!("HTTP/1.1 {} Told\r\nContent-Length: {length}\r\nConnection: close\r\n", answer.status);
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    stream.write_all((head + "\r\n").as_bytes())?;
+    wire.write_all((head + "\r\n").as_bytes())?;
     let end = answer.cut_after.or(answer.stall_after).unwrap_or(answer.body.len());
-    stream.write_all(&answer.body[..end])?;
-    stream.flush()?;
+    wire.write_all(&answer.body[..end])?;
+    wire.flush()?;
     if answer.stall_after.is_some() {
         // Until the caller hangs up, or the test is over.
-        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
-        while !over.load(Ordering::SeqCst) && !matches!(stream.read(&mut [0]), Ok(0)) {}
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        while !over.load(Ordering::SeqCst) && !matches!(wire.read(&mut [0]), Ok(0)) {}
     }
-    stream.shutdown(Shutdown::Write)?;
+    socket.shutdown(Shutdown::Write)?;
     // Wait for the caller to hang up: closing with unread input would reset what it has not read yet.
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let _ = stream.read(&mut [0]);
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let _ = wire.read(&mut [0]);
     Ok(())
 }
 
