@@ -58,6 +58,15 @@ fn text_that_is_no_toml_is_told_by_line_without_guesses_about_what_is_missing() 
     insta::assert_snapshot!(twice[0], @"line 13: this is not TOML: duplicate key – keep one of the two");
 }
 
+#[test]
+fn an_application_without_anything_that_runs_is_refused() {
+    let text = corner_shop().replace("[[components]]", "[[component]]");
+    let said: Vec<String> = Profile::parse(&text).unwrap_err().iter().map(ToString::to_string).collect();
+    insta::assert_debug_snapshot!(said);
+    let empty = Profile::parse("format = 1\ncomponents = []").unwrap_err();
+    assert!(empty.iter().any(|it| it.key == "components" && it.line == 2), "{empty:#?}");
+}
+
 /// What is replaced in Corner Shop's profile, by what: each makes one mistake.
 const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
     ("later format", "format = 1", "format = 2"),

@@ -81,3 +81,24 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Re
 pub(super) fn schema_of(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "minLength": 2, "examples": ["30s", "10m", "6h"] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them_and_written_so_again() {
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("1h30m", 5_400), ("2d", 172_800), ("1d1h1m1s", 90_061)] {
+            assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(format(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(format(Duration::ZERO), "0s");
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_guessed_at() {
+        for text in ["", "10", "m", "10 m", "-1s", "1.5h", "1m1m", "1s1m", "18446744073709551615d", "١s"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

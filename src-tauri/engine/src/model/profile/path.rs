@@ -124,3 +124,50 @@ fn tidy(text: &str) -> String {
 pub(super) fn is_direction_mark(it: char) -> bool {
     matches!(it, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{200b}'..='\u{200d}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_inside_never_leaves_its_folder() {
+        for text in [
+            "",
+            ".",
+            "./",
+            "/a",
+            "\\a",
+            "C:a",
+            "C:/a",
+            "~/a",
+            "..",
+            "a/..",
+            "a/../b",
+            "a\\..\\b",
+            "a\\b",
+            "a\u{202e}b",
+            "a\nb",
+        ] {
+            assert!(InsidePath::parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(InsidePath::parse("./a//b/./c/").unwrap().as_str(), "a/b/c");
+        assert_eq!(InsidePath::parse("..a/b..c").unwrap().as_str(), "..a/b..c", "dots in a name are dots");
+    }
+
+    #[test]
+    fn an_absolute_path_is_itself_and_never_climbs() {
+        assert_eq!(FilePath::parse("/var/lib/x").unwrap().under(Path::new("/srv")), Path::new("/var/lib/x"));
+        assert_eq!(FilePath::parse("data/x").unwrap().under(Path::new("/srv")), Path::new("/srv/data/x"));
+        for text in ["/a/../b", "C:\\a\\..\\b", "~/.pgpass", ""] {
+            assert!(FilePath::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_with_the_same_beginning_are_not_within_each_other() {
+        let path = |text| InsidePath::parse(text).unwrap();
+        assert!(path("data/uploads").is_within(&path("data")));
+        assert!(path("data").is_within(&path("data")));
+        assert!(!path("database").is_within(&path("data")));
+    }
+}

@@ -173,3 +173,42 @@ impl fmt::Display for Template {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, values: &[(Placeholder, &str)]) -> String {
+        Template::checked(text).fill(values).unwrap()
+    }
+
+    #[test]
+    fn holes_are_filled_and_doubled_braces_are_braces() {
+        let values = [(Placeholder::Release, "/srv/shop/releases/1.1.0"), (Placeholder::Version, "1.1.0")];
+        assert_eq!(filled("{release}/bin/{version}", &values), "/srv/shop/releases/1.1.0/bin/1.1.0");
+        assert_eq!(filled("{{\"to\": \"{version}\"}}", &values), "{\"to\": \"1.1.0\"}");
+        assert_eq!(
+            filled("{version}", &[(Placeholder::Version, "{dir}")]),
+            "{dir}",
+            "what is filled in is not read again"
+        );
+    }
+
+    #[test]
+    fn in_an_address_a_password_may_hold_any_sign() {
+        let values = [
+            (Placeholder::User, "shop"),
+            (Placeholder::Password, "a:b/c@d?é"),
+            (Placeholder::Path, "/srv/my app/a.db"),
+        ];
+        assert_eq!(filled("x://{user}:{password}@h", &values), "x://shop:a%3Ab%2Fc%40d%3F%C3%A9@h");
+        assert_eq!(filled("sqlite://{path}", &values), "sqlite:///srv/my%20app/a.db");
+        assert_eq!(filled("{password}", &values), "a:b/c@d?é", "alone it stays as it is");
+    }
+
+    #[test]
+    fn a_hole_without_a_value_is_a_bug_of_ours_and_says_so() {
+        let error = Template::checked("{port}").fill(&[(Placeholder::Dir, "/")]).unwrap_err();
+        assert_eq!((error.kind, error.class.as_ref()), (crate::error::Kind::Bug, "template_unfilled"));
+    }
+}

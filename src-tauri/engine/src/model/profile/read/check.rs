@@ -6,9 +6,10 @@ use url::Url;
 
 use super::{
     super::{Check, Driver, HttpQuestion, InsidePath, Placeholder, Run, VersionQuestion},
+    addresses::is_this_machine,
     document::{Document, listed, quoted},
     sections::Sections,
-    values::{is_this_machine, names},
+    values::names,
 };
 use crate::model::release::Trust;
 

@@ -145,6 +145,9 @@ impl<'d> Node<'d> {
     pub(super) fn is_text(&self) -> bool {
         self.value.is_str()
     }
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.value.as_array().is_some_and(|it| it.is_empty())
+    }
     /// Text, if it is text.
     pub(super) fn quiet_text(&self) -> Option<String> {
         self.value.as_str().map(str::to_owned)

@@ -1,11 +1,13 @@
 //! From the text of a profile to a [`Profile`], with every mistake at once.
 //!
 //! serde stops at the first mistake, so the text is walked here: [`document`] knows tables, keys and places in
-//! the text; [`values`] knows what a path, a command or a version looks like; [`sections`] says, a line for each
-//! key, what every table holds; [`check`] compares sections with each other. A key that no line asks for is
-//! unknown, and is refused. A test holds these lines and the JSON Schema together.
+//! the text; [`values`], [`commands`] and [`addresses`] know what a path, a command or a port looks like;
+//! [`sections`] says, a line for each key, what every table holds; [`check`] compares sections with each other.
+//! A key that no line asks for is unknown, and is refused. A test holds these lines and the JSON Schema together.
 
+mod addresses;
 mod check;
+mod commands;
 mod document;
 mod sections;
 mod values;

@@ -1,0 +1,52 @@
+//! What can be exported.
+
+use super::super::{
+    super::{Export, ExportColumn},
+    document::{Node, quoted},
+    values::{column, existing, table as table_name, words},
+};
+
+pub(super) fn export(node: &Node<'_>) -> Option<Export> {
+    let table = node.table()?;
+    let entity = table.required("entity", "entity = \"customers\"", words);
+    let store = table.optional("store", |it| existing(it, "stores", &["postgres", "sqlite"]));
+    let source = table.required("table", "table = \"customers\"", table_name);
+    let columns = table.list("columns", export_column);
+    let leave_out = table.list("leave_out", column);
+    table.finish();
+    contradictions(node);
+    Some(Export { entity: entity?, store, table: source?, columns, leave_out })
+}
+
+/// A column that is exported and left out, or exported twice.
+fn contradictions(node: &Node<'_>) {
+    let Some(table) = node.table() else { return };
+    let texts = |key| table.node(key).map(|it| it.quiet_members()).unwrap_or_default();
+    let left_out: Vec<String> = texts("leave_out").iter().filter_map(Node::quiet_text).collect();
+    let mut seen = Vec::new();
+    for entry in texts("columns").iter().filter(|it| it.is_table()) {
+        let Some((node, name)) =
+            entry.table().and_then(|it| it.node("column")).and_then(|it| Some((it.clone(), it.quiet_text()?)))
+        else {
+            continue;
+        };
+        if left_out.contains(&name) {
+            node.mistake(
+                format!("{} is exported and left out", quoted(&name)),
+                "take it out of “columns” or of “leave_out”",
+            );
+        }
+        if seen.contains(&name) {
+            node.mistake(format!("{} stands there twice", quoted(&name)), "take one of the two out");
+        }
+        seen.push(name);
+    }
+}
+
+fn export_column(node: &Node<'_>) -> Option<ExportColumn> {
+    let table = node.table()?;
+    let name = table.required("column", "column = \"name\"", column);
+    let label = table.optional("label", words);
+    table.finish();
+    Some(ExportColumn { column: name?, label })
+}

@@ -1,0 +1,199 @@
+//! What every table of a profile holds: a line for each key.
+
+mod exports;
+mod probes;
+mod releases;
+mod running;
+mod stores;
+
+use self::{
+    exports::export,
+    probes::{probe, version_question},
+    releases::releases,
+    running::{component, gate, migrations},
+    stores::store,
+};
+use super::{
+    super::{
+        Application, Check, CommandLine, Component, Driver, Export, FORMAT, Gate, Limits, Migrations, NativeDriver,
+        Probe, Profile, Recognise, Releases, Run, SettingsFile, Store, VersionQuestion,
+    },
+    check,
+    document::{Document, Node, quoted},
+    values::{id, inside, one_of, time, words},
+};
+
+/// The sections of a profile, those with mistakes left out.
+pub(super) struct Sections {
+    pub(super) releases: Option<Releases>,
+    pub(super) recognise: Option<Recognise>,
+    pub(super) driver: Option<Driver>,
+    pub(super) version: Option<VersionQuestion>,
+    pub(super) settings: Vec<SettingsFile>,
+    /// With their numbers in the text.
+    pub(super) stores: Vec<(usize, Store)>,
+    pub(super) components: Vec<(usize, Component)>,
+    pub(super) gate: Option<Gate>,
+    pub(super) migrations: Option<Migrations>,
+    pub(super) probes: Vec<(usize, Probe)>,
+    pub(super) exports: Vec<(usize, Export)>,
+    pub(super) limits: Limits,
+}
+
+pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
+    let root = document.root();
+    let format = root.required("format", "format = 1", format);
+    if format.is_none() && root.has("format") {
+        // A later format has other keys; to call them mistakes would be wrong.
+        return None;
+    }
+    let application = root.required("application", "a table [application]", application);
+    let sections = Sections {
+        releases: root.required("releases", "a table [releases]", releases),
+        recognise: root.required("recognise", "a table [recognise]", recognise),
+        driver: root.required("driver", "a table [driver]", driver),
+        version: root.required("version", "a table [version]", version_question),
+        settings: root.list("settings", settings),
+        stores: numbered(root.node("stores"), store),
+        components: numbered(
+            root.required("components", "a table [[components]] with name and run", some_members),
+            component,
+        ),
+        gate: root.optional("gate", gate),
+        migrations: root.optional("migrations", migrations),
+        probes: numbered(root.node("probes"), probe),
+        limits: root.optional("limits", limits).unwrap_or_default(),
+        exports: numbered(root.node("exports"), export),
+    };
+    root.finish();
+    check::across(document, &sections);
+    assemble(format?, application?, sections)
+}
+
+/// Puts the sections together; commands without an environment of their own get the first component's.
+fn assemble(format: i64, application: Application, sections: Sections) -> Option<Profile> {
+    let mut profile = Profile {
+        format,
+        application,
+        releases: sections.releases?,
+        recognise: sections.recognise?,
+        driver: sections.driver?,
+        version: sections.version?,
+        settings: sections.settings,
+        stores: without_numbers(sections.stores),
+        components: without_numbers(sections.components),
+        gate: sections.gate,
+        migrations: sections.migrations,
+        probes: without_numbers(sections.probes),
+        limits: sections.limits,
+        exports: without_numbers(sections.exports),
+        warnings: Vec::new(),
+        source: String::new(),
+    };
+    let usual = profile.components.iter().find_map(|it| it.run.command()?.env_file.clone());
+    let inherit = |command: &mut CommandLine| command.env_file = command.env_file.take().or_else(|| usual.clone());
+    for component in &mut profile.components {
+        if let Run::Command(command) = &mut component.run {
+            inherit(command);
+        }
+    }
+    for probe in &mut profile.probes {
+        if let Check::Command { command } = &mut probe.check {
+            inherit(command);
+        }
+    }
+    if let Some(migrations) = &mut profile.migrations {
+        let commands = [&mut migrations.pre_upgrade, &mut migrations.migrate, &mut migrations.post_upgrade];
+        commands.into_iter().flatten().for_each(inherit);
+        if let Some(question) = &mut migrations.schema_version {
+            question.env_file = question.env_file.take().or_else(|| usual.clone());
+        }
+    }
+    Some(profile)
+}
+
+fn numbered<'d, T>(node: Option<Node<'d>>, read: impl Fn(&Node<'d>) -> Option<T>) -> Vec<(usize, T)> {
+    let members = node.map(|it| it.members()).unwrap_or_default();
+    members.iter().enumerate().filter_map(|(number, it)| Some((number, read(it)?))).collect()
+}
+
+fn some_members<'d>(node: &Node<'d>) -> Option<Node<'d>> {
+    if node.is_empty_list() {
+        node.mistake(format!("{} is empty", node.name()), "name what runs: a table [[components]] with name and run");
+    }
+    Some(node.clone())
+}
+
+fn without_numbers<T>(members: Vec<(usize, T)>) -> Vec<T> {
+    members.into_iter().map(|(_, it)| it).collect()
+}
+
+fn format(node: &Node<'_>) -> Option<i64> {
+    let number = node.number(0..i64::MAX)?;
+    if number == FORMAT {
+        return Some(number);
+    }
+    let reason = format!("this Liftlock reads profiles of format {FORMAT}, and this is format {number}");
+    let remedy = if number > FORMAT { "install a newer Liftlock" } else { "write format = 1" };
+    node.mistake(reason, remedy);
+    None
+}
+
+fn application(node: &Node<'_>) -> Option<Application> {
+    let table = node.table()?;
+    let id = table.required("id", "id = \"corner-shop\"", id);
+    let name = table.required("name", "name = \"Corner Shop\"", words);
+    table.finish();
+    Some(Application { id: id?, name: name? })
+}
+
+fn recognise(node: &Node<'_>) -> Option<Recognise> {
+    let table = node.table()?;
+    let files = table.required("files", "files = [\"current/release.json\"]", |it| {
+        if it.is_empty_list() {
+            it.mistake("[recognise] names no file", "name one that every installation has: \"current/release.json\"");
+        }
+        Some(it.list(inside))
+    });
+    table.finish();
+    Some(Recognise { files: files? })
+}
+
+fn driver(node: &Node<'_>) -> Option<Driver> {
+    let table = node.table()?;
+    table.required("kind", "kind = \"native\"", |it| {
+        if let Some(text @ ("compose" | "swarm" | "docker")) = it.raw_text() {
+            let reason = format!("the driver {} is not part of this Liftlock", quoted(text));
+            it.mistake(reason, "write “native”, or install a Liftlock that has it");
+            return None;
+        }
+        one_of(it, &[("native", ())])
+    })?;
+    let current = table.optional("current", inside).unwrap_or_else(NativeDriver::default_current);
+    let releases = table.optional("releases", inside).unwrap_or_else(NativeDriver::default_releases);
+    table.finish();
+    Some(Driver::Native(NativeDriver { current, releases }))
+}
+
+fn settings(node: &Node<'_>) -> Option<SettingsFile> {
+    let table = node.table()?;
+    let file = table.required("file", "file = \".env\"", inside);
+    let example = table.optional("example", inside);
+    table.finish();
+    Some(SettingsFile { file: file?, example })
+}
+
+fn limits(node: &Node<'_>) -> Option<Limits> {
+    let table = node.table()?;
+    let usual = Limits::default();
+    let bound = |key, most: &str| table.optional(key, |it: &Node<'_>| time(it, "1s", most));
+    let limits = Limits {
+        stall_after: bound("stall_after", "1d").unwrap_or(usual.stall_after),
+        start_within: bound("start_within", "1h").unwrap_or(usual.start_within),
+        stop_within: bound("stop_within", "1h").unwrap_or(usual.stop_within),
+        migrate_within: bound("migrate_within", "7d").unwrap_or(usual.migrate_within),
+        backup_within: bound("backup_within", "7d").unwrap_or(usual.backup_within),
+    };
+    table.finish();
+    Some(limits)
+}

@@ -1,0 +1,79 @@
+//! Where releases are and what they are called.
+
+use super::super::{
+    super::Releases,
+    addresses::{Refers, api, reference},
+    document::{Node, quoted},
+    values::{self, asset, file, one_of, version},
+};
+use crate::model::release::{Channel, TagPattern, Trust};
+
+pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
+    let table = node.table()?;
+    let api = table.optional("api", api).unwrap_or_else(Releases::default_api);
+    let repository = table.required("repository", "repository = \"owner/name\"", repository);
+    let tag = table.optional("tag", tag).unwrap_or_default();
+    let channel = table.optional("channel", channel).unwrap_or_default();
+    let asset = table.required("asset", "asset = \"name-{version}.tar.gz\"", asset);
+    let checksums = table.optional("checksums", values::asset);
+    let require = table.optional("require", required);
+    let is_misread = require.is_none() && table.has("require");
+    let require = require.unwrap_or_else(Releases::default_require);
+    let token = table.optional("token", |it| reference(it, Refers::Secret));
+    let ca = table.optional("ca", file);
+    let breaking = table.list("breaking", version);
+    let required_stops = table.list("required_stops", version);
+    table.finish();
+    if require == Trust::Checksum && !is_misread && !table.has("checksums") {
+        let remedy = "name the file of sha256 sums: checksums = \"SHA256SUMS\" (or write require = \"none\")";
+        table.mistake("a checksum is required and no file of checksums is named in [releases]", remedy);
+    }
+    Some(Releases {
+        api,
+        repository: repository?,
+        tag,
+        channel,
+        asset: asset?,
+        checksums,
+        require,
+        token,
+        ca,
+        breaking,
+        required_stops,
+    })
+}
+
+fn repository(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let legal = |it: &str| {
+        it.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && it.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            && !it.contains("..")
+    };
+    if text.split('/').count() == 2 && text.split('/').all(legal) {
+        return Some(text.to_owned());
+    }
+    node.mistake(
+        format!("{} is not a repository", quoted(text)),
+        "write “owner/name”, without the address of the server",
+    );
+    None
+}
+
+fn tag(node: &Node<'_>) -> Option<TagPattern> {
+    let remedy = "write what a tag looks like, with {version} once: “v{version}”";
+    node.text()?.parse().map_err(|fault: String| node.mistake(fault, remedy)).ok()
+}
+
+fn channel(node: &Node<'_>) -> Option<Channel> {
+    one_of(node, &[("stable", Channel::Stable), ("prerelease", Channel::Prerelease)])
+}
+
+fn required(node: &Node<'_>) -> Option<Trust> {
+    if let Some(text @ ("signed" | "signed_tag" | "attestation" | "signed_manifest")) = node.raw_text() {
+        let reason = format!("{} cannot be required yet: signatures are not checked by this Liftlock", quoted(text));
+        node.mistake(reason, "write “checksum”, or install a Liftlock that checks signatures");
+        return None;
+    }
+    one_of(node, &[("none", Trust::None), ("checksum", Trust::Checksum)])
+}

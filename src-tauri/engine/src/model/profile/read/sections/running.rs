@@ -1,0 +1,88 @@
+//! What runs, what keeps users out, and what brings the data to the form that a release needs.
+
+use super::super::{
+    super::{Component, Gate, Migrations, Placeholder, Run, SchemaVersion, UnitScope},
+    addresses::{bind, port},
+    commands::{command, command_line},
+    document::{Node, quoted},
+    values::{existing, file, name, one_of, variable, words},
+};
+
+const OF_A_RELEASE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Version];
+
+pub(super) fn component(node: &Node<'_>) -> Option<Component> {
+    let table = node.table()?;
+    let name = table.required("name", "name = \"shop\"", name);
+    let run = table.required("run", "run = { command = [\"current/bin/shop\", \"serve\"] }", run);
+    let phase = table.optional("phase", |it| it.number(1..101)).and_then(|it| u32::try_from(it).ok());
+    table.finish();
+    Some(Component { name: name?, run: run?, phase: phase.unwrap_or_else(Component::default_phase) })
+}
+
+fn run(node: &Node<'_>) -> Option<Run> {
+    let table = node.table()?;
+    if table.has("unit") && table.has("command") {
+        table.mistake("a component is run by a command or by a unit, not by both", "keep “command” or “unit”");
+        return None;
+    }
+    if !table.has("unit") {
+        return command_line(node, OF_A_RELEASE).map(Run::Command);
+    }
+    let unit = table.required("unit", "unit = \"shop.service\"", unit);
+    let scope = table.optional("scope", |it| one_of(it, &[("user", UnitScope::User), ("system", UnitScope::System)]));
+    table.finish();
+    Some(Run::Unit { unit: unit?, scope: scope.unwrap_or_default() })
+}
+
+fn unit(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let legal = text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, ':' | '_' | '.' | '\\' | '@' | '-'));
+    let stem = text.strip_suffix(".service").unwrap_or_default();
+    if !legal || stem.is_empty() || text.starts_with('-') || text.len() > 255 {
+        node.mistake(
+            format!("{} is not a unit of systemd", quoted(text)),
+            "write its full name: “corner-shop.service”",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn gate(node: &Node<'_>) -> Option<Gate> {
+    let table = node.table()?;
+    let component = table.required("component", "component = \"shop\"", |it| existing(it, "components", &[]));
+    let variable = table.required("variable", "variable = \"PORT\"", variable);
+    let port = table.required("port", "port = { file = \".env\", key = \"PORT\" }", port);
+    let bind = table.optional("bind", bind);
+    table.finish();
+    Some(Gate { component: component?, variable: variable?, port: port?, bind })
+}
+
+pub(super) fn migrations(node: &Node<'_>) -> Option<Migrations> {
+    let table = node.table()?;
+    let line = |key| table.optional(key, |it: &Node<'_>| command_line(it, OF_A_RELEASE));
+    let migrations = Migrations {
+        schema_version: table.optional("schema_version", schema_version),
+        pre_upgrade: line("pre_upgrade"),
+        migrate: line("migrate"),
+        post_upgrade: line("post_upgrade"),
+    };
+    table.finish();
+    if !["pre_upgrade", "migrate", "post_upgrade"].iter().any(|it| table.has(it)) {
+        table.mistake(
+            "[migrations] names no command that migrates",
+            "add migrate = { command = [\"…\"] }, or take [migrations] out",
+        );
+    }
+    Some(migrations)
+}
+
+fn schema_version(node: &Node<'_>) -> Option<SchemaVersion> {
+    let table = node.table()?;
+    let line = table
+        .required("command", "command = [\"{release}/bin/shop\", \"schema-version\"]", |it| command(it, OF_A_RELEASE));
+    let env_file = table.optional("env_file", file);
+    let empty = table.required("empty", "empty = \"…\": what it prints for an empty database", words);
+    table.finish();
+    Some(SchemaVersion { command: line?, env_file, empty: empty? })
+}

@@ -1,0 +1,89 @@
+//! What holds the user's data, and how it is reached.
+
+use super::super::{
+    super::{Connection, FilesStore, Placeholder, PostgresStore, SqliteStore, Store},
+    addresses::{Refers, database_url, port, reference},
+    commands::variables,
+    document::{Node, Table},
+    values::{file, name, one_of},
+};
+
+const OF_A_DATABASE: &[Placeholder] =
+    &[Placeholder::Host, Placeholder::Port, Placeholder::User, Placeholder::Password, Placeholder::Database];
+/// Without these a command would be pointed at the live server or database.
+const PLACE_OF_A_DATABASE: &[Placeholder] = &[Placeholder::Host, Placeholder::Port, Placeholder::Database];
+const OF_A_FILE: &[Placeholder] = &[Placeholder::Path];
+
+pub(super) fn store(node: &Node<'_>) -> Option<Store> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Postgres,
+        Sqlite,
+        Files,
+    }
+    let table = node.table()?;
+    let name = table.required("name", "name = \"database\"", name);
+    let kinds = [("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite), ("files", Kind::Files)];
+    let kind = table.required("kind", "kind = \"postgres\", \"sqlite\" or \"files\"", |it| one_of(it, &kinds))?;
+    let point_at =
+        |allowed, needed| table.optional("point_at", |it| variables(it, allowed, needed)).unwrap_or_default();
+    let store = match kind {
+        Kind::Postgres => {
+            let connection = connection(&table, true);
+            let admin = table.optional("admin", administrator);
+            let point_at = point_at(OF_A_DATABASE, PLACE_OF_A_DATABASE);
+            name.zip(connection)
+                .map(|(name, connection)| Store::Postgres(PostgresStore { name, connection, admin, point_at }))
+        }
+        Kind::Sqlite => {
+            let path = table.required("path", "path = \"data/app.db\"", file);
+            let point_at = point_at(OF_A_FILE, OF_A_FILE);
+            name.zip(path).map(|(name, path)| Store::Sqlite(SqliteStore { name, path, point_at }))
+        }
+        Kind::Files => {
+            let path = table.required("path", "path = \"data/uploads\"", file);
+            let immutable = table.optional("immutable", Node::flag).unwrap_or_default();
+            let point_at = point_at(OF_A_FILE, OF_A_FILE);
+            name.zip(path).map(|(name, path)| Store::Files(FilesStore { name, path, immutable, point_at }))
+        }
+    };
+    table.finish();
+    store
+}
+
+fn connection(table: &Table<'_>, whole: bool) -> Option<Connection> {
+    let plain = |key| table.optional(key, |it: &Node<'_>| reference(it, Refers::Plain));
+    let connection = Connection {
+        url: table.optional("url", database_url),
+        host: plain("host"),
+        port: table.optional("port", port),
+        database: plain("database"),
+        user: plain("user"),
+        password: table.optional("password", |it| reference(it, Refers::DatabasePassword)),
+    };
+    let pieces: Vec<&str> = ["host", "port", "database", "user"].into_iter().filter(|it| table.has(it)).collect();
+    if table.has("url") && !pieces.is_empty() {
+        let reason = format!("the database is named by “url” and by “{}”", pieces.join("”, “"));
+        table.mistake(reason, "keep the address, or the pieces");
+        return None;
+    }
+    if whole && !table.has("url") && pieces.is_empty() {
+        let remedy =
+            "add url = { file = \".env\", key = \"DATABASE_URL\" }, or host, port, database, user and password";
+        table.mistake("the store does not say where the database is", remedy);
+        return None;
+    }
+    if whole && !table.has("url") {
+        for (key, example) in [("database", "database = \"shop\""), ("user", "user = \"shop\"")] {
+            table.required(key, example, |_| Some(()))?;
+        }
+    }
+    Some(connection)
+}
+
+fn administrator(node: &Node<'_>) -> Option<Connection> {
+    let table = node.table()?;
+    let connection = connection(&table, false);
+    table.finish();
+    connection
+}
