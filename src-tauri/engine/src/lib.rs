@@ -12,6 +12,7 @@ pub mod error;
 pub mod gzip;
 pub mod history;
 pub mod model;
+pub mod page;
 pub mod ports;
 pub mod probes;
 pub mod process;
