@@ -7,6 +7,8 @@
 
 pub mod beside;
 pub mod files;
+pub mod sqlite;
+mod stream;
 pub mod postgres;
 mod stream;
 

@@ -53,7 +53,7 @@ pub(super) fn folder_itself(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Copies one file.
-pub(super) fn file(from: &Path, to: &Path, passed: &Passed, reporter: &dyn Reporter) -> Result<()> {
+pub(in crate::stores) fn file(from: &Path, to: &Path, passed: &Passed, reporter: &dyn Reporter) -> Result<()> {
     let source = durable::open_no_follow(from)?;
     let before = source.metadata().map_err(|cause| Error::io("read", from, &cause))?;
     let mut target = durable::create_private_file(to)?;
@@ -175,4 +175,16 @@ pub(super) fn make_removable(dir: &Path) {
     }
     #[cfg(not(unix))]
     let _ = dir;
+}
+
+/// Gives the file `to` the owner and permissions of `from`, whose content it replaces.
+pub(in crate::stores) fn owner_and_permissions(from: &Path, to: &Path) -> Result<()> {
+    let meta = fs::metadata(from).map_err(|cause| Error::io("look at", from, &cause))?;
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::fs::MetadataExt;
+        std::os::unix::fs::chown(to, Some(meta.uid()), Some(meta.gid()))
+            .map_err(|cause| Error::io("write", to, &cause))?;
+    }
+    fs::set_permissions(to, meta.permissions()).map_err(|cause| Error::io("write", to, &cause))
 }

@@ -5,7 +5,7 @@
 //! as it was. Files that users added since are kept either way.
 
 mod archive;
-mod copy;
+pub(in crate::stores) mod copy;
 pub mod tree;
 
 use std::{
