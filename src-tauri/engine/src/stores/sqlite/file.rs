@@ -128,12 +128,13 @@ pub(super) fn expect_no_log(path: &Path) -> Result<()> {
 /// Makes sure that no log of what is at `from` stays there when it goes to `to`: brought in, or, where that
 /// cannot be done, moved to where it will belong.
 pub(super) fn take_logs_away(from: &Path, to: &Path) -> Result<()> {
-    if fs::symlink_metadata(from).is_ok() {
+    // SQLite throws away the log of what it does not know as its own.
+    if has_header(from) {
         match settle(from) {
             Ok(()) => {}
             // Moving the log under a program that writes to it would be the end of both.
             Err(error) if error.class == "store_in_use" && has_holder(from) => return Err(error),
-            // Damaged, or no database at all: it is kept as it is, with its log.
+            // Damaged: it is kept as it is, with its log.
             Err(_) => {}
         }
     }
@@ -151,6 +152,16 @@ pub(super) fn take_logs_away(from: &Path, to: &Path) -> Result<()> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(cause) => Err(Error::io("remove", &index, &cause)),
     }
+}
+
+/// Whether a file begins as SQLite's do. Only while no connection to it is open in this process: closing the
+/// file would drop that connection's locks.
+fn has_header(path: &Path) -> bool {
+    const HEADER: &[u8; 16] = b"SQLite format 3\0";
+    let mut begin = [0; 16];
+    fs::File::open(path)
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut begin))
+        .is_ok_and(|()| begin == *HEADER)
 }
 
 /// Whether a lock of another program on the file is what is in the way.
