@@ -7,9 +7,8 @@
 
 pub mod beside;
 pub mod files;
-pub mod sqlite;
-mod stream;
 pub mod postgres;
+pub mod sqlite;
 mod stream;
 
 use std::{
