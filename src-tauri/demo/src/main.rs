@@ -14,9 +14,11 @@ use liftlock_demo::bring_up::{self, Wanted};
 use liftlock_demo::cluster;
 use liftlock_demo::content;
 use liftlock_demo::detached::{self, Identity};
+use liftlock_demo::fault::{self, Asked};
 use liftlock_demo::place::Place;
 use liftlock_demo::publish;
 use liftlock_demo::server;
+use liftlock_demo::shopper;
 use serde_json::{Value, json};
 
 /// Corner Shop, its PostgreSQL, its release server and its shopper, in one folder.
@@ -74,6 +76,32 @@ enum Command {
         /// Only the orders that were there before anybody shopped
         #[arg(long)]
         seeded: bool,
+    },
+    /// Place orders without pause, then prove what became of each
+    Shop {
+        #[command(flatten)]
+        at: In,
+        /// For how long; 0 until `shop-stop` or a signal
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Orders a second
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rate: u32,
+        /// Return as soon as the first order is through
+        #[arg(long)]
+        background: bool,
+    },
+    /// End a shopper in the background and print its answer
+    ShopStop {
+        #[command(flatten)]
+        at: In,
+    },
+    /// Make the release server or the shop misbehave
+    Fault {
+        #[command(flatten)]
+        at: In,
+        #[command(flatten)]
+        asked: Box<Asked>,
     },
     /// Say what runs
     Status {
@@ -144,6 +172,13 @@ fn run(command: Command) -> Result<Value> {
             let content = runtime.block_on(content::content(&place, &place.facts()?, &database, seeded))?;
             Ok(serde_json::to_value(content)?)
         }
+        Command::Shop { at, seconds, rate, background } => {
+            let wanted = shopper::Wanted { seconds: (seconds > 0).then_some(seconds), rate };
+            let place = place(&at)?;
+            if background { shopper::start(&place, wanted) } else { runtime.block_on(shopper::shop(&place, wanted)) }
+        }
+        Command::ShopStop { at } => shopper::stop(&place(&at)?),
+        Command::Fault { at, asked } => fault::fault(&place(&at)?, &asked),
         Command::Status { at } => status(&place(&at)?),
         Command::Down { at, hard, remove } => bring_down::down(&place(&at)?, hard, remove),
         Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),

@@ -11,6 +11,9 @@ use tokio_postgres::Client;
 use super::pool;
 use super::settings::Settings;
 
+/// What a database has: `version_name`, lowest first.
+pub(super) const APPLIED: &str = "SELECT version || '_' || name FROM schema_migrations ORDER BY version COLLATE \"C\"";
+
 /// One migration found beside the program.
 #[derive(Debug)]
 struct Migration {
@@ -90,9 +93,7 @@ pub(super) async fn applied(client: &Client) -> Result<Vec<String>> {
     if !there.get::<_, bool>(0) {
         return Ok(Vec::new());
     }
-    let rows = client
-        .query("SELECT version || '_' || name FROM schema_migrations ORDER BY version COLLATE \"C\"", &[])
-        .await?;
+    let rows = client.query(APPLIED, &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

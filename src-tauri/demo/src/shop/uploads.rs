@@ -18,14 +18,17 @@ pub(super) fn path(folder: &Path, name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Stores a file durably.
+/// Stores a file durably. A file that is there is never rewritten.
+///
+/// # Errors
+/// The name is taken, or not a plain one.
 pub(super) fn store(folder: &Path, name: &str, content: &[u8]) -> Result<()> {
     let path = path(folder, name)?;
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".incoming-").tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.persist_noclobber(path)?;
     fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
