@@ -67,6 +67,16 @@ fn an_application_without_anything_that_runs_is_refused() {
     assert!(empty.iter().any(|it| it.key == "components" && it.line == 2), "{empty:#?}");
 }
 
+#[test]
+fn the_port_of_the_gate_needs_a_gate() {
+    let gate = corner_shop().find("[gate]").unwrap();
+    let after = gate + corner_shop()[gate..].find("[migrations]").unwrap();
+    let text = format!("{}{}", &corner_shop()[..gate], &corner_shop()[after..]);
+    let keys: Vec<String> = Profile::parse(&text).unwrap_err().into_iter().map(|it| it.key).collect();
+    assert_eq!(keys, ["version.http.url", "probes[0].url"]);
+    assert_eq!(Profile::parse(&text.replace("127.0.0.1:{port}", "127.0.0.1:8080")).unwrap().gate, None);
+}
+
 /// What is replaced in Corner Shop's profile, by what: each makes one mistake.
 const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
     ("later format", "format = 1", "format = 2"),
@@ -356,6 +366,7 @@ proptest! {
         prop_assert_eq!(checked.profile.is_some(), checked.mistakes.is_empty());
         let lines = text.lines().count().max(1);
         for mistake in &checked.mistakes {
+            prop_assert!(!mistake.to_string().contains(char::is_control), "a terminal is not driven: {:?}", mistake);
             prop_assert!(mistake.line >= 1 && mistake.line <= lines + 1 && mistake.column >= 1, "{:?}", mistake);
         }
     }

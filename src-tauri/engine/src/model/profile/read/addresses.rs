@@ -155,6 +155,7 @@ pub(super) fn port(node: &Node<'_>) -> Read<Reference> {
 pub(super) fn bind(node: &Node<'_>) -> Read<Reference> {
     let reference = reference(node, Refers::Plain)?;
     if let Reference::Value(text) = &reference
+        && text != "localhost"
         && text.parse::<std::net::IpAddr>().is_err()
     {
         node.mistake(format!("{} is not an IP address", quoted(text)), "write “127.0.0.1”, “0.0.0.0” or “::1”");

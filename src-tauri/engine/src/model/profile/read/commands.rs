@@ -49,6 +49,9 @@ pub(super) fn template(node: &Node<'_>, allowed: &[Placeholder]) -> Read<Templat
     good.then(|| Template::checked(text))
 }
 
+/// What is known of the release whose command it is.
+pub(super) const OF_A_RELEASE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Version];
+
 /// Program and arguments, one string each.
 pub(super) fn command(node: &Node<'_>, allowed: &[Placeholder]) -> Read<Vec<Template>> {
     if let Some(text) = node.is_text().then(|| node.raw_text()).flatten() {
@@ -168,8 +171,7 @@ pub(super) fn variables(
 
 /// Text in which `{port}` is the port of the gate, which must then be there.
 pub(super) fn behind_the_gate<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Read<T>) -> Read<T> {
-    let uses_port = |it: &Node<'_>| it.quiet_text().is_some_and(|it| it.contains("{port}"));
-    if (uses_port(node) || node.quiet_members().iter().any(uses_port)) && !node.document().holds("gate") {
+    if node.quiet_text().is_some_and(|it| it.contains("{port}")) && !node.document().holds("gate") {
         let reason = "{port} is the port of the gate, and there is no [gate]";
         node.mistake(reason, "add [gate], or write the port itself");
     }

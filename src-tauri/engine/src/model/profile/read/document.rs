@@ -278,7 +278,7 @@ impl<'d> Table<'d> {
         self.is_free.set(true);
         let entry = |(key, value): (&'d Spanned<_>, &'d Spanned<DeValue<'d>>)| {
             let key: &'d std::borrow::Cow<'d, str> = key.get_ref();
-            let path = join(&self.path, key);
+            let path = join(&self.path, &key.escape_debug().to_string());
             (Node { document: self.document, value: value.get_ref(), span: value.span(), path }, key.as_ref())
         };
         self.entries.iter().map(entry).collect()

@@ -6,17 +6,15 @@ use super::super::{
         VersionQuestion,
     },
     addresses::{Refers, http_url, reference},
-    commands::{behind_the_gate, command, template},
+    commands::{OF_A_RELEASE, behind_the_gate, command, template},
     document::{Node, Table, quoted},
     values::{existing, file, name, one_of, time},
 };
 
-const OF_A_PROBE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Port];
-
 pub(super) fn version_question(node: &Node<'_>) -> Option<VersionQuestion> {
     let table = node.table()?;
     let http = table.optional("http", version_over_http);
-    let printed = table.optional("command", |it| behind_the_gate(it, |it| command(it, OF_A_PROBE)));
+    let printed = table.optional("command", |it| command(it, OF_A_RELEASE));
     table.finish();
     match (table.has("http"), table.has("command")) {
         (true, true) => table.mistake("[version] is asked in two ways", "keep “http” or “command”"),
@@ -79,8 +77,7 @@ pub(super) fn probe(node: &Node<'_>) -> Option<Probe> {
             store.map(|store| Check::Postgres { store })
         }
         Kind::Command => {
-            let words = table
-                .required("command", "command = [\"program\"]", |it| behind_the_gate(it, |it| command(it, OF_A_PROBE)));
+            let words = table.required("command", "command = [\"program\"]", |it| command(it, OF_A_RELEASE));
             let env_file = table.optional("env_file", file);
             words.map(|command| Check::Command { command: CommandLine { command, env_file } })
         }

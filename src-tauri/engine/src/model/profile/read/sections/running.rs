@@ -1,14 +1,12 @@
 //! What runs, what keeps users out, and what brings the data to the form that a release needs.
 
 use super::super::{
-    super::{Component, Gate, Migrations, Placeholder, Run, SchemaVersion, UnitScope},
+    super::{Component, Gate, Migrations, Run, SchemaVersion, UnitScope},
     addresses::{bind, port},
-    commands::{command, command_line},
+    commands::{OF_A_RELEASE, command, command_line},
     document::{Node, quoted},
     values::{existing, file, name, one_of, variable, words},
 };
-
-const OF_A_RELEASE: &[Placeholder] = &[Placeholder::Release, Placeholder::Dir, Placeholder::Version];
 
 pub(super) fn component(node: &Node<'_>) -> Option<Component> {
     let table = node.table()?;
