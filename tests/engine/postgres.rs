@@ -6,4 +6,5 @@
 mod cluster;
 
 mod postgres_aside;
+mod postgres_dump;
 mod postgres_support;

@@ -269,16 +269,12 @@ fn place(client: &Client, session: &Session) -> Place {
     if !client.server().is_loopback() {
         return Place::Elsewhere;
     }
-    if is_local_backend(session.backend().pid, client.label(), session.database()) {
-        Place::Here
-    } else {
-        Place::Loopback
-    }
+    if is_local_backend(session.backend().pid, session.database()) { Place::Here } else { Place::Loopback }
 }
 
 /// A backend's title names its user, database and client, so a process of another pid name space with the same
 /// number is not taken for it.
-pub(super) fn is_local_backend(pid: i32, _label: &str, database: &str) -> bool {
+pub(super) fn is_local_backend(pid: i32, database: &str) -> bool {
     let Ok(title) = std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline")) else { return false };
     let title = String::from_utf8_lossy(&title);
     title.starts_with("postgres:") && title.split(' ').any(|word| word == database)

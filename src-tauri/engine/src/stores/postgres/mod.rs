@@ -8,13 +8,27 @@
 pub mod answer;
 pub mod aside;
 pub mod client;
+pub mod compare;
+pub mod dump;
 pub mod facts;
+pub mod inventory;
+pub mod lease;
 pub mod quote;
+pub mod restore;
+pub mod scratch;
 pub mod session;
 pub mod tools;
+pub mod work;
 
 pub use aside::{Aside, AsideState};
 pub use client::{Client, Server, SslMode};
+pub use compare::{Change, compare_counts};
+pub use dump::{Dump, dump};
 pub use facts::Facts;
+pub use inventory::count;
+pub use lease::{LeaseSession, hold_lease};
+pub use restore::restore_live;
+pub use scratch::Scratch;
 pub use session::Session;
 pub use tools::Tools;
+pub use work::Work;

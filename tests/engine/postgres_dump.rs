@@ -1,0 +1,209 @@
+//! Dumps, and scratch servers that prove them.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::process::{Silent, SystemRunner};
+use liftlock_engine::stores::postgres::dump::{self, Dump};
+use liftlock_engine::stores::postgres::scratch::{self, Scratch};
+use liftlock_engine::stores::postgres::{Client, compare_counts, count, restore_live};
+use liftlock_engine::{Error, Result};
+
+use crate::cluster::{self, unprivileged};
+use crate::postgres_support::{admin, client_on, private_dir, run_all, shop};
+
+pub(crate) fn scratch_options() -> scratch::Options {
+    scratch::Options { label: "liftlock/test/1".into(), run_as: unprivileged(), runner: Arc::new(SystemRunner::new()) }
+}
+
+fn dumped(client: &Client, name: &str) -> (tempfile::TempDir, PathBuf, Dump) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.pgdump.gz");
+    let dump = dump::dump(client, name, &path, dump::Options::default(), &Silent)
+        .unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+    (dir, path, dump)
+}
+
+#[test]
+fn a_dump_is_proven_on_a_scratch_server_by_its_owner_and_rehearsed_there() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    run_all(
+        &mut admin.connect(&name).unwrap(),
+        &[
+            "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+            "CREATE SCHEMA Extra",
+            "CREATE EXTENSION hstore SCHEMA extra",
+            "CREATE EXTENSION postgres_fdw",
+            "CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1')",
+            &format!("CREATE USER MAPPING FOR {owner} SERVER elsewhere OPTIONS (user 'x', password 'seeded-secret')"),
+            &format!("CREATE ROLE {name}_other"),
+            &format!("GRANT SELECT ON public.item TO {name}_other"),
+            "CREATE PUBLICATION everything FOR ALL TABLES",
+            "SELECT lo_from_bytea(0, 'large')",
+        ],
+    );
+    let (_dir, path, dump) = dumped(&admin, &name);
+    assert_eq!(dump.inventory.counts["public.Order Lines"], 2000);
+    assert_eq!(dump.inventory.counts["public.event_old"] + dump.inventory.counts["public.event_new"], 60);
+    assert!(!dump.inventory.counts.contains_key("public.event"), "its partitions are counted");
+    assert_eq!(dump.inventory.large_objects, 1);
+    assert_eq!(fs::metadata(&path).unwrap().len(), dump.bytes);
+    let listed = std::process::Command::new("sh")
+        .arg("-c")
+        .arg("gunzip -c \"$1\" | \"$2\" --list | grep -c 'TABLE DATA'")
+        .args(["sh", path.to_str().unwrap(), cluster::bin().join("pg_restore").to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), "4\n", "standard tools read it");
+
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let dir = home.path().join("one");
+    let scratch = Scratch::start(admin.tools(), &dir, &scratch_options()).unwrap();
+    let restored =
+        scratch.restore(&path, &dump, "shop", &Silent).unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+    assert_eq!(restored.access.user, owner);
+    assert!(restored.notes.iter().any(|it| it.contains("elsewhere")), "{:?}", restored.notes);
+    let as_owner = scratch.client().as_user(&owner, Some(restored.access.password.clone()), &private_dir()).unwrap();
+    let mut inside = as_owner.connect("shop").unwrap();
+    inside.run("ALTER TABLE public.item ADD COLUMN colour text").unwrap();
+    inside.run("DELETE FROM public.\"Order Lines\" WHERE amount > 1990").unwrap();
+    assert!(!inside.finds("SELECT 1 AS one FROM pg_foreign_server").unwrap(), "no way out");
+    let after = count(&as_owner, "shop", &Silent).unwrap();
+    let changes = compare_counts(&dump.inventory.counts, &after);
+    assert_eq!(
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["public.Order Lines has 1990 rows instead of 2000"]
+    );
+    let empty = scratch.empty(&restored.access, "empty").unwrap();
+    assert!(empty.url().expose().ends_with("/empty"));
+    assert_eq!(count(&as_owner, "empty", &Silent).unwrap().len(), 0);
+    drop(inside);
+    scratch.stop().unwrap();
+    assert!(!dir.exists());
+}
+
+/// Lets the user of the servers pass.
+pub(crate) fn open(dir: &std::path::Path) {
+    fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+}
+
+#[test]
+fn a_damaged_dump_is_found_by_restoring_it() {
+    let admin = admin();
+    let (name, _) = shop(&admin);
+    let (_dir, path, dump) = dumped(&admin, &name);
+    let whole = fs::read(&path).unwrap();
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let scratch = Scratch::start(admin.tools(), &home.path().join("one"), &scratch_options()).unwrap();
+    let class = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        scratch.restore(&path, &dump, "shop", &Silent).unwrap_err().class.into_owned()
+    };
+    for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        assert_eq!(class(&whole[..length]), "archive_damaged", "cut to {length} of {}", whole.len());
+    }
+    for at in (20..whole.len()).step_by(whole.len() / 7) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        assert_eq!(class(&bytes), "archive_damaged", "a bit flipped at {at}");
+    }
+    // A whole archive of something else: its checksum is right in itself, but it is not what was dumped.
+    let mut other = dump.clone();
+    other.inventory.counts.insert("public.item".into(), 501);
+    fs::write(&path, &whole).unwrap();
+    let error = scratch.restore(&path, &other, "shop", &Silent).unwrap_err();
+    assert_eq!((error.class.as_ref(), error.details.len()), ("backup_differs", 1));
+    scratch.restore(&path, &dump, "shop", &Silent).unwrap();
+}
+
+/// Says stop, or does something to the server, once so many bytes have moved.
+struct AtBytes<F: Fn() -> Result<()> + Sync>(u64, F, std::sync::atomic::AtomicU64);
+
+impl<F: Fn() -> Result<()> + Sync + Send> Reporter for AtBytes<F> {
+    fn moved(&self, done: u64, _total: Option<u64>, _unit: Unit) {
+        self.2.fetch_max(done, std::sync::atomic::Ordering::SeqCst);
+    }
+    fn say(&self, _line: &str) {}
+    fn check(&self) -> Result<()> {
+        if self.2.load(std::sync::atomic::Ordering::SeqCst) >= self.0 { (self.1)() } else { Ok(()) }
+    }
+}
+
+fn large(admin: &Client) -> String {
+    let (name, _) = shop(admin);
+    run_all(
+        &mut admin.connect(&name).unwrap(),
+        &["CREATE TABLE public.large AS SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 60000) n"],
+    );
+    name
+}
+
+#[test]
+fn a_dump_that_is_cancelled_or_cut_leaves_nothing() {
+    let admin = admin();
+    let name = large(&admin);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.pgdump.gz");
+    let options = dump::Options::default();
+    let cancel = AtBytes(1 << 22, || Err(Error::failed("cancelled", "stop")), 0.into());
+    assert_eq!(dump::dump(&admin, &name, &path, options, &cancel).unwrap_err().class, "cancelled");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let killer = admin.clone();
+    let end_pg_dump = || {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'COPY%' \
+             AND pid <> pg_backend_pid()"
+        );
+        killer.connect("postgres").and_then(|mut it| it.run(&sql))
+    };
+    let cut = AtBytes(1 << 22, end_pg_dump, 0.into());
+    let error = dump::dump(&admin, &name, &path, options, &cut).unwrap_err();
+    assert_eq!(error.class, "connection_lost", "{error} {:?}", error.details);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    dump::dump(&admin, &name, &path, options, &Silent).unwrap();
+}
+
+#[test]
+fn the_fallback_restores_a_dump_beside_the_live_database_and_it_takes_its_place() {
+    use liftlock_engine::stores::postgres::aside::{self, Aside, AsideState};
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let client = client_on(cluster::shared(), &owner, "pw").unwrap();
+    let (_dir, path, dump) = dumped(&client, &name);
+    // A migration in place went wrong.
+    client.connect(&name).unwrap().run("DROP TABLE public.\"Order Lines\"").unwrap();
+    let it = Aside::plan(&client, &name, "77").unwrap();
+    aside::close(&client, &it, &|who| who.user == owner).unwrap();
+    let failing = aside::restore_beside(&client, &it, &mut |_| Err(Error::failed("cancelled", "stop")));
+    assert_eq!(failing.unwrap_err().class, "cancelled");
+    assert!(matches!(aside::observe(&client, &it).unwrap(), AsideState::PartCopied { .. }));
+    aside::restore_beside(&client, &it, &mut |new| restore_live(&client, new, &path, &dump, &Silent)).unwrap();
+    aside::swap(&client, std::slice::from_ref(&it), &|_| false).unwrap();
+    let counts = count(&client, &name, &Silent).unwrap();
+    assert_eq!(compare_counts(&dump.inventory.counts, &counts), []);
+}
+
+#[test]
+fn a_scratch_server_that_a_killed_worker_left_is_ended_and_only_our_folder_goes() {
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let (dir, theirs) = (home.path().join("one"), home.path().join("theirs"));
+    let admin = admin();
+    let scratch = Scratch::start(admin.tools(), &dir, &scratch_options()).unwrap();
+    let pid: i32 =
+        fs::read_to_string(dir.join("data/postmaster.pid")).unwrap().lines().next().unwrap().parse().unwrap();
+    std::mem::forget(scratch);
+    assert!(PathBuf::from(format!("/proc/{pid}")).exists());
+    // As if it had been killed before it could note who the server is.
+    fs::remove_file(dir.join("server.json")).unwrap();
+    Scratch::sweep(&dir).unwrap();
+    assert!(!dir.exists() && !PathBuf::from(format!("/proc/{pid}/cwd")).exists());
+    Scratch::sweep(&dir).unwrap();
+    fs::create_dir(&theirs).unwrap();
+    assert_eq!(Scratch::sweep(&theirs).unwrap_err().class, "not_ours");
+    assert!(theirs.exists());
+}
