@@ -1,7 +1,8 @@
 //! Starting what outlives us: an application, or the worker itself.
 //!
-//! It gets a session of its own, nothing to read, a log file to write to, and no descriptor of ours. Its mark,
-//! where the caller gives one, is among its variables; the mark of an upgrade never is.
+//! It gets a session of its own, nothing to read, a log file to write to, and no descriptor of ours. A variable
+//! says that it was started to stay, so that it is not ended with us; the mark of an upgrade is never among
+//! its variables.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,8 +11,11 @@ use std::{
     thread,
 };
 
+use uuid::Uuid;
+
 use super::identity::Identity;
 use super::invoke;
+use super::tree::STAYS_MARK;
 use crate::error::{Error, Result};
 use crate::ports::Invocation;
 
@@ -78,6 +82,7 @@ impl LogFile {
 /// `command_missing`, `command_not_executable`, and what [`LogFile::open`] answers.
 pub fn spawn_detached(invocation: &Invocation, log: &LogFile) -> Result<Identity> {
     let mut command = in_own_session(invocation)?;
+    command.env(STAYS_MARK, Uuid::now_v7().to_string());
     let output = log.open()?;
     let errors = output.try_clone().map_err(|cause| Error::io("open", &log.path, &cause))?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors);

@@ -16,7 +16,7 @@ use std::{
 
 use super::identity::{Identity, Signal};
 use super::table::{self, Row};
-use super::tree::{add_descendants, pids};
+use super::tree::{STAYS_MARK, add_descendants, pids};
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::model::ids::UpgradeId;
@@ -118,7 +118,7 @@ impl OrphanLock {
             .map(|row| row.group)
             .collect();
         found.extend(table.iter().filter(|row| groups.contains(&row.group)).map(|row| row.pid));
-        add_descendants(&table, &mut found);
+        add_descendants(&table, &mut found, |row| table::variable(row.pid, STAYS_MARK).is_none());
         table
             .iter()
             .filter(|row| found.contains(&row.pid) && !row.is_dead && !ourselves.contains(&row.pid))

@@ -19,7 +19,12 @@ pub(super) struct Row {
     pub(super) cpu: Duration,
 }
 
-pub(super) use platform::{all, bytes_moved, has_variable, row};
+pub(super) use platform::{all, bytes_moved, row, variable};
+
+/// Whether a process was started with the variable `key=value`. False where we may not look.
+pub(super) fn has_variable(pid: u32, key: &str, value: &str) -> bool {
+    variable(pid, key).is_some_and(|it| it == value)
+}
 
 #[cfg(target_os = "linux")]
 mod platform {
@@ -38,11 +43,13 @@ mod platform {
         parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// Whether a process was started with the variable `key=value`. False where we may not look.
-    pub(in super::super) fn has_variable(pid: u32, key: &str, value: &str) -> bool {
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-        let wanted = format!("{key}={value}");
-        environment.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes())
+    /// A variable that a process was started with. `None` where it has none, or we may not look.
+    pub(in super::super) fn variable(pid: u32, key: &str) -> Option<String> {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        environment.split(|&byte| byte == 0).find_map(|variable| {
+            let value = variable.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        })
     }
 
     /// How many bytes a process has read and written so far, wherever from and to. 0 where we may not look.
@@ -92,7 +99,7 @@ mod platform {
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
-    use std::{ffi::OsString, time::Duration};
+    use std::time::Duration;
 
     use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
@@ -114,14 +121,14 @@ mod platform {
         system.process(pid).map(as_row)
     }
 
-    /// Whether a process was started with the variable `key=value`. False where we may not look.
-    pub(in super::super) fn has_variable(pid: u32, key: &str, value: &str) -> bool {
-        let Ok(mut system) = System::new() else { return false };
+    /// A variable that a process was started with. `None` where it has none, or we may not look.
+    pub(in super::super) fn variable(pid: u32, key: &str) -> Option<String> {
+        let mut system = System::new();
         let pid = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
-        let wanted = OsString::from(format!("{key}={value}"));
-        system.process(pid).is_some_and(|process| process.environ().contains(&wanted))
+        let variables = system.process(pid)?.environ();
+        variables.iter().find_map(|it| it.to_str()?.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
     }
 
     /// How many bytes a process has read and written so far; not to be had here.

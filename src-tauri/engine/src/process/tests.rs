@@ -259,8 +259,7 @@ fn a_detached_program_leads_a_session_of_its_own_and_writes_to_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = LogFile::at(folder.path().join("logs/app.log"));
     let _open = fs::File::open("/proc/self/stat").unwrap();
-    let script =
-        "echo hello; cut -d' ' -f6 /proc/$$/stat; ls /proc/$$/fd | tr '\\n' ' '; env | grep LIFTLOCK; exec sleep 600";
+    let script = "echo hello; cut -d' ' -f6 /proc/$$/stat; ls /proc/$$/fd | tr '\\n' ' '; env | grep -e LIFTLOCK_UPGRADE -e LIFTLOCK_RUN; exec sleep 600";
     let app = spawn_detached(&sh(script), &log).unwrap();
     let expected = format!("hello\n{}\n", app.pid);
     until("the log is written", || fs::read_to_string(&log.path).is_ok_and(|text| text.contains(" 2 ")));
@@ -312,6 +311,50 @@ fn a_log_that_has_grown_is_turned_over_and_only_so_many_are_kept() {
     }
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     assert_eq!([read("app.log"), read("app.log.1"), read("app.log.2"), read("app.log.3")], ["4", "three", "two", ""]);
+}
+
+/// Not a test: a worker with an application and a command under it.
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn be_a_worker_with_an_application() {
+    let Ok(folder) = std::env::var("ORPHAN_TEST_FOLDER").map(PathBuf::from) else { return };
+    let upgrade: UpgradeId = std::env::var("ORPHAN_TEST_UPGRADE").unwrap().parse().unwrap();
+    let (lock, _) = OrphanLock::take(&folder.join("children.lock"), upgrade, Duration::from_secs(5)).unwrap();
+    let app = sh("sleep 600 & echo $! > app_child; echo $$ > app; wait").dir(&folder);
+    spawn_detached(&app, &LogFile::at(folder.join("app.log"))).unwrap();
+    let acting = sh("echo $$ > acting; exec sleep 600").dir(&folder);
+    let _ = SystemRunner::new().acting(Arc::new(lock)).run(&acting, patience(600.0, None), &[], &Silent);
+}
+
+#[rstest::rstest]
+#[case::as_the_watchdog_does(true)]
+#[case::as_the_next_worker_does(false)]
+fn ending_a_frozen_worker_ends_what_acts_and_leaves_the_application_alone(#[case] as_watchdog: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let upgrade = UpgradeId::fresh();
+    let mut worker = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "process::tests::be_a_worker_with_an_application", "--ignored"])
+        .env("ORPHAN_TEST_FOLDER", folder.path())
+        .env("ORPHAN_TEST_UPGRADE", upgrade.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let identity = Identity::of(worker.id()).unwrap();
+    let [app, app_child, acting] = ["app", "app_child", "acting"].map(|it| identity_in(&folder.path().join(it)));
+    let pid = rustix::process::Pid::from_raw(worker.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+
+    if as_watchdog {
+        assert_eq!(end_with_descendants(&identity, None, Duration::from_millis(200)).unwrap(), Ending::Gently);
+    } else {
+        end_all(&folder.path().join("children.lock"), upgrade, Duration::from_secs(20)).unwrap();
+    }
+    assert!(!identity.is_alive() && !acting.is_alive());
+    assert!(app.is_alive() && app_child.is_alive(), "the application was ended with the worker");
+    worker.wait().unwrap();
+    end_with_descendants(&app, None, Duration::from_secs(5)).unwrap();
+    assert!(!app_child.is_alive());
 }
 
 /// Not a test: the worker that is killed by those below, which run this very binary again.

@@ -2,7 +2,8 @@
 //!
 //! A member is whatever descends from the root, is in its group or session, was a member at an earlier look,
 //! or carries the variable that the root was started with. A root that was gone before the first look has
-//! only members of the last kind, because by then its pid may belong to anyone.
+//! only members of the last kind, because by then its pid may belong to anyone. What was started to stay is
+//! never a member of whoever started it: ending a worker must not end the application.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,6 +17,8 @@ use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::ports::Clock;
 
+/// The variable of what was started to stay when its parent ends, with another value for each.
+pub(super) const STAYS_MARK: &str = "LIFTLOCK_STAYS";
 /// How long a process may take to vanish after it was killed. Only one that hangs in a broken disk or
 /// network share takes longer than a moment.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -83,6 +86,8 @@ pub(super) struct Work {
 pub(super) struct Tree {
     root: Identity,
     mark: Option<(String, String)>,
+    /// The mark of the root, where it was itself started to stay.
+    stays: Option<String>,
     root_was_seen: bool,
     /// Start times of the members at the last look, by pid.
     known: HashMap<u32, u64>,
@@ -91,7 +96,8 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn of(root: Identity, mark: Option<(&str, &str)>) -> Self {
         let mark = mark.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Self { root, mark, root_was_seen: false, known: HashMap::new() }
+        let stays = table::variable(root.pid, STAYS_MARK).filter(|_| root.is_alive());
+        Self { root, mark, stays, root_was_seen: false, known: HashMap::new() }
     }
 
     /// Looks at what the members, as far as they are still to be seen, have done so far.
@@ -150,19 +156,23 @@ impl Tree {
                 found.insert(row.pid);
             }
         }
-        add_descendants(&table, &mut found);
+        add_descendants(&table, &mut found, |row| {
+            self.known.get(&row.pid) == Some(&row.started)
+                || table::variable(row.pid, STAYS_MARK).is_none_or(|it| Some(it) == self.stays)
+        });
         let members: Vec<Row> = table.into_iter().filter(|row| found.contains(&row.pid)).collect();
         self.known = members.iter().map(|row| (row.pid, row.started)).collect();
         members
     }
 }
 
-/// Adds whatever descends from the processes found, ourselves excepted.
-pub(super) fn add_descendants(table: &[Row], found: &mut HashSet<u32>) {
+/// Adds whatever descends from the processes found and may join them, ourselves excepted.
+pub(super) fn add_descendants(table: &[Row], found: &mut HashSet<u32>, may_join: impl Fn(&Row) -> bool) {
     loop {
         let before = found.len();
         for row in table {
-            if found.contains(&row.parent) && row.pid != std::process::id() {
+            let is_new = !found.contains(&row.pid) && row.pid != std::process::id();
+            if is_new && found.contains(&row.parent) && may_join(row) {
                 found.insert(row.pid);
             }
         }
