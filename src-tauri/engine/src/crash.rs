@@ -1,8 +1,9 @@
 //! Named points at which a test may end the worker, as a power cut would: SIGKILL to itself.
 //!
-//! Only in builds with the feature `crash-points`. `LIFTLOCK_CRASH_AT` names a point as
-//! `forward/set_aside:database/mid_effect`; a `#2` behind it means its second passing. Every point that is
-//! passed is written to the file that `LIFTLOCK_CRASH_LOG` names, so that a test can tell that none was left out.
+//! Only in builds with the feature `crash-points`. `LIFTLOCK_CRASH_AT` names points, with commas between them, as
+//! `forward/set_aside:database/mid_effect`. `LIFTLOCK_CRASH_LOG` names a file to which every point that is passed
+//! is written as `passed …`, and as `died …` where the worker ends: it dies at each point once, whichever of a
+//! row of workers gets there, so that a test can kill a whole upgrade point by point and tell that none was left out.
 
 /// Where in the life of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +37,17 @@ impl Moment {
 #[cfg(feature = "crash-points")]
 pub fn point(direction: &str, step: &str, moment: Moment) {
     use std::io::Write;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
-    static PASSED: AtomicU32 = AtomicU32::new(0);
     let name = format!("{direction}/{step}/{}", moment.as_str());
-    if let Some(log) = std::env::var_os("LIFTLOCK_CRASH_LOG")
-        && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(log)
-    {
-        let _ = file.write_all(format!("{name}\n").as_bytes());
-    }
-    let Ok(wanted) = std::env::var("LIFTLOCK_CRASH_AT") else { return };
-    let (point, nth) = wanted.split_once('#').map_or((wanted.as_str(), 1), |(it, n)| (it, n.parse().unwrap_or(1)));
-    if point == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+    let Some(log) = std::env::var_os("LIFTLOCK_CRASH_LOG") else { return };
+    let wanted = std::env::var("LIFTLOCK_CRASH_AT").unwrap_or_default();
+    let died = format!("died {name}");
+    let dies = wanted.split(',').any(|it| it == name)
+        && !std::fs::read_to_string(&log).unwrap_or_default().lines().any(|it| it == died);
+    let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(&log) else { return };
+    let word = if dies { "died" } else { "passed" };
+    let _ = file.write_all(format!("{word} {name}\n").as_bytes()).and_then(|()| file.sync_all());
+    if dies {
         die();
     }
 }

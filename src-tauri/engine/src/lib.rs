@@ -3,7 +3,9 @@
 //! A module imports only from lower layers; `tests/engine/layers.rs` lists them and holds them apart.
 
 pub mod archive;
+pub mod backups;
 pub mod clock;
+pub mod crash;
 pub mod digest;
 pub mod drivers;
 pub mod durable;
@@ -20,9 +22,12 @@ pub mod profiles;
 pub mod receipt;
 pub mod releases;
 pub mod secrets;
+pub mod site;
 pub mod space;
 pub mod state;
+pub mod steps;
 pub mod stores;
+pub mod upgrade;
 pub mod view;
 
 pub use engine::Engine;

@@ -2,11 +2,14 @@
 //!
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
+mod doctor;
 mod history;
+mod installations;
 mod status;
+mod upgrades;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::SystemClock;
@@ -23,7 +26,11 @@ use crate::view::{InstallationView, SettingView};
 pub struct Engine {
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The program that works, where it is not this one.
+    pub(crate) worker: Option<PathBuf>,
 }
+
+pub use installations::AddRequest;
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,13 +49,20 @@ impl Engine {
 
     /// The engine of a given home.
     pub fn at(home: Home) -> Self {
-        Self { home, clock: Arc::new(SystemClock) }
+        Self { home, clock: Arc::new(SystemClock), worker: None }
     }
 
     /// The same engine under another clock, for tests of what time does.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same engine with another program as its worker: the window's own program is not one.
+    #[must_use]
+    pub fn with_worker(mut self, program: PathBuf) -> Self {
+        self.worker = Some(program);
         self
     }
 

@@ -26,9 +26,10 @@ pub struct Holder {
     pub since: String,
 }
 
-/// The key for a database: the same for every Liftlock, whatever it calls its installations.
-pub fn key_of(system_identifier: &str, oid: u32) -> i64 {
-    let hash = crate::digest::sha256(format!("liftlock {system_identifier}/{oid}").as_bytes());
+/// The key for a database: the same for every Liftlock, whatever it calls its installations. By the database's
+/// name, which stays while originals and copies change places under it.
+pub fn key_of(system_identifier: &str, database: &str) -> i64 {
+    let hash = crate::digest::sha256(format!("liftlock {system_identifier}/{database}").as_bytes());
     // Sixty bits are enough, and never negative.
     hash.get(..15).and_then(|it| i64::from_str_radix(it, 16).ok()).unwrap_or(0)
 }

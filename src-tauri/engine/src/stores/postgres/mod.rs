@@ -17,6 +17,7 @@ pub mod quote;
 pub mod restore;
 pub mod scratch;
 pub mod session;
+mod store;
 pub mod tools;
 pub mod work;
 
@@ -30,5 +31,6 @@ pub use lease::{LeaseSession, hold_lease};
 pub use restore::restore_live;
 pub use scratch::Scratch;
 pub use session::Session;
+pub use store::PostgresStore;
 pub use tools::Tools;
 pub use work::Work;

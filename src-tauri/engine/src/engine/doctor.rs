@@ -1,0 +1,87 @@
+//! How Liftlock itself stands.
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::history::{self, Verdict};
+use crate::model::finding::{Finding, Severity};
+use crate::space;
+use crate::state::lease::Lease;
+use crate::view::{DoctorView, HistoryCheck};
+
+impl Engine {
+    /// Whether the chained history is as it was written, and says the same as the state.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn verify_history(&self) -> Result<HistoryCheck> {
+        let records: Vec<_> =
+            self.db()?.history_records()?.into_iter().filter_map(|(_, record)| record.as_object().cloned()).collect();
+        Ok(match history::verify_against(&self.home.history(), &records)? {
+            Verdict::Intact { lines, .. } => HistoryCheck { intact: true, lines, broken_line: None, why: None },
+            Verdict::Broken { line, why } => {
+                HistoryCheck { intact: false, lines: line.saturating_sub(1), broken_line: Some(line), why: Some(why) }
+            }
+        })
+    }
+
+    /// Looks at Liftlock's own state, its disk, its unfinished work and its installations.
+    ///
+    /// # Errors
+    /// Only where the state cannot be opened at all.
+    pub fn doctor(&self) -> Result<DoctorView> {
+        let db = self.db()?;
+        let mut findings = Vec::new();
+        if let Err(error) = db.quick_check() {
+            findings.push(Finding::stop(&error));
+        }
+        match self.verify_history() {
+            Ok(check) if check.intact => {}
+            Ok(check) => findings.push(Finding::new(
+                Severity::Warning,
+                "history_changed",
+                format!("The history was changed by hand in line {}.", check.broken_line.unwrap_or(0)),
+                "Liftlock's own state still has every outcome; `liftlock history` shows them.",
+            )),
+            Err(error) => findings.push(Finding::stop(&error)),
+        }
+        match space::room(self.home.root()) {
+            Ok(room) if room.free < space::BALLAST_BYTES + space::RESERVE_BYTES => findings.push(Finding::new(
+                Severity::Stop,
+                "disk_full",
+                format!("Only {} are free where Liftlock keeps its data.", space::human(room.free)),
+                "Free some space on this disk.",
+            )),
+            Ok(_) => {}
+            Err(error) => findings.push(Finding::stop(&error)),
+        }
+        for upgrade in db.unfinished_upgrades()? {
+            if upgrade.started_at.is_some() && Lease::holder(&self.home, &upgrade.installation)?.is_none() {
+                findings.push(Finding::new(
+                    Severity::Warning,
+                    "interrupted",
+                    format!("The update of {} was interrupted.", upgrade.installation),
+                    format!("Run `liftlock resume {}` to go on.", upgrade.id),
+                ));
+            }
+        }
+        for installation in db.installations()? {
+            if let Err(error) = self.profile_of(&installation) {
+                findings.push(Finding::stop(&error));
+            }
+            if !installation.folder.is_dir() {
+                findings.push(Finding::new(
+                    Severity::Stop,
+                    "folder_missing",
+                    format!("The folder of {} is gone: {}.", installation.name, installation.folder.display()),
+                    "Connect its disk, or remove the installation with `liftlock remove`.",
+                ));
+            }
+        }
+        findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
+        Ok(DoctorView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            home: self.home.root().display().to_string(),
+            findings,
+        })
+    }
+}

@@ -1,0 +1,346 @@
+//! The verbs that begin, stop and finish upgrades.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::clock::same_boot;
+use crate::drivers::Gate;
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::model::state::{Event, State};
+use crate::ports::Invocation;
+use crate::probes::Budget;
+use crate::process::{Identity, LogFile, Silent, end_with_descendants, spawn_detached};
+use crate::state::journal::{Ending, Journal};
+use crate::state::lease::{Holder, Lease};
+use crate::state::upgrades::{Options, Outcome, Upgrade};
+use crate::steps::aside::AsideIntent;
+use crate::steps::parse;
+use crate::stores::AsideState;
+use crate::upgrade::work::{private_copy, this_process, work, write_history};
+use crate::view::{ResumeView, UpgradeStatus};
+
+impl Engine {
+    /// Asks for an upgrade and starts the worker that does it.
+    ///
+    /// # Errors
+    /// `unknown_installation`; `busy` where one is under way; what keeps the worker from being started.
+    pub fn start_upgrade(
+        &self,
+        name: &InstallationName,
+        to: Option<&str>,
+        options: &Options,
+        initiated_by: &str,
+    ) -> Result<UpgradeId> {
+        let mut db = self.db()?;
+        let installation = db.installation(name)?;
+        let component =
+            self.profile_of(&installation)?.components.first().map(|it| it.name.clone()).unwrap_or_default();
+        // Someone may hold the lease for a backup, without an upgrade of its own.
+        if let Some(holder) = Lease::holder(&self.home, name)? {
+            return Err(busy(name, holder.as_ref()));
+        }
+        let id =
+            db.ask_for_upgrade(name, &component, to.unwrap_or("latest"), options, initiated_by, self.clock.now())?;
+        self.launch(id)?;
+        Ok(id)
+    }
+
+    /// Starts a worker for an upgrade: detached, from a private copy of the program, logging to the upgrade's folder.
+    ///
+    /// # Errors
+    /// `no_worker` where the program is missing; what starting it answers.
+    pub fn launch(&self, id: UpgradeId) -> Result<Identity> {
+        let program = self.worker_program()?;
+        let copy = private_copy(&self.home, &program)?;
+        let folder = self.home.upgrade(id);
+        crate::state::home::make_private_dir(&folder)?;
+        let mut invocation = Invocation::new(copy)
+            .args(["work", &id.to_string()])
+            .env("LIFTLOCK_HOME", self.home.root())
+            .dir(self.home.root());
+        for variable in [
+            "USER",
+            "LOGNAME",
+            "HOME",
+            "XDG_RUNTIME_DIR",
+            "SSL_CERT_FILE",
+            "LIFTLOCK_LOG",
+            "LIFTLOCK_CRASH_AT",
+            "LIFTLOCK_CRASH_LOG",
+        ] {
+            if let Some(value) = env::var_os(variable) {
+                invocation = invocation.env(variable, value);
+            }
+        }
+        spawn_detached(&invocation, &LogFile::at(folder.join("worker.log")))
+    }
+
+    fn worker_program(&self) -> Result<PathBuf> {
+        let found = match &self.worker {
+            Some(path) => Ok(path.clone()),
+            None => env::current_exe(),
+        };
+        found.ok().filter(|it| it.is_file()).ok_or_else(|| {
+            Error::failed("no_worker", "A part of Liftlock is missing: the program that does the work.")
+                .remedy("Install Liftlock again; your applications and backups are not touched.")
+        })
+    }
+
+    /// Works on an upgrade in this very process, until it has ended. What `liftlock work` does.
+    ///
+    /// # Errors
+    /// `busy`, `lease_lost`, and those of the state itself.
+    pub fn work(&self, id: UpgradeId) -> Result<State> {
+        let state = work(&self.home, &self.clock, id);
+        if let Err(error) = &state
+            && error.class == "disk_full"
+            && crate::space::release_ballast(&self.home.ballast())
+        {
+            // With the ballast gone there is room to write down what happened.
+            return work(&self.home, &self.clock, id);
+        }
+        state
+    }
+
+    /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
+    ///
+    /// # Errors
+    /// `already_finished`, `cannot_cancel_rollback`.
+    pub fn cancel(&self, id: UpgradeId) -> Result<UpgradeStatus> {
+        let mut db = self.db()?;
+        db.ask_to_cancel(id, self.clock.now())?;
+        let upgrade = db.upgrade(id)?;
+        if Lease::holder(&self.home, &upgrade.installation)?.is_none() {
+            self.launch(id)?;
+        }
+        self.upgrade_status(id)
+    }
+
+    /// Starts a new attempt of an upgrade that ended without success, under a new id.
+    ///
+    /// # Errors
+    /// `nothing_to_retry`; as [`Engine::start_upgrade`].
+    pub fn retry(&self, id: UpgradeId, initiated_by: &str) -> Result<UpgradeId> {
+        let upgrade = self.db()?.upgrade(id)?;
+        if !matches!(upgrade.state, State::Failed | State::RolledBack) {
+            return Err(Error::refused(
+                "nothing_to_retry",
+                format!("This upgrade is {}; there is nothing to try again.", upgrade.state),
+            )
+            .remedy("`liftlock status` shows what it is doing, or what it needs."));
+        }
+        if upgrade.acknowledged_at.is_none() {
+            self.acknowledge(id)?;
+        }
+        let to = (upgrade.to != "latest").then_some(upgrade.to.as_str());
+        self.start_upgrade(&upgrade.installation, to, &upgrade.options, initiated_by)
+    }
+
+    /// Goes on with interrupted upgrades: one, or all. A worker that is past its deadline is ended first.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`; what keeps a worker from being started.
+    pub fn resume(&self, id: Option<UpgradeId>) -> Result<ResumeView> {
+        let db = self.db()?;
+        // A line that could not be written when the outcome was reached is written now.
+        write_history(&self.home)?;
+        let unfinished = match id {
+            Some(id) => vec![db.upgrade(id)?],
+            None => db.unfinished_upgrades()?,
+        };
+        let mut view = ResumeView { resumed: Vec::new(), running: Vec::new() };
+        for upgrade in unfinished.into_iter().filter(|it| !it.state.is_final()) {
+            let held = Lease::holder(&self.home, &upgrade.installation)?;
+            if held.is_some() && !self.end_if_overdue(&upgrade)? {
+                view.running.push(upgrade.id);
+            } else {
+                self.launch(upgrade.id)?;
+                view.resumed.push(upgrade.id);
+            }
+        }
+        Ok(view)
+    }
+
+    /// Ends a worker that is past the deadline it wrote down itself: a frozen one holds its lock for ever.
+    fn end_if_overdue(&self, upgrade: &Upgrade) -> Result<bool> {
+        let (Some(boot), Some(deadline), Some(holder)) =
+            (&upgrade.alive_boot, upgrade.deadline_uptime, &upgrade.holder)
+        else {
+            return Ok(false);
+        };
+        if !same_boot(boot, &self.clock.boot_id()) || self.clock.since_boot().as_secs_f64() <= deadline {
+            return Ok(false);
+        }
+        let identity = Identity { pid: holder.pid, start_ticks: holder.started_ticks, boot_id: holder.boot_id.clone() };
+        if identity.is_alive() {
+            end_with_descendants(&identity, None, std::time::Duration::from_secs(2))?;
+        }
+        Ok(Lease::holder(&self.home, &upgrade.installation)?.is_none())
+    }
+
+    /// Goes back: tries again where a person is needed, stops one that runs, or returns from a completed one
+    /// to the originals it set aside.
+    ///
+    /// # Errors
+    /// `nothing_to_roll_back`; `work_would_be_lost` where users have changed data since, unless `accept_loss`.
+    pub fn rollback(&self, name: &InstallationName, accept_loss: bool) -> Result<UpgradeId> {
+        let mut db = self.db()?;
+        let installation = db.installation(name)?;
+        let upgrade = db.newest_upgrade(name)?.ok_or_else(|| nothing_to_roll_back(name))?;
+        let event = match upgrade.state {
+            State::NeedsAttention => Event::RollbackRetried,
+            State::Complete => Event::ReturnAsked,
+            State::Failed | State::RolledBack => return Err(nothing_to_roll_back(name)),
+            _ => {
+                self.cancel(upgrade.id)?;
+                return Ok(upgrade.id);
+            }
+        };
+        {
+            let holder = this_process(self.clock.as_ref(), "rollback")?;
+            let lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
+            let mut journal = Journal::take_up(db, upgrade.id, lease.epoch, &holder, self.clock.now())?;
+            if event == Event::ReturnAsked && !accept_loss {
+                self.refuse_to_lose_work(&journal, &installation, &upgrade)?;
+            }
+            journal.reopen(event)?;
+        }
+        self.launch(upgrade.id)?;
+        Ok(upgrade.id)
+    }
+
+    /// What was entered since an upgrade is lost by going back to the originals: that needs a person's word.
+    fn refuse_to_lose_work(
+        &self,
+        journal: &Journal,
+        installation: &crate::state::installations::Installation,
+        upgrade: &Upgrade,
+    ) -> Result<()> {
+        let site = self.site(installation)?;
+        let mut changes = Vec::new();
+        let runs = journal.runs()?;
+        for store in &site.stores {
+            let compared = crate::steps::migrate::Compare::key_of(store.name());
+            let after =
+                runs.iter().rfind(|it| it.key == compared).map(|it| it.answer["after"].clone()).unwrap_or_default();
+            let after: crate::stores::Counts = serde_json::from_value(after).unwrap_or_default();
+            let now = store.counts(&Silent)?;
+            for (table, rows) in &now {
+                let before = after.get(table).copied().unwrap_or(0);
+                if *rows != before {
+                    changes.push(format!("{table}: {before} after the update, {rows} now"));
+                }
+            }
+        }
+        let seen = if changes.is_empty() {
+            "No row was added or removed, but rows may have been edited.".to_owned()
+        } else {
+            changes.join("; ")
+        };
+        Err(Error::refused("work_would_be_lost", format!("What was entered since the update to {} will not be there in {}. {seen}", upgrade.to, upgrade.from.as_deref().unwrap_or("the old version")))
+            .remedy("If that is what you want, say so with --accept-loss-of-new-work. The data of today stays beside, under the name that the receipt tells."))
+    }
+
+    /// Leaves `needs_attention` by looking: the installation must run well, with one version's release and data.
+    ///
+    /// # Errors
+    /// `not_settled` with what was seen.
+    pub fn settle(&self, id: UpgradeId) -> Result<UpgradeStatus> {
+        let mut db = self.db()?;
+        let upgrade = db.upgrade(id)?;
+        if upgrade.state != State::NeedsAttention {
+            return Err(Error::refused(
+                "nothing_to_settle",
+                format!("This upgrade is {}; it does not need you.", upgrade.state),
+            )
+            .remedy("Nothing to do."));
+        }
+        let installation = db.installation(&upgrade.installation)?;
+        let holder = this_process(self.clock.as_ref(), "settle")?;
+        let lease = Lease::take(&mut db, &self.home, &upgrade.installation, &installation.folder, &holder)?;
+        let site = self.site(&installation)?;
+        site.wait_until_healthy(Gate::Public, Budget::after_start(site.profile.limits.start_within), &Silent)?;
+        let version = site.ask_version(Gate::Public, &Silent)?.to_string();
+        let mut journal = Journal::take_up(db, id, lease.epoch, &holder, self.clock.now())?;
+        let swapped = stores_swapped(&journal, &site)?;
+        let (event, outcome) = if upgrade.from.as_deref() == Some(&version) && !swapped.contains(&true) {
+            (Event::SettledOld, Outcome::RolledBack)
+        } else if upgrade.to == version && !swapped.contains(&false) {
+            (Event::SettledNew, Outcome::Success)
+        } else {
+            return Err(Error::refused(
+                "not_settled",
+                format!("{version} is running, but not all data is that of {version}."),
+            )
+            .remedy(format!(
+                "Try `liftlock rollback {}` again, or follow the steps in the receipt.",
+                upgrade.installation
+            )));
+        };
+        let ending = Ending {
+            outcome,
+            message: format!("{version} is running well; you settled it."),
+            error: None,
+            receipt: None,
+            boot_id: self.clock.boot_id(),
+            uptime: self.clock.since_boot().as_secs_f64(),
+        };
+        journal.end(event, &ending, self.clock.now())?;
+        journal.db_mut().observe_version(&upgrade.installation, &version, self.clock.now())?;
+        write_history(&self.home)?;
+        self.upgrade_status(id)
+    }
+}
+
+/// For each store that changes places: whether its copy is in the place of the original.
+fn stores_swapped(journal: &Journal, site: &crate::site::Site) -> Result<Vec<bool>> {
+    let runs = journal.runs()?;
+    let mut swapped = Vec::new();
+    for store in site.stores.iter().filter(|it| it.changes_places()) {
+        let key = crate::steps::aside::SetAside::key_of(store.name());
+        let Some(run) = runs.iter().rfind(|it| it.key == key) else { continue };
+        let intent: AsideIntent = parse(&run.intent)?;
+        match store.observe(&intent.aside)? {
+            AsideState::Swapped => swapped.push(true),
+            AsideState::NotStarted | AsideState::Copying | AsideState::Copied | AsideState::PutBack => {
+                swapped.push(false)
+            }
+            AsideState::Swapping => {
+                return Err(Error::refused("not_settled", format!("{} is between two places.", store.name()))
+                    .remedy("Try `liftlock rollback` again."));
+            }
+            AsideState::Unknown(why) => {
+                return Err(Error::refused(
+                    "not_settled",
+                    format!("Liftlock cannot tell how {} stands: {why}.", store.name()),
+                )
+                .remedy("Follow the steps in the receipt. Delete nothing."));
+            }
+        }
+    }
+    Ok(swapped)
+}
+
+fn nothing_to_roll_back(name: &InstallationName) -> Error {
+    Error::refused("nothing_to_roll_back", format!("{name} has no update that could be taken back."))
+        .remedy("To go back further, restore a backup: `liftlock backup list`.")
+}
+
+fn busy(name: &InstallationName, holder: Option<&Holder>) -> Error {
+    let who = holder.map_or_else(
+        || "another process".to_owned(),
+        |it| {
+            format!(
+                "process {} of {} ({}), since {}",
+                it.pid,
+                it.user,
+                it.doing,
+                it.started_at.format("%Y-%m-%d %H:%M:%S UTC")
+            )
+        },
+    );
+    Error::new(Kind::Busy, "busy", format!("{name} is already being worked on by {who}."))
+        .remedy(format!("Wait until it has ended; `liftlock status {name}` shows how far it is."))
+}

@@ -1,0 +1,422 @@
+//! An installation with everything that its profile says, looked up: its driver, its stores, its ports, its
+//! probes. Read anew at every start of a worker, because settings files are the user's to change.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use semver::Version;
+use serde_json::Value;
+
+use crate::drivers::command::{Place, reader};
+use crate::drivers::{Autostart, Driver, Gate, Native, settings};
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::profile::{Profile, Store};
+use crate::page::{Page, PageText};
+use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
+use crate::probes::{self, At, Budget, Observation, Question};
+use crate::releases::{Line, Release, Source, Waits};
+use crate::state::Db;
+use crate::state::home::Home;
+use crate::state::installations::Installation;
+use crate::stores::DataStore;
+use crate::stores::files::FilesStore;
+use crate::stores::postgres::PostgresStore;
+use crate::stores::sqlite::SqliteStore;
+
+/// An installation, looked up.
+pub struct Site {
+    /// As recorded.
+    pub installation: Installation,
+    /// Its profile.
+    pub profile: Profile,
+    /// Liftlock's home.
+    pub home: Home,
+    /// Where scratch servers may stand.
+    pub scratch: PathBuf,
+    /// Its stores, in the order of the profile.
+    pub stores: Vec<Arc<dyn DataStore>>,
+    /// The way it is run.
+    pub driver: Box<dyn Driver>,
+    runner: Arc<dyn Runner>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Site {
+    /// Looks an installation up. `label` is what our database sessions are called.
+    ///
+    /// # Errors
+    /// The profile's mistakes; settings that it refers to and that are not there.
+    pub fn open(
+        installation: Installation,
+        home: &Home,
+        runner: Arc<dyn Runner>,
+        clock: Arc<dyn Clock>,
+        label: &str,
+    ) -> Result<Self> {
+        let profile = Profile::parse(&installation.profile)
+            .map_err(|mistakes| crate::profiles::invalid(installation.name.as_str(), &mistakes))?;
+        let driver = Box::new(Native::new(&profile, &installation.folder, Arc::clone(&runner)));
+        let scratch = scratch_of(home, &installation)?;
+        let mut site =
+            Self { installation, profile, home: home.clone(), scratch, stores: Vec::new(), driver, runner, clock };
+        site.stores = site.profile.stores.iter().map(|store| site.store(store, label)).collect::<Result<_>>()?;
+        Ok(site)
+    }
+
+    fn store(&self, store: &Store, label: &str) -> Result<Arc<dyn DataStore>> {
+        let folder = &self.installation.folder;
+        Ok(match store {
+            Store::Postgres(it) => {
+                let read = reader(folder);
+                let endpoint = it.endpoint(&read)?;
+                let admin = it.admin_endpoint(&read)?;
+                let private = self.home.root().join("secrets");
+                crate::state::home::make_private_dir(&private)?;
+                Arc::new(PostgresStore::new(&it.name, endpoint, admin, label, &private, Arc::clone(&self.runner)))
+            }
+            Store::Sqlite(it) => Arc::new(SqliteStore::new(&it.name, it.path.under(folder))),
+            Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable)),
+        })
+    }
+
+    /// What runs commands on behalf of this upgrade.
+    pub fn runner(&self) -> &dyn Runner {
+        self.runner.as_ref()
+    }
+
+    /// The folder of a release, there or not yet.
+    ///
+    /// # Errors
+    /// `bad_version` where it cannot be the name of a folder.
+    pub fn release_folder(&self, version: &str) -> Result<PathBuf> {
+        self.driver
+            .release_folder(version)?
+            .ok_or_else(|| Error::bug("no_release_folder", "This driver keeps no release folders."))
+    }
+
+    /// The port on which users come in, where the profile has a gate.
+    ///
+    /// # Errors
+    /// The setting that names it is not there, or is no port.
+    pub fn public_port(&self) -> Result<Option<u16>> {
+        probes::public_port(&self.profile, &reader(&self.installation.folder))
+    }
+
+    /// Does something with the application as it answers behind `gate`.
+    fn with<T>(&self, gate: Gate, ask: impl FnOnce(At<'_>) -> Result<T>) -> Result<T> {
+        let version = self.driver.current_release()?.unwrap_or_default();
+        let release = self.driver.release_folder(&version)?.unwrap_or_else(|| self.installation.folder.clone());
+        let place = Place { dir: &self.installation.folder, version: &version, release: &release };
+        let read = reader(&self.installation.folder);
+        ask(At { place, private_port: gate.private_port(), read: &read })
+    }
+
+    fn world<'w>(&'w self, reporter: &'w dyn Reporter) -> probes::World<'w> {
+        probes::World { runner: self.runner.as_ref(), clock: self.clock.as_ref(), reporter }
+    }
+
+    fn questions(&self, gate: Gate) -> Result<Vec<Question>> {
+        self.with(gate, |at| probes::questions(&self.profile, at))
+    }
+
+    /// Asks every probe, with a few seconds of patience for a passing trouble.
+    ///
+    /// # Errors
+    /// What the reporter says, or a profile that cannot be looked up.
+    pub fn observe(&self, reporter: &dyn Reporter) -> Result<Vec<Observation>> {
+        let budget = Budget::while_running();
+        Ok(probes::settle(&self.questions(Gate::Public)?, budget, self.world(reporter), &mut |_| {})?.last)
+    }
+
+    /// What the application says its version is.
+    ///
+    /// # Errors
+    /// It does not answer, or not with a version.
+    pub fn ask_version(&self, gate: Gate, reporter: &dyn Reporter) -> Result<Version> {
+        let question = self.with(gate, |at| probes::version_question(&self.profile, at))?;
+        probes::version::ask_version(&question, Duration::from_secs(10), self.world(reporter))
+    }
+
+    /// Waits until every required probe is up, as often in a row as the budget says.
+    ///
+    /// # Errors
+    /// `unhealthy` with what is down and the last words of the application.
+    pub fn wait_until_healthy(&self, gate: Gate, budget: Budget, reporter: &dyn Reporter) -> Result<()> {
+        let settled = probes::settle(&self.questions(gate)?, budget, self.world(reporter), &mut |_| {})?;
+        settled.into_result().map(|_| ()).map_err(|error| {
+            let words = self.driver.components().into_iter().flat_map(|component| {
+                let words = self.driver.last_words(&component, reporter);
+                words.into_iter().map(move |line| format!("{component}: {line}"))
+            });
+            words.fold(error, Error::detail)
+        })
+    }
+
+    /// Stops a component.
+    ///
+    /// # Errors
+    /// `stop_failed`.
+    pub fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<()> {
+        self.driver.stop(component, reporter).map(|_| ())
+    }
+
+    /// Starts a component of the release in place.
+    ///
+    /// # Errors
+    /// As [`Driver::start`].
+    pub fn start(&self, component: &str, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
+        // Only the component with the gate has a port of its own to move.
+        let gated = self.profile.gate.as_ref().is_some_and(|it| it.component == component);
+        self.driver.start(component, &[], if gated { gate } else { Gate::Public }, reporter)
+    }
+
+    /// What starts each component by itself, as found: for the journal.
+    ///
+    /// # Errors
+    /// `no_right_to_hold`.
+    pub fn autostart(&self, reporter: &dyn Reporter) -> Result<Value> {
+        let found = self
+            .driver
+            .components()
+            .into_iter()
+            .map(|it| Ok((it.clone(), self.driver.autostart(&it, reporter)?.0)))
+            .collect::<Result<serde_json::Map<_, _>>>()?;
+        Ok(Value::Object(found))
+    }
+
+    /// Holds every component, as found.
+    ///
+    /// # Errors
+    /// `no_right_to_hold`.
+    pub fn hold_autostart(&self, found: &Value, reporter: &dyn Reporter) -> Result<()> {
+        self.driver
+            .components()
+            .iter()
+            .try_for_each(|it| self.driver.hold_autostart(it, &Autostart(found[it].clone()), reporter))
+    }
+
+    /// Lets every component start by itself again, as found.
+    ///
+    /// # Errors
+    /// `no_right_to_hold`.
+    pub fn restore_autostart(&self, found: &Value, reporter: &dyn Reporter) -> Result<()> {
+        self.driver
+            .components()
+            .iter()
+            .try_for_each(|it| self.driver.restore_autostart(it, &Autostart(found[it].clone()), reporter))
+    }
+
+    /// Raises the maintenance page on the public port. None where the profile knows no public port.
+    ///
+    /// # Errors
+    /// `port_taken`, `port_refused`.
+    pub fn raise_page(&self) -> Result<Option<Page>> {
+        let Some(port) = self.public_port()? else { return Ok(None) };
+        let text = PageText {
+            application: self.profile.application.name.clone(),
+            sentence: "An update is being put in place.".to_owned(),
+            progress: None,
+        };
+        let bind = probes::bind_address(&self.profile, &reader(&self.installation.folder))?;
+        Page::raise(bind, port, text, Duration::from_secs(5)).map(Some)
+    }
+
+    /// Where the releases are.
+    ///
+    /// # Errors
+    /// `release_source` where the profile's words make none.
+    pub fn source(&self) -> Result<Source> {
+        let releases = &self.profile.releases;
+        let mut source = Source::new(&releases.api, &releases.repository, releases.asset.clone());
+        source.tag = releases.tag.clone();
+        source.channel = releases.channel;
+        source.checksums = releases.checksums.clone();
+        source.require = releases.require;
+        Ok(source)
+    }
+
+    /// The line on which the release server is asked.
+    pub fn line<'l>(&'l self, cache: &'l dyn EtagCache, reporter: &'l dyn Reporter) -> Line<'l> {
+        Line { clock: self.clock.as_ref(), cache, reporter, waits: Waits::default() }
+    }
+
+    /// Whether a release cannot take the data of what runs along.
+    pub fn is_breaking(&self, from: Option<&Version>, release: &Release) -> bool {
+        let version = &release.version;
+        let rises = |from: &Version| {
+            version.major > from.major || (version.major == 0 && from.major == 0 && version.minor > from.minor)
+        };
+        self.profile.releases.breaking.contains(version)
+            || from.is_some_and(|from| version > from && (rises(from) || release.breaking))
+    }
+
+    /// Why the migrations cannot be rehearsed, where they cannot.
+    pub fn why_no_rehearsal(&self) -> Option<String> {
+        if self.profile.migrations.is_none() || self.profile.can_rehearse() {
+            return None;
+        }
+        Some(
+            "the profile does not say how its commands are pointed at another database, or how that can be checked"
+                .to_owned(),
+        )
+    }
+
+    /// Settings that a release's example names and the user's file does not have: file and key.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn missing_settings(&self, version: &str) -> Result<Vec<(String, String)>> {
+        let release = self.release_folder(version)?;
+        let mut missing = Vec::new();
+        for declared in &self.profile.settings {
+            let Some(example) = &declared.example else { continue };
+            let example = example.under(&release);
+            if !example.exists() {
+                continue;
+            }
+            let example = fs::read_to_string(&example).map_err(|cause| Error::io("read", &example, &cause))?;
+            let path = declared.file.under(&self.installation.folder);
+            let actual = fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))?;
+            missing.extend(
+                settings::missing(&example, &actual).into_iter().map(|it| (declared.file.as_str().to_owned(), it.key)),
+            );
+        }
+        Ok(missing)
+    }
+
+    /// What stands in the way in the installation's folder.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn look_at_installation(&self, target: Option<&Version>, reporter: &dyn Reporter) -> Vec<Finding> {
+        let mut found = Vec::new();
+        if let Err(error) = self.autostart(reporter) {
+            found.push(Finding::stop(&error));
+        }
+        match self.driver.current_release() {
+            Ok(Some(_)) => {}
+            Ok(None) => found.push(Finding::new(
+                Severity::Stop,
+                "no_current_release",
+                "The installation points to no release.",
+                "Look at its “current” link.",
+            )),
+            Err(error) => found.push(Finding::stop(&error)),
+        }
+        if let Some(target) = target {
+            let taken = self
+                .release_folder(&target.to_string())
+                .is_ok_and(|folder| folder.exists() && !folder.join(RELEASE_MARK).is_file());
+            if taken {
+                found.push(Finding::new(
+                    Severity::Stop,
+                    "release_folder_taken",
+                    format!("There is a folder for {target} already, which Liftlock did not make."),
+                    "Move this folder away, then try again.",
+                ));
+            }
+        }
+        if tempfile::Builder::new().prefix(".liftlock-").tempfile_in(&self.installation.folder).is_err() {
+            found.push(Finding::new(
+                Severity::Stop,
+                "folder_not_writable",
+                format!("Liftlock may not write to {}.", self.installation.folder.display()),
+                "Run Liftlock as the user who owns this folder.",
+            ));
+        }
+        found
+    }
+
+    /// Takes the lease that another host would see: a session lock in each database server.
+    ///
+    /// # Errors
+    /// `busy` where another host has it; what the server answers.
+    pub fn hold_server_leases(&self) -> Result<Vec<Box<dyn Send>>> {
+        self.stores.iter().filter_map(|it| it.hold_lease().transpose()).collect()
+    }
+
+    /// Ends scratch servers and throws away sandboxes that a killed worker left behind.
+    ///
+    /// # Errors
+    /// One cannot be ended.
+    pub fn sweep_scratch(&self, reporter: &dyn Reporter) -> Result<()> {
+        self.stores.iter().try_for_each(|it| it.sweep(&self.scratch, reporter))
+    }
+
+    /// Answers of the release server, kept in the state.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn answers(&self) -> Result<Answers> {
+        Ok(Answers(Mutex::new(Db::open(&self.home)?)))
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("installation", &self.installation.name).finish_non_exhaustive()
+    }
+}
+
+/// What is written into a release folder before it gets its name: the digest of the asset that it came from.
+const RELEASE_MARK: &str = ".liftlock-release";
+
+/// Whether the folder of a release was unpacked by Liftlock from the asset with this digest.
+pub fn is_release_from(folder: &Path, sha256: &str) -> bool {
+    fs::read_to_string(folder.join(RELEASE_MARK)).is_ok_and(|it| it.trim() == sha256)
+}
+
+/// Writes down from which asset a release folder was unpacked.
+///
+/// # Errors
+/// What the disk answered.
+pub fn mark_release(folder: &Path, sha256: &str) -> Result<()> {
+    durable::write(&folder.join(RELEASE_MARK), format!("{sha256}\n").as_bytes())
+}
+
+/// Where scratch servers and sandboxes of an installation may stand: in Liftlock's home, except where the
+/// server's user could not enter it.
+fn scratch_of(home: &Home, installation: &Installation) -> Result<PathBuf> {
+    let chosen = Db::open(home)?.setting("scratch_dir")?;
+    if !chosen.is_empty() {
+        return Ok(Path::new(&chosen).join(installation.name.as_str()));
+    }
+    if runs_as_root() {
+        // PostgreSQL refuses to run as root, and no other user can enter root's own folders.
+        return Ok(Path::new("/var/tmp/liftlock-scratch").join(installation.name.as_str()));
+    }
+    Ok(home.root().join("scratch").join(installation.name.as_str()))
+}
+
+#[cfg(unix)]
+fn runs_as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn runs_as_root() -> bool {
+    false
+}
+
+/// Answers of the release server, kept in the state.
+pub struct Answers(Mutex<Db>);
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+impl EtagCache for Answers {
+    fn find(&self, url: &str) -> Result<Option<Answer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).answer(url)
+    }
+    fn keep(&self, url: &str, answer: &Answer) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remember_answer(url, answer)
+    }
+}

@@ -1,0 +1,285 @@
+//! Stores are set aside before anything changes them, and change places once the copy has been proven.
+//!
+//! The copy is what gets migrated; the original is closed and stays as it is. Without room for a copy the plan
+//! says so beforehand: then a final dump is taken after the stop and proven, and the data is changed in place.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::model::state::State;
+use crate::state::journal::StepKey;
+use crate::state::records::Original;
+use crate::steps::check::Way;
+use crate::steps::{Observed, Step, World, parse, record, store_key};
+use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped};
+
+/// Sets one store aside.
+#[derive(Debug, Clone)]
+pub struct SetAside {
+    /// The store.
+    pub store: Arc<dyn DataStore>,
+}
+
+/// Puts the migrated copy in the place of the original.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    /// The store.
+    pub store: Arc<dyn DataStore>,
+}
+
+/// What setting a store aside needs to know again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AsideIntent {
+    pub(crate) way: Way,
+    pub(crate) aside: Aside,
+}
+
+/// What setting a store aside found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AsideAnswer {
+    /// Rows before, counted after the stop.
+    pub(crate) counts: Counts,
+    /// The final dump, where the data is changed in place.
+    pub(crate) final_dump: Option<FinalDump>,
+}
+
+/// A proven dump taken after the stop.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FinalDump {
+    pub(crate) folder: std::path::PathBuf,
+    pub(crate) dumped: Dumped,
+}
+
+impl SetAside {
+    pub(crate) fn key_of(store: &str) -> StepKey {
+        store_key("set_aside", store)
+    }
+
+    fn final_dump_folder(&self, world: &World<'_>) -> std::path::PathBuf {
+        world.home.upgrade(world.id).join("final").join(self.store.name())
+    }
+
+    fn take_final_dump(&self, world: &World<'_>) -> Result<FinalDump> {
+        let folder = self.final_dump_folder(world);
+        if folder.exists() {
+            // A part of a killed worker: nothing else ever writes there.
+            std::fs::remove_dir_all(&folder).map_err(|cause| Error::io("clear", &folder, &cause))?;
+        }
+        crate::state::home::make_private_dir(&folder)?;
+        let dumped = self.store.dump(&folder, world.reporter)?;
+        world.halfway("forward", &self.key());
+        self.store.prove(&dumped, &folder, &world.scratch, world.reporter)?;
+        Ok(FinalDump { folder, dumped })
+    }
+}
+
+impl Step for SetAside {
+    fn phase(&self) -> State {
+        State::Applying
+    }
+    fn key(&self) -> StepKey {
+        Self::key_of(self.store.name())
+    }
+    fn does(&self) -> String {
+        if self.store.changes_places() {
+            format!("Set the original of {} aside, untouched.", self.store.name())
+        } else {
+            format!("List {}, whose files are never rewritten.", self.store.name())
+        }
+    }
+    fn weight(&self) -> f64 {
+        8.0
+    }
+    fn deadline(&self, world: &World<'_>) -> std::time::Duration {
+        world.site.profile.limits.backup_within
+    }
+    fn is_behind_the_page(&self) -> bool {
+        true
+    }
+
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        let way = world.checked()?.way_of(self.store.name());
+        record(&AsideIntent { way, aside: self.store.plan_aside(&world.id.short())? })
+    }
+
+    fn observe(&self, _world: &World<'_>, intent: &Value) -> Result<Observed> {
+        let intent: AsideIntent = parse(intent)?;
+        if intent.way == Way::InPlace {
+            return Ok(Observed::Partial);
+        }
+        Ok(match self.store.observe(&intent.aside)? {
+            // The answer holds counts that only the act can take, and the act is safe to begin again.
+            AsideState::NotStarted | AsideState::Copying | AsideState::Copied => Observed::Partial,
+            AsideState::Swapping | AsideState::Swapped | AsideState::PutBack => {
+                Observed::Unknown(format!("{} has already changed places", self.store.name()))
+            }
+            AsideState::Unknown(why) => Observed::Unknown(why),
+        })
+    }
+
+    fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        let intent: AsideIntent = parse(intent)?;
+        match intent.way {
+            Way::InPlace => {
+                let counts = self.store.counts(world.reporter)?;
+                let final_dump = Some(self.take_final_dump(world)?);
+                record(&AsideAnswer { counts, final_dump })
+            }
+            Way::Copy => {
+                self.store.copy_next(&intent.aside, world.reporter)?;
+                world.halfway("forward", &self.key());
+                // The copy has just been made of a store that nobody writes to: its counts are the original's.
+                let counts = self.store.next_counts(&intent.aside, world.reporter)?;
+                record(&AsideAnswer { counts, final_dump: None })
+            }
+        }
+    }
+
+    fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        let intent: AsideIntent = parse(intent)?;
+        world.halfway("back", &self.key());
+        match intent.way {
+            Way::Copy => put_back(world, self.store.as_ref(), &intent.aside),
+            Way::InPlace => restore_in_place(world, self.store.as_ref(), &intent),
+        }
+    }
+}
+
+/// Puts the original back and remembers the copy that failed, which is kept.
+fn put_back(world: &World<'_>, store: &dyn DataStore, aside: &Aside) -> Result<()> {
+    store.put_back(aside)?;
+    if !store.changes_places() {
+        return Ok(());
+    }
+    keep(world, store, aside, "failed_copy")
+}
+
+/// After migrations in place: the proven final dump is restored beside, and the two change places.
+fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideIntent) -> Result<()> {
+    let Some(answer) = world.answer(&SetAside::key_of(store.name())) else {
+        // No final dump was finished, so no migration can have begun: the original is untouched.
+        return Ok(());
+    };
+    let answer: AsideAnswer = parse(&answer)?;
+    if !crate::steps::migrate::was_begun(world)? {
+        return Ok(());
+    }
+    let Some(dump) = answer.final_dump else { return Ok(()) };
+    match store.observe(&intent.aside)? {
+        AsideState::Swapped => {}
+        AsideState::NotStarted | AsideState::Copying | AsideState::Copied | AsideState::Swapping => {
+            store.restore_next(&intent.aside, &dump.dumped, &dump.folder, world.reporter)?;
+            let restored = store.next_counts(&intent.aside, world.reporter)?;
+            if restored != answer.counts {
+                return Err(Error::failed(
+                    "restore_differs",
+                    format!("The restored copy of {} is not what was dumped.", store.name()),
+                )
+                .remedy(format!(
+                    "The proven dump is in {}. Delete nothing; restore it by hand.",
+                    dump.folder.display()
+                )));
+            }
+            store.swap(&intent.aside)?;
+        }
+        AsideState::PutBack => {}
+        AsideState::Unknown(why) => return Err(unclear(store.name(), &why)),
+    }
+    // What stands aside now is the half-migrated one.
+    keep(world, store, &intent.aside, "failed_copy")
+}
+
+fn keep(world: &World<'_>, store: &dyn DataStore, aside: &Aside, kept: &str) -> Result<()> {
+    let (original, failed) = store.kept_places(aside);
+    let place = if kept == "original" { original } else { failed };
+    world.journal().db_mut().keep(&Original {
+        upgrade_id: world.id,
+        installation: world.site.installation.name.clone(),
+        store: store.name().to_owned(),
+        kept: kept.to_owned(),
+        place,
+        bytes: None,
+        kept_since: world.clock.now(),
+    })
+}
+
+fn unclear(store: &str, why: &str) -> Error {
+    Error::failed("store_unclear", format!("Liftlock cannot tell how {store} stands: {why}."))
+        .remedy("Delete nothing. The originals and the proven backup are named in the receipt.")
+}
+
+impl Step for Swap {
+    fn phase(&self) -> State {
+        State::Migrating
+    }
+    fn key(&self) -> StepKey {
+        store_key("swap", self.store.name())
+    }
+    fn does(&self) -> String {
+        format!("Put the new copy of {} in the place of the original.", self.store.name())
+    }
+    fn is_cancellable(&self) -> bool {
+        false
+    }
+
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        let intent = aside_of(world, self.store.name())?;
+        record(&intent)
+    }
+
+    fn observe(&self, _world: &World<'_>, intent: &Value) -> Result<Observed> {
+        let intent: AsideIntent = parse(intent)?;
+        if intent.way == Way::InPlace {
+            return Ok(Observed::Partial);
+        }
+        Ok(match self.store.observe(&intent.aside)? {
+            AsideState::Swapped => Observed::Done(json!({ "swapped": true })),
+            AsideState::Copied | AsideState::Swapping => Observed::Partial,
+            AsideState::NotStarted | AsideState::Copying if !self.store.changes_places() => Observed::Partial,
+            AsideState::NotStarted | AsideState::Copying | AsideState::PutBack => {
+                Observed::Unknown(format!("the copy of {} is gone", self.store.name()))
+            }
+            AsideState::Unknown(why) => Observed::Unknown(why),
+        })
+    }
+
+    fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        let intent: AsideIntent = parse(intent)?;
+        if intent.way == Way::InPlace || !self.store.changes_places() {
+            return Ok(json!({ "swapped": false }));
+        }
+        self.store.swap(&intent.aside)?;
+        world.halfway("forward", &self.key());
+        keep(world, self.store.as_ref(), &intent.aside, "original")?;
+        Ok(json!({ "swapped": true }))
+    }
+
+    fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        let intent: AsideIntent = parse(intent)?;
+        world.halfway("back", &self.key());
+        if intent.way == Way::InPlace {
+            return Ok(());
+        }
+        put_back(world, self.store.as_ref(), &intent.aside)
+    }
+}
+
+/// How a store was set aside: the newest intent in the journal.
+pub(crate) fn aside_of(world: &World<'_>, store: &str) -> Result<AsideIntent> {
+    let key = SetAside::key_of(store);
+    let runs = world.journal().runs()?;
+    let run = runs.iter().rfind(|it| it.key == key && it.direction == crate::state::journal::Direction::Forward);
+    run.map(|it| parse(&it.intent))
+        .unwrap_or_else(|| Err(Error::bug("not_set_aside", format!("{store} was changed before it was set aside."))))
+}
+
+/// What was counted when a store was set aside.
+pub(crate) fn counts_before(world: &World<'_>, store: &str) -> Result<Counts> {
+    let answer = world
+        .answer(&SetAside::key_of(store))
+        .ok_or_else(|| Error::bug("not_set_aside", format!("{store} was compared before it was set aside.")))?;
+    Ok(parse::<AsideAnswer>(&answer)?.counts)
+}

@@ -1,0 +1,309 @@
+//! Looking whether everything is ready. Touches nothing; the same look makes the plan that a person is shown.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::drivers::Gate;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::state::State;
+use crate::ports::Reporter;
+use crate::probes::{Observation, Outcome};
+use crate::releases::{Line, Listing, Pinned, Release, pin};
+use crate::site::Site;
+use crate::space::Needs;
+use crate::state::journal::StepKey;
+use crate::state::upgrades::Options;
+use crate::steps::{Observed, Step, World, key, record};
+
+/// How a store is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Its copy is changed; the original stays untouched.
+    Copy,
+    /// It is changed itself, after a proven final dump: there is no room for a copy.
+    InPlace,
+}
+
+/// What checking fixed for the rest of the upgrade.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checked {
+    /// The version that runs.
+    pub from: String,
+    /// The version to reach.
+    pub to: String,
+    /// The release, pinned.
+    pub pinned: Pinned,
+    /// How each store is changed.
+    pub ways: BTreeMap<String, Way>,
+    /// Why there is no rehearsal, where there is none.
+    pub rehearsal: Option<String>,
+}
+
+impl Checked {
+    /// How a store is changed.
+    pub fn way_of(&self, store: &str) -> Way {
+        self.ways.get(store).copied().unwrap_or(Way::Copy)
+    }
+}
+
+/// Everything that was found, whether it stops the upgrade or not.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The version that runs, where it could be asked.
+    pub from: Option<Version>,
+    /// The release to reach, where there is one.
+    pub target: Option<Release>,
+    /// The release, pinned.
+    pub pinned: Option<Pinned>,
+    /// How each store is changed.
+    pub ways: BTreeMap<String, Way>,
+    /// Why there is no rehearsal, where there is none.
+    pub rehearsal: Option<String>,
+    /// What was found, stops first.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks at everything and touches nothing.
+///
+/// # Errors
+/// Only what keeps it from looking at all: `cancelled`, `lease_lost`. Everything else is a finding.
+pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'_>) -> Result<Survey> {
+    let mut found = Vec::new();
+    match site.observe(line.reporter) {
+        Ok(observed) => found.extend(observed.iter().filter_map(unhealthy)),
+        Err(error) => found.push(stop(error)?),
+    }
+    let from = match site.ask_version(Gate::Public, line.reporter) {
+        Ok(version) => Some(version),
+        Err(error) => {
+            found.push(stop(error)?);
+            None
+        }
+    };
+    let mut target = None;
+    let mut pinned = None;
+    match crate::releases::list(&site.source()?, &line) {
+        Err(error) => found.push(stop(error)?),
+        Ok(listing) => match choose(site, &listing, from.as_ref(), wanted) {
+            Err(error) => found.push(Finding::stop(&error)),
+            Ok(release) => {
+                match pin(&site.source()?, &release.version, &line) {
+                    Ok(it) => pinned = Some(it),
+                    Err(error) => found.push(stop(error)?),
+                }
+                target = Some(release);
+            }
+        },
+    }
+    found.extend(site.look_at_installation(target.as_ref().map(|it| &it.version), line.reporter));
+    let mut ways = BTreeMap::new();
+    for store in &site.stores {
+        line.reporter.check()?;
+        match store.obstacles(line.reporter) {
+            Ok(obstacles) => {
+                found.extend(obstacles);
+                ways.insert(store.name().to_owned(), if options.in_place { Way::InPlace } else { Way::Copy });
+            }
+            Err(error) => found.push(stop(error)?),
+        }
+    }
+    room(site, pinned.as_ref(), &mut ways, &mut found, line.reporter);
+    let rehearsal = site.why_no_rehearsal();
+    if let Some(why) = &rehearsal {
+        found.push(Finding::new(
+            Severity::Warning,
+            "no_rehearsal",
+            format!("The update cannot be rehearsed on a copy of your data: {why}."),
+            "The backup is proven all the same, and a failed update is brought back.",
+        ));
+    }
+    if site.profile.gate.is_none() {
+        found.push(Finding::new(
+            Severity::Warning,
+            "no_gate",
+            "Users can come in as soon as the new version is started, before it has been looked at.",
+            "Nothing to do. From that moment on Liftlock does not go back by itself if data has changed.",
+        ));
+    }
+    found.sort_by_key(|it| std::cmp::Reverse(it.severity));
+    Ok(Survey { from, target, pinned, ways, rehearsal, findings: found })
+}
+
+/// An error as a finding, except for the reasons to stop looking.
+fn stop(error: Error) -> Result<Finding> {
+    let stops = error.kind == Kind::LeaseLost || matches!(error.class.as_ref(), "cancelled" | "deadline");
+    if stops { Err(error) } else { Ok(Finding::stop(&error)) }
+}
+
+/// A required probe that is down stops an upgrade: one never begins with an application that is not well.
+fn unhealthy(seen: &Observation) -> Option<Finding> {
+    let Outcome::Down { error_class, message, remedy, .. } = &seen.outcome else { return None };
+    let (severity, class) = if seen.required { (Severity::Stop, "unhealthy") } else { (Severity::Warning, "not_well") };
+    Some(Finding::new(
+        severity,
+        class,
+        format!("The check “{}” is down ({error_class}): {message}", seen.probe),
+        remedy.clone(),
+    ))
+}
+
+/// Sums what each disk must hold, and changes the way of a database where only a copy does not fit.
+fn room(
+    site: &Site,
+    pinned: Option<&Pinned>,
+    ways: &mut BTreeMap<String, Way>,
+    found: &mut Vec<Finding>,
+    reporter: &dyn Reporter,
+) {
+    let needs = |ways: &BTreeMap<String, Way>| -> Result<()> {
+        let mut needs = Needs::new();
+        if let Some(pinned) = pinned {
+            needs.add(site.home.downloads(), pinned.asset.size, "the release");
+            // Programs unpack to about four times their archive.
+            needs.add(&site.installation.folder, pinned.asset.size.saturating_mul(4), "the new release, unpacked");
+        }
+        for store in &site.stores {
+            let size = store.size(reporter)?;
+            needs.add(site.home.backups(&site.installation.name), size / 2, "the backup");
+            needs.add(&site.scratch, size.saturating_mul(2), "the copy on which the backup is proven");
+            if let Some(place) = store.folder()
+                && ways.get(store.name()) == Some(&Way::Copy)
+                && store.changes_places()
+            {
+                needs.add(&place, size.saturating_add(size / 5), "the copy that is fitted to the new version");
+            }
+        }
+        needs.check()
+    };
+    match needs(ways) {
+        Ok(()) => {}
+        Err(error) if error.class != "no_room" && error.class != "disk_full" => found.push(Finding::stop(&error)),
+        Err(error) => {
+            let in_place: BTreeMap<_, _> = ways.keys().map(|it| (it.clone(), Way::InPlace)).collect();
+            match needs(&in_place) {
+                Ok(()) => {
+                    found.push(Finding::new(
+                        Severity::Warning,
+                        "in_place",
+                        format!("There is no room for a copy of the data, so it is changed in place after a proven final backup. {error}"),
+                        "Free some space to have the original kept untouched, which is also quicker.",
+                    ));
+                    *ways = in_place;
+                }
+                Err(error) => found.push(Finding::stop(&error)),
+            }
+        }
+    }
+}
+
+/// Which release to go to.
+fn choose(site: &Site, listing: &Listing, from: Option<&Version>, wanted: Option<&str>) -> Result<Release> {
+    let is_breaking = |release: &Release| site.is_breaking(from, release);
+    let Some(wanted) = wanted else {
+        let newest = listing
+            .releases
+            .iter()
+            .find(|it| !it.prerelease && from.is_none_or(|from| it.version > *from) && !is_breaking(it));
+        return match newest {
+            Some(release) => checked_stops(site, from, release),
+            None => Err(Error::refused("nothing_newer", "There is no newer release to update to.")
+                .remedy("Nothing to do. `liftlock releases` lists what is out.")),
+        };
+    };
+    let version = Version::parse(wanted.trim_start_matches('v')).map_err(|cause| {
+        Error::usage("bad_version", format!("“{}” is not a version.", wanted.escape_debug()))
+            .remedy("Give it as 1.2.3; `liftlock releases` lists what is out.")
+            .because(&cause)
+    })?;
+    let release = listing.releases.iter().find(|it| it.version == version).ok_or_else(|| {
+        Error::refused("unknown_release", format!("{} {version} is not out.", site.profile.application.name))
+            .remedy("`liftlock releases` lists what is out.")
+    })?;
+    if let Some(from) = from {
+        if version == *from {
+            return Err(
+                Error::refused("same_version", format!("{version} is already running.")).remedy("Nothing to do.")
+            );
+        }
+        if version < *from {
+            return Err(Error::refused("older_version", format!("{version} is older than {from}, which is running."))
+                .remedy("Data of a newer version cannot be given to an older one. To go back after an update, use `liftlock rollback`; otherwise restore a backup."));
+        }
+    }
+    if is_breaking(release) {
+        return Err(Error::refused("breaking_release", format!("{version} cannot take the data of {} along.", from.map_or_else(|| "the old version".to_owned(), ToString::to_string)))
+            .remedy("Stay on this line of releases as long as you like. Read the release notes for how to bring your data over; a breaking release is never started by an ordinary update."));
+    }
+    checked_stops(site, from, release)
+}
+
+/// A release that must be installed on the way is not jumped over.
+fn checked_stops(site: &Site, from: Option<&Version>, release: &Release) -> Result<Release> {
+    let stop = site
+        .profile
+        .releases
+        .required_stops
+        .iter()
+        .filter(|it| from.is_none_or(|from| *it > from) && **it < release.version)
+        .min();
+    match stop {
+        None => Ok(release.clone()),
+        Some(stop) => {
+            Err(Error::refused("required_stop", format!("{} must be installed before {}.", stop, release.version))
+                .remedy(format!("Update to {stop} first: `liftlock upgrade {} --to {stop}`.", site.installation.name)))
+        }
+    }
+}
+
+/// The step.
+#[derive(Debug)]
+pub struct Check;
+
+impl Step for Check {
+    fn phase(&self) -> State {
+        State::Checking
+    }
+    fn key(&self) -> StepKey {
+        key("check")
+    }
+    fn does(&self) -> String {
+        "Look whether everything is ready: health, versions, rights, room, other programs.".to_owned()
+    }
+    fn weight(&self) -> f64 {
+        3.0
+    }
+    fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
+        Ok(Observed::NotStarted)
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let cache = world.site.answers()?;
+        let line = world.site.line(&cache, world.reporter);
+        let survey = survey(world.site, world.wanted.as_deref(), world.options, line)?;
+        for finding in &survey.findings {
+            world.reporter.say(&format!("{}: {} {}", finding.class, finding.message, finding.remedy));
+        }
+        if let Some(from) = &survey.from {
+            let to = survey.target.as_ref().map_or_else(|| world.wanted.clone(), |it| Some(it.version.to_string()));
+            world.journal().set_versions(&from.to_string(), &to.unwrap_or_else(|| "latest".to_owned()))?;
+        }
+        if let Some(stop) = survey.findings.iter().find(|it| it.severity == Severity::Stop) {
+            return Err(stop.to_error());
+        }
+        let (Some(from), Some(pinned)) = (survey.from, survey.pinned) else {
+            return Err(Error::bug("survey", "Checking found nothing to stop it and nothing to go to."));
+        };
+        world.halfway("forward", &self.key());
+        record(&Checked {
+            from: from.to_string(),
+            to: pinned.version.to_string(),
+            pinned,
+            ways: survey.ways,
+            rehearsal: survey.rehearsal,
+        })
+    }
+}

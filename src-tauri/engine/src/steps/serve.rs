@@ -1,0 +1,347 @@
+//! Stopping and starting: users are kept out until the new version has been looked at from outside.
+//!
+//! The new version is started on a private port behind the maintenance page. Only when every probe is up and
+//! it says that it is the version wanted does it get the public port.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::drivers::{Gate, port};
+use crate::error::{Error, Result};
+use crate::model::state::State;
+use crate::probes::Budget;
+use crate::site::is_release_from;
+use crate::state::journal::{Direction, StepKey};
+use crate::steps::migrate::Compare;
+use crate::steps::{Observed, Step, World, component_key, key};
+use crate::stores::Counts;
+
+/// Holds autostart, so that a reboot opens nothing half-done.
+#[derive(Debug)]
+pub struct HoldAutostart;
+
+impl Step for HoldAutostart {
+    fn phase(&self) -> State {
+        State::Applying
+    }
+    fn key(&self) -> StepKey {
+        key("hold_autostart")
+    }
+    fn does(&self) -> String {
+        "See to it that nothing starts by itself meanwhile, not even after a restart of the computer.".to_owned()
+    }
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        world.site.autostart(world.reporter)
+    }
+    fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        world.site.hold_autostart(intent, world.reporter)?;
+        world.halfway("forward", &self.key());
+        Ok(json!({ "held": true }))
+    }
+    fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        world.site.restore_autostart(intent, world.reporter)?;
+        world.halfway("back", &self.key());
+        // The last step back: here the old version must be running again, with everybody let in.
+        let budget = at_once(world.site.profile.limits.start_within);
+        world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
+        let version = world.site.ask_version(Gate::Public, world.reporter)?;
+        let from = world.checked()?.from;
+        if version.to_string() != from {
+            return Err(Error::failed("wrong_version", format!("{version} answers instead of {from}."))
+                .remedy("Look which release the installation's “current” link points to."));
+        }
+        let now = world.clock.now();
+        let mut journal = world.journal();
+        journal.set_away(None, Some(now))?;
+        journal.db_mut().observe_version(&world.site.installation.name, &from, now)
+    }
+}
+
+/// Stops a component.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// The component.
+    pub component: String,
+}
+
+impl Step for Stop {
+    fn phase(&self) -> State {
+        State::Applying
+    }
+    fn key(&self) -> StepKey {
+        component_key("stop", &self.component)
+    }
+    fn does(&self) -> String {
+        format!("Stop {}; visitors see a page that says so.", self.component)
+    }
+    fn observe(&self, world: &World<'_>, _intent: &Value) -> Result<Observed> {
+        if world.site.driver.is_running(&self.component, world.reporter)? {
+            return Ok(Observed::NotStarted);
+        }
+        world.raise_page();
+        Ok(Observed::Done(json!({ "stopped": true })))
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        world.journal().set_away(Some(world.clock.now()), None)?;
+        world.site.stop(&self.component, world.reporter)?;
+        world.raise_page();
+        world.halfway("forward", &self.key());
+        Ok(json!({ "stopped": true }))
+    }
+    fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
+        world.lower_page();
+        world.halfway("back", &self.key());
+        // Starting again what already runs would be a second one on the same port.
+        if world.site.driver.is_running(&self.component, world.reporter)? {
+            return Ok(());
+        }
+        world.site.start(&self.component, Gate::Public, world.reporter)
+    }
+}
+
+/// Starts the new version on a private port.
+#[derive(Debug)]
+pub struct StartBehindGate;
+
+impl StartBehindGate {
+    pub(crate) fn key_of() -> StepKey {
+        key("start_behind_gate")
+    }
+}
+
+impl Step for StartBehindGate {
+    fn phase(&self) -> State {
+        State::Restarting
+    }
+    fn key(&self) -> StepKey {
+        Self::key_of()
+    }
+    fn does(&self) -> String {
+        "Start the new version where no user can reach it yet.".to_owned()
+    }
+    fn weight(&self) -> f64 {
+        3.0
+    }
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        // Without a gate the port is the public one, and users may come in from here on.
+        let port = if world.site.profile.gate.is_some() {
+            Some(port::any_free(IpAddr::V4(Ipv4Addr::LOCALHOST))?)
+        } else {
+            None
+        };
+        Ok(json!({ "port": port }))
+    }
+    fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        let gate = gate_of(intent);
+        if gate == Gate::Public {
+            world.lower_page();
+        }
+        for component in world.site.driver.components() {
+            // A part of a killed worker may be running: it is stopped, because its port is not known to be right.
+            world.site.stop(&component, world.reporter)?;
+            world.site.start(&component, gate, world.reporter)?;
+        }
+        world.halfway("forward", &self.key());
+        Ok(intent.clone())
+    }
+    fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
+        world.halfway("back", &self.key());
+        for component in world.site.driver.components().into_iter().rev() {
+            world.site.stop(&component, world.reporter)?;
+        }
+        world.raise_page();
+        Ok(())
+    }
+}
+
+/// Looked at closely before; now the first good answer is what people wait for.
+fn at_once(within: Duration) -> Budget {
+    Budget { within, times: 1, pause: Duration::from_millis(25) }
+}
+
+fn gate_of(intent: &Value) -> Gate {
+    intent["port"].as_u64().and_then(|it| u16::try_from(it).ok()).map_or(Gate::Public, Gate::Private)
+}
+
+/// Looks at the new version from outside.
+#[derive(Debug)]
+pub struct Verify;
+
+impl Step for Verify {
+    fn phase(&self) -> State {
+        State::Verifying
+    }
+    fn key(&self) -> StepKey {
+        key("verify")
+    }
+    fn does(&self) -> String {
+        "Look from outside whether the new version is well and is the one that was wanted.".to_owned()
+    }
+    fn weight(&self) -> f64 {
+        4.0
+    }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        world.site.profile.limits.start_within + Duration::from_secs(60)
+    }
+    fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
+        Ok(Observed::NotStarted)
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let started = world.answer(&StartBehindGate::key_of()).unwrap_or_default();
+        let gate = gate_of(&started);
+        // After a restart of the computer nothing runs behind the gate any more. What runs there is left alone.
+        for component in world.site.driver.components() {
+            world.site.start(&component, gate, world.reporter)?;
+        }
+        let budget = Budget::after_start(world.site.profile.limits.start_within);
+        world.site.wait_until_healthy(gate, budget, world.reporter)?;
+        world.halfway("forward", &self.key());
+        is_the_target(world, gate)?;
+        Ok(json!({ "healthy": true }))
+    }
+}
+
+/// The version that answers and the release on disk are the ones that were wanted.
+fn is_the_target(world: &World<'_>, gate: Gate) -> Result<()> {
+    let checked = world.checked()?;
+    let version = world.site.ask_version(gate, world.reporter)?;
+    if version.to_string() != checked.to {
+        return Err(Error::failed("wrong_version", format!("It answers, but as {version} instead of {}.", checked.to))
+            .remedy("Report it to the makers of the application: the release says that it is another version."));
+    }
+    let digest = checked.pinned.sha256.as_deref();
+    let folder = world.site.release_folder(&checked.to)?;
+    if digest.is_some_and(|it| !is_release_from(&folder, it)) {
+        return Err(Error::failed("wrong_digest", "The release on disk is not the one that was checked.")
+            .remedy("Find out who changes files in the installation, then try again."));
+    }
+    Ok(())
+}
+
+/// Lets users in.
+#[derive(Debug)]
+pub struct OpenGate;
+
+impl OpenGate {
+    pub(crate) fn key_of() -> StepKey {
+        key("open_gate")
+    }
+}
+
+impl Step for OpenGate {
+    fn phase(&self) -> State {
+        State::Verifying
+    }
+    fn key(&self) -> StepKey {
+        Self::key_of()
+    }
+    fn does(&self) -> String {
+        "Let users in: the new version gets the public port.".to_owned()
+    }
+    fn weight(&self) -> f64 {
+        2.0
+    }
+    fn is_cancellable(&self) -> bool {
+        false
+    }
+    fn is_behind_the_page(&self) -> bool {
+        false
+    }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        world.site.profile.limits.start_within + world.site.profile.limits.stop_within + Duration::from_secs(60)
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        if world.site.profile.gate.is_some() {
+            for component in world.site.driver.components().into_iter().rev() {
+                world.site.stop(&component, world.reporter)?;
+            }
+            world.halfway("forward", &self.key());
+            world.lower_page();
+            for component in world.site.driver.components() {
+                world.site.start(&component, Gate::Public, world.reporter)?;
+            }
+        }
+        let budget = at_once(world.site.profile.limits.start_within);
+        world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
+        is_the_target(world, Gate::Public)?;
+        let now = world.clock.now();
+        let to = world.checked()?.to;
+        let mut journal = world.journal();
+        journal.set_away(None, Some(now))?;
+        journal.db_mut().observe_version(&world.site.installation.name, &to, now)?;
+        Ok(json!({ "open": true }))
+    }
+    fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
+        world.halfway("back", &self.key());
+        for component in world.site.driver.components().into_iter().rev() {
+            world.site.stop(&component, world.reporter)?;
+        }
+        world.raise_page();
+        Ok(())
+    }
+}
+
+/// Lets things start by themselves again.
+#[derive(Debug)]
+pub struct RestoreAutostart;
+
+impl Step for RestoreAutostart {
+    fn phase(&self) -> State {
+        State::Verifying
+    }
+    fn key(&self) -> StepKey {
+        key("restore_autostart")
+    }
+    fn does(&self) -> String {
+        "Let the application start by itself again after a restart of the computer.".to_owned()
+    }
+    fn is_cancellable(&self) -> bool {
+        false
+    }
+    fn is_behind_the_page(&self) -> bool {
+        false
+    }
+    fn may_try_again(&self, _error: &Error) -> bool {
+        true
+    }
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        let held = HoldAutostart.key();
+        let runs = world.journal().runs()?;
+        let run = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == held);
+        Ok(run.map(|it| it.intent.clone()).unwrap_or_default())
+    }
+    fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        world.site.restore_autostart(intent, world.reporter)?;
+        world.halfway("forward", &self.key());
+        Ok(json!({ "restored": true }))
+    }
+}
+
+/// Why going back by itself would lose something: users could have come in, and data is not as it was then.
+pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
+    let opened = if world.site.profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() };
+    let runs = world.journal().runs().ok()?;
+    if !runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened) {
+        return None;
+    }
+    // It did not come up for everybody. Nobody writes any more once it is stopped; then the rows tell.
+    for component in world.site.driver.components().into_iter().rev() {
+        if let Err(error) = world.site.stop(&component, world.reporter) {
+            return Some(format!("users may have been let in, and {component} cannot be stopped: {error}"));
+        }
+    }
+    world.site.stores.iter().find_map(|store| {
+        let after: Option<Counts> = world
+            .answer(&Compare::key_of(store.name()))
+            .and_then(|it| serde_json::from_value(it["after"].clone()).ok());
+        match (after, store.counts(world.reporter)) {
+            (Some(after), Ok(now)) if after == now => None,
+            (_, Err(error)) => {
+                Some(format!("users may have been let in, and {} cannot be counted: {error}", store.name()))
+            }
+            _ => Some(format!("users were let in, and {} has changed since", store.name())),
+        }
+    })
+}

@@ -1,0 +1,142 @@
+//! What a step may look at and act upon.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::crash::{self, Moment};
+use crate::error::Result;
+use crate::model::ids::UpgradeId;
+use crate::page::Page;
+use crate::ports::{Clock, Reporter};
+use crate::site::Site;
+use crate::state::journal::{Journal, StepKey};
+use crate::state::upgrades::Options;
+use crate::steps::check::Checked;
+use crate::steps::{Step, parse};
+
+/// Everything that the steps of one upgrade share.
+pub struct World<'a> {
+    /// The upgrade.
+    pub id: UpgradeId,
+    /// What was decided when it was asked for.
+    pub options: &'a Options,
+    /// The version asked for; none for the newest.
+    pub wanted: Option<String>,
+    /// The installation with everything that its profile says, resolved.
+    pub site: &'a Site,
+    /// Liftlock's home.
+    pub home: &'a crate::state::home::Home,
+    /// Where scratch servers and sandboxes may stand.
+    pub scratch: PathBuf,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Progress out, and the wish to stop in.
+    pub reporter: &'a dyn Reporter,
+    /// The pen of this worker.
+    pub journal: &'a Mutex<Journal>,
+    /// What earlier steps found or made, by key.
+    pub(crate) answers: Mutex<BTreeMap<String, Value>>,
+    /// What lives only as long as this process.
+    pub(crate) live: Mutex<Live>,
+}
+
+/// What lives only as long as this process, and is made anew by the next one.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// The maintenance page, while the application is away.
+    pub page: Option<Page>,
+    /// Set once the page could not be raised: said once, not at every step.
+    pub page_refused: bool,
+}
+
+impl World<'_> {
+    /// The journal, for records beside those of the step itself.
+    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What lives only as long as this process.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an earlier step answered, if it has run.
+    pub fn answer(&self, key: &StepKey) -> Option<Value> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key.to_string()).cloned()
+    }
+
+    /// Keeps what a step answered, for those after it.
+    pub fn remember(&self, key: &StepKey, answer: Value) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_string(), answer);
+    }
+
+    /// What checking found out.
+    ///
+    /// # Errors
+    /// `state_corrupt`, or a bug where checking has not run.
+    pub fn checked(&self) -> Result<Checked> {
+        let answer = self.answer(&crate::steps::key("check")).ok_or_else(|| {
+            crate::error::Error::bug("not_checked", "A step ran before the installation was checked.")
+        })?;
+        parse(&answer)
+    }
+
+    /// The version at the start, for sentences.
+    pub fn from_version(&self) -> String {
+        self.checked().map_or_else(|_| "the old version".to_owned(), |it| it.from)
+    }
+
+    /// Passes the crash point in the middle of a step's effect.
+    pub fn halfway(&self, direction: &str, key: &StepKey) {
+        crash::point(direction, &key.to_string(), Moment::MidEffect);
+    }
+
+    /// Sees to it that visitors see the maintenance page before a step that works behind it.
+    ///
+    /// A page that cannot be raised is said once and stops nothing: visitors then see an error meanwhile.
+    ///
+    /// # Errors
+    /// None today; the page is never a reason to keep users out for longer.
+    pub fn between(&self, step: &dyn Step) -> Result<()> {
+        if step.is_behind_the_page() {
+            self.raise_page();
+        }
+        Ok(())
+    }
+
+    /// Raises the maintenance page, unless it is up.
+    pub fn raise_page(&self) {
+        let mut live = self.live();
+        if live.page.is_some() || live.page_refused {
+            return;
+        }
+        match self.site.raise_page() {
+            Ok(page) => live.page = page,
+            Err(error) => {
+                live.page_refused = true;
+                self.reporter.say(&format!("No maintenance page: {error} Visitors see an error meanwhile."));
+            }
+        }
+    }
+
+    /// Takes the maintenance page down, so that the public port is free.
+    pub fn lower_page(&self) {
+        if let Some(page) = self.live().page.take() {
+            page.lower();
+        }
+    }
+
+    /// Why going back by itself would lose something, if it would: users may have been let in.
+    pub fn why_not_back(&self) -> Option<String> {
+        crate::steps::serve::why_not_back(self)
+    }
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,419 @@
+//! A PostgreSQL database as a store of an installation: the verbs of every store, in terms of the parts here.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::{fmt, fs};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::aside::{self, AsideState as Stands, Strategy};
+use super::client::{Client, Server, SslMode};
+use super::dump::{self, Dump};
+use super::facts::{self, Other};
+use super::inventory;
+use super::lease;
+use super::restore::restore_live;
+use super::scratch::{self, Access, Scratch};
+use super::work::Work;
+use crate::error::{Error, Result};
+use crate::model::finding::Finding;
+use crate::model::profile::Endpoint;
+use crate::ports::{Reporter, Runner, SignOfWork};
+use crate::secrets::Secret;
+use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
+
+/// A database of an installation. The server is asked at the first verb, not before.
+pub struct PostgresStore {
+    name: String,
+    endpoint: Endpoint,
+    admin: Option<Endpoint>,
+    label: String,
+    private_dir: PathBuf,
+    runner: Arc<dyn Runner>,
+    client: OnceLock<Client>,
+    admin_client: OnceLock<Client>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// The database at `endpoint`; `admin` is asked where the application's own role has too few rights. `label`
+    /// is what our sessions are called, `private_dir` a folder of ours for passfiles.
+    pub fn new(
+        name: &str,
+        endpoint: Endpoint,
+        admin: Option<Endpoint>,
+        label: &str,
+        private_dir: &Path,
+        runner: Arc<dyn Runner>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            endpoint,
+            admin,
+            label: label.to_owned(),
+            private_dir: private_dir.to_owned(),
+            runner,
+            client: OnceLock::new(),
+            admin_client: OnceLock::new(),
+        }
+    }
+
+    fn open(&self, endpoint: &Endpoint, database: &str) -> Result<Client> {
+        let mut server = Server::new(&endpoint.host, endpoint.port, &endpoint.user);
+        server.ssl_mode = ssl_mode(endpoint)?;
+        if let Some(password) = &endpoint.password {
+            server = server.password(Secret::new(password.clone()));
+        }
+        Client::open(server, database, &self.label, &self.private_dir, &[], Arc::clone(&self.runner))
+    }
+
+    /// As the application's own role.
+    fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = self.open(&self.endpoint, &self.endpoint.database)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// As the role that may copy and rename.
+    fn admin(&self) -> Result<&Client> {
+        let Some(admin) = &self.admin else { return self.client() };
+        if let Some(client) = self.admin_client.get() {
+            return Ok(client);
+        }
+        let client = self.open(admin, &admin.database)?;
+        Ok(self.admin_client.get_or_init(|| client))
+    }
+
+    fn database(&self) -> &str {
+        &self.endpoint.database
+    }
+
+    /// The application was stopped: what it left behind may be ended, and nobody else's session.
+    fn may_end(&self, other: &Other) -> bool {
+        other.user == self.endpoint.user || other.kind.starts_with("autovacuum")
+    }
+
+    /// What bears the application's name or waits to: where commands and counts go.
+    fn next_name<'a>(&self, aside: &'a aside::Aside) -> Result<&'a str> {
+        match aside::observe(self.admin()?, aside)? {
+            Stands::Swapped { .. } => Ok(&aside.name),
+            Stands::Copied { .. } => Ok(&aside.next_name),
+            other => {
+                Err(Error::failed("no_copy", format!("There is no copy of the database {} to work on.", aside.name))
+                    .remedy("Nothing to do: the original is untouched and is put back.")
+                    .detail(format!("{other:?}")))
+            }
+        }
+    }
+
+    fn place_of(&self, database: &str) -> Place {
+        Place::Postgres {
+            host: self.endpoint.host.clone(),
+            port: self.endpoint.port,
+            user: self.endpoint.user.clone(),
+            password: self.endpoint.password.clone().map(Secret::new),
+            database: database.to_owned(),
+        }
+    }
+
+    fn restore_on_the_side(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        scratch: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<OnTheSide> {
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        let client = self.client()?;
+        let folder = self.scratch_folder(scratch)?;
+        let options =
+            scratch::Options { label: self.label.clone(), run_as: server_user()?, runner: Arc::clone(&self.runner) };
+        let scratch = Scratch::start(client.tools(), &folder, &options)?;
+        let restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
+        for note in &restored.notes {
+            reporter.say(&format!("{}: {note}", self.name));
+        }
+        Ok(OnTheSide { scratch, access: restored.access })
+    }
+
+    /// Where our scratch server stands; the way there is open to the user it runs as.
+    fn scratch_folder(&self, scratch: &Path) -> Result<PathBuf> {
+        fs::create_dir_all(scratch).map_err(|cause| Error::io("create", scratch, &cause))?;
+        Ok(scratch.join(&self.name))
+    }
+}
+
+/// PostgreSQL refuses to run as root: then its usual user runs the scratch server, or nobody.
+#[cfg(unix)]
+fn server_user() -> Result<Option<(u32, u32)>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let passwd = Path::new("/etc/passwd");
+    let text = fs::read_to_string(passwd).map_err(|cause| Error::io("read", passwd, &cause))?;
+    let ids = |name: &str| {
+        text.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            (*fields.first()? == name).then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)))?
+        })
+    };
+    ids("postgres").or_else(|| ids("nobody")).map(Some).ok_or_else(|| {
+        Error::refused("no_server_user", "There is no user as whom a temporary database server could run.")
+            .remedy("Create a user called postgres, or run Liftlock as another user than root.")
+    })
+}
+
+#[cfg(not(unix))]
+fn server_user() -> Result<Option<(u32, u32)>> {
+    Ok(None)
+}
+
+fn ssl_mode(endpoint: &Endpoint) -> Result<SslMode> {
+    match endpoint.parameters.iter().find(|(key, _)| key == "sslmode") {
+        None => Ok(SslMode::default()),
+        // libpq's words are those of the type; `allow` secures nothing that `prefer` does not.
+        Some((_, value)) if value == "allow" => Ok(SslMode::Prefer),
+        Some((_, value)) => serde_json::from_value(Value::String(value.clone())).map_err(|_| {
+            Error::refused("bad_sslmode", format!("“{}” is not a way to secure a connection.", value.escape_debug()))
+                .remedy("sslmode is one of disable, prefer, require, verify-ca, verify-full.")
+        }),
+    }
+}
+
+fn field<T: DeserializeOwned>(facts: &serde_json::Map<String, Value>, name: &str) -> Result<T> {
+    serde_json::from_value(facts.get(name).cloned().unwrap_or_default()).map_err(|cause| {
+        Error::failed("backup_unreadable", "The manifest of the backup does not describe its database.")
+            .remedy("Make a new backup; this one cannot be proven.")
+            .because(&cause)
+    })
+}
+
+fn ours(aside: &Aside) -> Result<aside::Aside> {
+    serde_json::from_value(aside.0.clone()).map_err(|cause| {
+        Error::failed("state_corrupt", "The journal does not tell how the database was set aside.")
+            .remedy("Run `liftlock doctor`. Delete nothing.")
+            .because(&cause)
+    })
+}
+
+impl DataStore for PostgresStore {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::Postgres
+    }
+
+    fn size(&self, _reporter: &dyn Reporter) -> Result<u64> {
+        Ok(facts::facts(self.client()?, self.database())?.size.unwrap_or(0))
+    }
+
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
+        inventory::count(self.client()?, self.database(), reporter)
+    }
+
+    fn obstacles(&self, _reporter: &dyn Reporter) -> Result<Vec<Finding>> {
+        let facts = facts::facts(self.client()?, self.database())?;
+        let rights = match &self.admin {
+            Some(_) => facts::facts(self.admin()?, self.database())?,
+            None => facts.clone(),
+        };
+        let mut found: Vec<Finding> = facts::obstacles(&rights).iter().map(Finding::stop).collect();
+        let strangers: Vec<_> =
+            facts.sessions.iter().filter(|it| !self.may_end(it) && it.kind == "client backend").collect();
+        if let Some(stranger) = strangers.first() {
+            found.push(Finding::stop(
+                &Error::refused(
+                    "foreign_sessions",
+                    format!(
+                        "Another program is connected to the database {}: {} of {}.",
+                        self.database(),
+                        stranger.application,
+                        stranger.user
+                    ),
+                )
+                .remedy("Close this program, then try again. Liftlock does not end the sessions of others."),
+            ));
+        }
+        Ok(found)
+    }
+
+    fn hold_lease(&self) -> Result<Option<Box<dyn Send>>> {
+        let client = self.client()?;
+        let facts = facts::facts(client, self.database())?;
+        let key = lease::key_of(&facts.system_identifier, self.database());
+        Ok(Some(Box::new(lease::hold_lease(client, self.database(), key)?)))
+    }
+
+    fn sweep(&self, scratch: &Path, _reporter: &dyn Reporter) -> Result<()> {
+        Scratch::sweep(&scratch.join(&self.name))
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        let facts = facts::facts(self.admin().ok()?, self.database()).ok()?;
+        facts.settings.data_directory.filter(|it| facts.place != facts::Place::Elsewhere && it.exists())
+    }
+
+    fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
+        let file = format!("{}.dump.gz", self.name);
+        let dump = dump::dump(self.client()?, self.database(), &into.join(&file), dump::Options::default(), reporter)?;
+        let mut facts = serde_json::Map::new();
+        let value = serde_json::to_value(&dump)
+            .map_err(|cause| Error::bug("manifest", "A dump could not be described.").because(&cause))?;
+        facts.insert("dump".to_owned(), value);
+        Ok(Dumped {
+            store: self.name.clone(),
+            kind: StoreKind::Postgres,
+            note: format!(
+                "pg_dump custom format in gzip of many members: gunzip -c {file} | pg_restore -d NEW_DATABASE. \
+                 A reader that stops at the first member sees a part only."
+            ),
+            file,
+            sha256: dump.sha256,
+            bytes: dump.bytes,
+            raw_bytes: dump.raw_bytes,
+            counts: dump.inventory.counts,
+            facts,
+            seconds: dump.seconds,
+        })
+    }
+
+    fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {
+        let begun = std::time::Instant::now();
+        // Restoring compares everything with what was dumped.
+        self.restore_on_the_side(dumped, from, scratch, reporter)?.scratch.stop()?;
+        Ok(Proof {
+            store: self.name.clone(),
+            grade: Grade::Proven,
+            how: "Restored whole into a private server; rows, sequences, constraints, indexes and extensions agree."
+                .to_owned(),
+            seconds: begun.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn sandbox(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        scratch: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<Box<dyn Sandbox>> {
+        Ok(Box::new(self.restore_on_the_side(dumped, from, scratch, reporter)?))
+    }
+
+    fn plan_aside(&self, id: &str) -> Result<Aside> {
+        let aside = aside::Aside::plan(self.admin()?, self.database(), id)?;
+        serde_json::to_value(aside)
+            .map(Aside)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
+    }
+
+    fn observe(&self, aside: &Aside) -> Result<AsideState> {
+        Ok(match aside::observe(self.admin()?, &ours(aside)?)? {
+            Stands::Untouched => AsideState::NotStarted,
+            Stands::Closed | Stands::PartCopied { .. } => AsideState::Copying,
+            Stands::Copied { .. } => AsideState::Copied,
+            Stands::Swapped { .. } => AsideState::Swapped,
+            Stands::PutBack { .. } => AsideState::PutBack,
+            Stands::Unknown(why) => AsideState::Unknown(why),
+        })
+    }
+
+    fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
+        let aside = ours(aside)?;
+        aside::close(self.admin()?, &aside, &|other| self.may_end(other))?;
+        aside::copy(self.admin()?, &aside, Strategy::Fitting, reporter).map(|_| ())
+    }
+
+    fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        let client = self.admin()?;
+        let path = from.join(&dumped.file);
+        aside::restore_beside(client, &ours(aside)?, &mut |database| {
+            restore_live(client, database, &path, &dump, reporter)
+        })
+        .map(|_| ())
+    }
+
+    fn swap(&self, aside: &Aside) -> Result<()> {
+        aside::swap(self.admin()?, &[ours(aside)?], &|other| self.may_end(other))
+    }
+
+    fn put_back(&self, aside: &Aside) -> Result<()> {
+        aside::put_back(self.admin()?, &[ours(aside)?], &|other| self.may_end(other))
+    }
+
+    fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts> {
+        let aside = ours(aside)?;
+        inventory::count(self.client()?, self.next_name(&aside)?, reporter)
+    }
+
+    fn next_place(&self, aside: &Aside) -> Result<Place> {
+        let aside = ours(aside)?;
+        Ok(self.place_of(self.next_name(&aside)?))
+    }
+
+    fn place(&self) -> Result<Place> {
+        Ok(self.place_of(self.database()))
+    }
+
+    fn sign_of_work(&self, aside: &Aside) -> Option<Box<dyn SignOfWork>> {
+        let aside = ours(aside).ok()?;
+        let database = self.next_name(&aside).unwrap_or(&aside.name).to_owned();
+        Some(Box::new(Work::new(self.admin().ok()?.clone(), &database)))
+    }
+
+    fn kept_places(&self, aside: &Aside) -> (String, String) {
+        match ours(aside) {
+            Ok(it) => (format!("database {}", it.aside_name), format!("database {}", it.failed_name)),
+            Err(_) => (String::new(), String::new()),
+        }
+    }
+}
+
+/// A dump restored into a private server.
+struct OnTheSide {
+    scratch: Scratch,
+    access: Access,
+}
+
+fn place_at(access: &Access) -> Place {
+    Place::Postgres {
+        host: access.host.clone(),
+        port: access.port,
+        user: access.user.clone(),
+        password: Some(access.password.clone()),
+        database: access.database.clone(),
+    }
+}
+
+impl Sandbox for OnTheSide {
+    fn place(&self) -> Place {
+        place_at(&self.access)
+    }
+
+    fn empty_place(&self) -> Result<Option<Place>> {
+        let empty = self.scratch.empty(&self.access, &format!("{}__empty", self.access.database))?;
+        Ok(Some(place_at(&empty)))
+    }
+
+    fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
+        inventory::count(self.scratch.client(), &self.access.database, reporter)
+    }
+
+    fn sign_of_work(&self) -> Option<Box<dyn SignOfWork>> {
+        Some(Box::new(Work::new(self.scratch.client().clone(), &self.access.database)))
+    }
+}

@@ -1,0 +1,255 @@
+//! The ways in which an upgrade ends: receipt first, then state, history record and result in one transaction.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::profile::Store;
+use crate::model::state::{Event, State};
+use crate::ports::Reporter;
+use crate::receipt::{Attention, BackupLine, OriginalLine, Receipt, StepLine, StoreLine};
+use crate::state::journal::{Direction, Ending, RunOutcome, StepRun};
+use crate::state::upgrades::{Outcome, Upgrade};
+use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
+use crate::steps::backup::backup_of;
+use crate::steps::migrate::Compare;
+use crate::steps::rehearse::{Rehearse, Rehearsed};
+use crate::steps::{World, parse};
+use crate::stores::{Counts, StoreKind};
+use crate::upgrade::drive::Drive;
+
+/// The new version runs with all data.
+pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
+    let upgrade = drive.journal().upgrade()?;
+    let name = &drive.world.site.profile.application.name;
+    end(drive, &upgrade, Event::Advanced, Outcome::Success, format!("{name} {} is running.", upgrade.to), None)
+}
+
+/// A rehearsal was all that was asked for: nothing was changed.
+pub(crate) fn rehearsed(drive: &Drive<'_>) -> Result<()> {
+    let upgrade = drive.journal().upgrade()?;
+    let seconds = drive
+        .world
+        .answer(&Rehearse::key_of())
+        .and_then(|it| parse::<Rehearsed>(&it).ok())
+        .map_or(0.0, |it| it.seconds);
+    let message = format!("The rehearsal passed: the migrations took {seconds:.1} s on a copy. Nothing was changed.");
+    end(drive, &upgrade, Event::Cancelled, Outcome::AbortedByUser, message, None)
+}
+
+/// It ended before anything was changed.
+pub(crate) fn failed(drive: &Drive<'_>, error: Error, cancelled: bool) -> Result<()> {
+    let upgrade = drive.journal().upgrade()?;
+    let (event, outcome) = match (cancelled, error.kind) {
+        (true, _) => (Event::Cancelled, Outcome::AbortedByUser),
+        (false, Kind::Refused | Kind::Usage) => (Event::Broke, Outcome::Refused),
+        (false, _) => (Event::Broke, Outcome::Failed),
+    };
+    let name = &drive.world.site.profile.application.name;
+    let message = format!("Nothing was changed. The update to {} stopped before {name} was touched.", upgrade.to);
+    end(drive, &upgrade, event, outcome, message, Some(error))
+}
+
+/// The old version runs with the old data.
+pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
+    drive.world.lower_page();
+    let upgrade = drive.journal().upgrade()?;
+    let name = &drive.world.site.profile.application.name;
+    let message =
+        format!("{name} {} is running again. The update to {} did not work.", drive.world.from_version(), upgrade.to);
+    let error = upgrade.error.clone().map(|it| it.as_kind(Kind::RolledBack));
+    end(drive, &upgrade, Event::Advanced, Outcome::RolledBack, message, error)
+}
+
+/// A person is needed.
+pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
+    let upgrade = drive.journal().upgrade()?;
+    let name = &drive.world.site.profile.application.name;
+    let message = format!("{name} needs you: Liftlock could not bring {} back.", drive.world.from_version());
+    let mut error = error.as_kind(Kind::NeedsAttention);
+    if let Some(first) = &upgrade.error {
+        error = error.detail(format!("the update was left because: {first}"));
+    }
+    let commands = commands_for_a_person(drive.world, &upgrade);
+    error.remedy = format!(
+        "{} If that does not help, show the steps in the receipt to someone who looks after computers.",
+        commands.first().map_or_else(|| "Try again first.".to_owned(), |it| format!("Try again first: `{it}`."))
+    );
+    if !matches!(upgrade.state, State::RollingBack | State::Verifying) {
+        drive.journal().turn_back(Event::Broke, &error, "Bringing the old version back.")?;
+    }
+    end(drive, &upgrade, Event::Stranded, Outcome::RollbackFailed, message, Some(error))
+}
+
+fn end(
+    drive: &Drive<'_>,
+    upgrade: &Upgrade,
+    event: Event,
+    outcome: Outcome,
+    message: String,
+    error: Option<Error>,
+) -> Result<()> {
+    let now = drive.clock.now();
+    // A receipt that cannot be written must not keep the outcome from being recorded.
+    let receipt = match receipt(drive, upgrade, outcome, error.clone()) {
+        Ok(path) => Some(path.display().to_string()),
+        Err(error) => {
+            drive.watch.say(&format!("No receipt: {error}"));
+            None
+        }
+    };
+    let ending = Ending {
+        outcome,
+        message,
+        error,
+        receipt,
+        boot_id: drive.clock.boot_id(),
+        uptime: drive.clock.since_boot().as_secs_f64(),
+    };
+    drive.journal().end(event, &ending, now)?;
+    Ok(())
+}
+
+fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option<Error>) -> Result<PathBuf> {
+    let world = drive.world;
+    let runs = drive.journal().runs()?;
+    let now = drive.clock.now();
+    let row = drive.journal().upgrade()?;
+    let backup = backup_of(world).ok();
+    let receipt = Receipt {
+        format: 1,
+        liftlock: env!("CARGO_PKG_VERSION").to_owned(),
+        upgrade_id: upgrade.id,
+        installation: upgrade.installation.clone(),
+        application: world.site.profile.application.name.clone(),
+        component: if world.site.profile.components.len() > 1 { upgrade.component.clone() } else { String::new() },
+        from: row.from.clone(),
+        to: row.to.clone(),
+        outcome,
+        error,
+        backup: backup.map(|it| BackupLine {
+            path: it.path.clone(),
+            grade: it.grade,
+            bytes: it.bytes(),
+            seconds: seconds_of(&runs, "take_backup").unwrap_or(0.0) + seconds_of(&runs, "prove_backup").unwrap_or(0.0),
+            made_at: it.manifest.made_at,
+        }),
+        stores: store_lines(world, outcome),
+        announced_losses: 0,
+        away_seconds: row.away_from.map(|from| (row.away_to.unwrap_or(now) - from).as_seconds_f64().max(0.0)),
+        originals: originals(world)?,
+        trust: world.checked().ok().map(|it| it.pinned.trust.to_string()),
+        attention: (outcome == Outcome::RollbackFailed).then(|| Attention {
+            place: kept_place(world),
+            original_is_whole: originals_are_whole(world),
+            commands: commands_for_a_person(world, upgrade),
+        }),
+        steps: runs.iter().map(step_line).collect(),
+        started_at: row.started_at.unwrap_or(row.created_at),
+        finished_at: now,
+        initiated_by: row.initiated_by.clone(),
+    };
+    let folder = world.home.upgrade(upgrade.id);
+    crate::state::home::make_private_dir(&folder)?;
+    Ok(receipt.write(&folder, &chrono::Local)?.0)
+}
+
+fn step_line(run: &StepRun) -> StepLine {
+    let undone = run.direction == Direction::Back;
+    StepLine {
+        phase: if undone { State::RollingBack.as_str().to_owned() } else { run.phase.clone() },
+        step: run.key.step.clone(),
+        component: run.key.component.clone(),
+        store: run.key.store.clone(),
+        started_at: run.started_at,
+        seconds: run.finished_at.map(|end| (end - run.started_at).as_seconds_f64()),
+        outcome: match run.outcome {
+            Some(RunOutcome::Done) if undone => "undone".to_owned(),
+            Some(outcome) => outcome.as_str().to_owned(),
+            None => "interrupted".to_owned(),
+        },
+    }
+}
+
+fn seconds_of(runs: &[StepRun], step: &str) -> Option<f64> {
+    let run = runs.iter().rfind(|it| it.key.step == step && it.direction == Direction::Forward)?;
+    Some((run.finished_at? - run.started_at).as_seconds_f64())
+}
+
+fn store_lines(world: &World<'_>, outcome: Outcome) -> Vec<StoreLine> {
+    let counts = |value: Option<Value>, field: &str| -> Option<Counts> {
+        serde_json::from_value(value?.get(field)?.clone()).ok()
+    };
+    world
+        .site
+        .profile
+        .stores
+        .iter()
+        .map(|store| StoreLine {
+            name: store.name().to_owned(),
+            kind: match store {
+                Store::Postgres(_) => StoreKind::Postgres,
+                Store::Sqlite(_) => StoreKind::Sqlite,
+                Store::Files(_) => StoreKind::Files,
+            },
+            before: world
+                .answer(&SetAside::key_of(store.name()))
+                .and_then(|it| parse::<AsideAnswer>(&it).ok())
+                .map(|it| it.counts),
+            after: counts(world.answer(&Compare::key_of(store.name())), "after")
+                .filter(|_| outcome == Outcome::Success),
+        })
+        .collect()
+}
+
+fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
+    let journal = world.journal();
+    let days: i64 = journal.db().setting("originals_kept_days")?.parse().unwrap_or(7);
+    Ok(journal
+        .db()
+        .originals(Some(&world.site.installation.name))?
+        .into_iter()
+        .filter(|it| it.upgrade_id == world.id)
+        .map(|it| OriginalLine {
+            name: it.place,
+            bytes: it.bytes,
+            until: Some(it.kept_since + chrono::TimeDelta::days(days)),
+        })
+        .collect())
+}
+
+fn kept_place(world: &World<'_>) -> String {
+    let places: Vec<_> = world
+        .site
+        .stores
+        .iter()
+        .filter_map(|it| Some(it.kept_places(&aside_of(world, it.name()).ok()?.aside).0))
+        .collect();
+    if places.is_empty() { "its usual place".to_owned() } else { places.join(", ") }
+}
+
+/// Only what was looked at is claimed.
+fn originals_are_whole(world: &World<'_>) -> bool {
+    use crate::stores::AsideState as A;
+    world.site.stores.iter().all(|store| {
+        aside_of(world, store.name())
+            .and_then(|it| store.observe(&it.aside))
+            .is_ok_and(|it| !matches!(it, A::Unknown(_)))
+    })
+}
+
+/// What a person can type, in order, first the safest.
+fn commands_for_a_person(world: &World<'_>, upgrade: &Upgrade) -> Vec<String> {
+    let name = &upgrade.installation;
+    let mut commands = vec![
+        format!("liftlock rollback {name}"),
+        format!("liftlock check {name}"),
+        format!("liftlock settle {}", upgrade.id),
+    ];
+    if let Some(backup) = &upgrade.backup {
+        commands.push(format!("liftlock backup restore {name} {backup}"));
+    }
+    let _ = world;
+    commands
+}

@@ -1,0 +1,60 @@
+//! Which steps an upgrade of this installation has, in order. Worked out from the profile alone, so that every
+//! worker that takes an upgrade up finds the same.
+
+use std::sync::Arc;
+
+use crate::site::Site;
+use crate::steps::Step;
+use crate::steps::aside::{SetAside, Swap};
+use crate::steps::backup::{ProveBackup, TakeBackup};
+use crate::steps::check::Check;
+use crate::steps::migrate::{Compare, Migrate};
+use crate::steps::rehearse::Rehearse;
+use crate::steps::release::{CheckSettings, Fetch, Switch};
+use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
+
+/// The steps, in the order in which they are taken.
+pub fn steps_of(site: &Site) -> Vec<Box<dyn Step>> {
+    let mut steps: Vec<Box<dyn Step>> = vec![
+        Box::new(Check),
+        Box::new(TakeBackup),
+        Box::new(ProveBackup),
+        Box::new(Fetch),
+        Box::new(CheckSettings),
+        Box::new(Rehearse { stores: site.stores.clone() }),
+        Box::new(HoldAutostart),
+    ];
+    for component in site.driver.components().into_iter().rev() {
+        steps.push(Box::new(Stop { component }));
+    }
+    // All are set aside before any is changed.
+    for store in &site.stores {
+        steps.push(Box::new(SetAside { store: Arc::clone(store) }));
+    }
+    let swaps: Vec<_> = site.stores.iter().map(|store| Box::new(Swap { store: Arc::clone(store) })).collect();
+    let pointable = site.profile.can_point_elsewhere();
+    let (before, after) = if pointable { (Vec::new(), swaps) } else { (swaps, Vec::new()) };
+    steps.extend(before.into_iter().map(|it| it as Box<dyn Step>));
+    if let Some(migrations) = &site.profile.migrations {
+        let lines = [
+            ("pre_upgrade", &migrations.pre_upgrade),
+            ("migrate", &migrations.migrate),
+            ("post_upgrade", &migrations.post_upgrade),
+        ];
+        for (name, line) in lines {
+            if let Some(line) = line {
+                steps.push(Box::new(Migrate { name, line: line.clone(), stores: site.stores.clone() }));
+            }
+        }
+    }
+    for store in &site.stores {
+        steps.push(Box::new(Compare { store: Arc::clone(store) }));
+    }
+    steps.extend(after.into_iter().map(|it| it as Box<dyn Step>));
+    steps.push(Box::new(Switch));
+    steps.push(Box::new(StartBehindGate));
+    steps.push(Box::new(Verify));
+    steps.push(Box::new(OpenGate));
+    steps.push(Box::new(RestoreAutostart));
+    steps
+}

@@ -1,0 +1,178 @@
+//! The worker: takes the lease, ends what a killed one left behind, and drives the upgrade to its end.
+//!
+//! Everything that it needs is on disk, so any process of this user may do it at any time; whoever loses the
+//! race for the lease is told who has it and exits.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::history;
+use crate::model::ids::UpgradeId;
+use crate::model::state::State;
+use crate::ports::{Clock, Reporter};
+use crate::process::{Identity, OrphanLock, Silent, SystemRunner};
+use crate::site::Site;
+use crate::space;
+use crate::state::Db;
+use crate::state::home::Home;
+use crate::state::journal::{Direction, Journal, RunOutcome};
+use crate::state::lease::{Holder, Lease};
+use crate::state::upgrades::Upgrade;
+use crate::steps::{Live, World};
+use crate::upgrade::drive::Drive;
+use crate::upgrade::finish;
+use crate::upgrade::plan::steps_of;
+use crate::upgrade::watch::Watch;
+
+/// How long orphans of a killed worker may take to end.
+const ORPHANS_WITHIN: Duration = Duration::from_secs(60);
+/// After so many seconds nobody expects last week's click to take the application away.
+const RESUME_WITHIN: f64 = 15.0 * 60.0;
+
+/// Works on an upgrade until it has ended.
+///
+/// # Errors
+/// `busy` where another worker has it, `lease_lost` where another took it over, and those of the state itself.
+pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State> {
+    let _schema = home.lock_schema_shared()?;
+    let mut db = Db::open(home)?;
+    let upgrade = db.upgrade(id)?;
+    if upgrade.state.is_final() {
+        return Ok(upgrade.state);
+    }
+    let installation = db.installation(&upgrade.installation)?;
+    let holder = this_process(clock.as_ref(), "upgrade")?;
+    let lease = Lease::take(&mut db, home, &upgrade.installation, &installation.folder, &holder)?;
+    // Another worker may have ended it between the look and the lease.
+    let upgrade = db.upgrade(id)?;
+    if upgrade.state.is_final() {
+        return Ok(upgrade.state);
+    }
+    let (orphans, ended) = OrphanLock::take(&home.orphan_lock_file(&upgrade.installation), id, ORPHANS_WITHIN)?;
+    crate::state::home::make_private_dir(&home.upgrade(id))?;
+    let _ = space::ensure_ballast(&home.ballast());
+    check_once_a_boot(&mut db, clock.as_ref())?;
+    let journal = Mutex::new(Journal::take_up(db, id, lease.epoch, &holder, clock.now())?);
+    let watch = Watch::new(&journal, clock.as_ref());
+    for orphan in ended {
+        watch.say(&format!("ended process {} that an earlier worker had left behind", orphan.pid));
+    }
+    let runner = Arc::new(SystemRunner::new().acting(Arc::new(orphans)));
+    let label = format!("liftlock/{id}/{}", lease.epoch);
+    let site = Site::open(installation, home, runner, Arc::clone(clock), &label)?;
+    let _servers = site.hold_server_leases()?;
+    site.sweep_scratch(&watch)?;
+    let steps = steps_of(&site);
+    let runs = crate::state::journal::runs_of(&Db::open(home)?, id)?;
+    let answers: BTreeMap<_, _> = runs
+        .iter()
+        .filter(|it| it.direction == Direction::Forward && it.outcome.is_some_and(RunOutcome::is_there))
+        .map(|it| (it.key.to_string(), it.answer.clone()))
+        .collect();
+    let world = World {
+        id,
+        options: &upgrade.options,
+        wanted: (upgrade.to != "latest").then(|| upgrade.to.clone()),
+        site: &site,
+        home,
+        scratch: site.scratch.clone(),
+        clock: clock.as_ref(),
+        reporter: &watch,
+        journal: &journal,
+        answers: Mutex::new(answers),
+        live: Mutex::new(Live::default()),
+    };
+    let drive = Drive { journal: &journal, watch: &watch, clock: clock.as_ref(), world: &world, steps: &steps };
+    if let Some(error) = too_late(&upgrade, clock.as_ref()) {
+        finish::failed(&drive, error, false)?;
+    }
+    let state = drive.to_the_end();
+    world.lower_page();
+    site.sweep_scratch(&watch)?;
+    let state = state?;
+    write_history(home)?;
+    Ok(state)
+}
+
+/// The record of this process for messages.
+///
+/// # Errors
+/// Only where the system does not tell about this very process.
+pub(crate) fn this_process(clock: &dyn Clock, doing: &str) -> Result<Holder> {
+    let identity = Identity::of_self()?;
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
+    Ok(Holder {
+        pid: identity.pid,
+        started_ticks: identity.start_ticks,
+        started_at: clock.now(),
+        boot_id: identity.boot_id,
+        host: sysinfo::System::host_name().unwrap_or("this computer".to_owned()),
+        user: user.unwrap_or_else(|| "unknown".to_owned()),
+        doing: doing.to_owned(),
+    })
+}
+
+/// Adds to the history file whatever outcome it does not have yet.
+///
+/// # Errors
+/// As the history's own.
+pub(crate) fn write_history(home: &Home) -> Result<()> {
+    let records: Vec<_> = Db::open(home)?
+        .history_records()?
+        .into_iter()
+        .filter_map(|(_, record)| match record {
+            serde_json::Value::Object(map) => Some(map),
+            _ => None,
+        })
+        .collect();
+    history::append_missing(&home.history(), &records).map(|_| ())
+}
+
+/// An upgrade whose worker ended long ago, before it changed anything, is not taken up as if nothing had been.
+fn too_late(upgrade: &Upgrade, clock: &dyn Clock) -> Option<Error> {
+    if !upgrade.state.is_before_change() {
+        return None;
+    }
+    let here = upgrade.alive_boot.as_deref().map(|it| crate::clock::same_boot(it, &clock.boot_id()));
+    let idle = match (here, upgrade.alive_uptime) {
+        (Some(true), Some(alive)) => clock.since_boot().as_secs_f64() - alive,
+        // Another boot: the wall clock is all there is, and a shop that stays open is the safer mistake.
+        _ => (clock.now() - upgrade.started_at.unwrap_or(upgrade.created_at)).as_seconds_f64(),
+    };
+    (idle.abs() > RESUME_WITHIN).then(|| {
+        Error::failed(
+            "interrupted_too_long",
+            "The update was interrupted before anything was changed, and nobody went on with it for a while.",
+        )
+        .remedy("Start it again when it suits you.")
+    })
+}
+
+/// A damaged state file must be known before anything relies on it; looking takes a while, so once a boot.
+fn check_once_a_boot(db: &mut Db, clock: &dyn Clock) -> Result<()> {
+    let boot = clock.boot_id();
+    if db.note("checked_in_boot")?.as_deref() == Some(boot.as_str()) {
+        return Ok(());
+    }
+    db.quick_check()?;
+    db.set_note("checked_in_boot", &boot)
+}
+
+/// The folder of a worker's own program copy.
+pub(crate) fn private_copy(home: &Home, program: &std::path::Path) -> Result<PathBuf> {
+    let mut file = std::fs::File::open(program).map_err(|cause| Error::io("read", program, &cause))?;
+    let (digest, _) = crate::digest::sha256_of(&mut file, program, None, &Silent)?;
+    let folder = home.workers().join(&digest);
+    let copy = folder.join(program.file_name().unwrap_or_else(|| std::ffi::OsStr::new("liftlock")));
+    if copy.exists() {
+        return Ok(copy);
+    }
+    crate::state::home::make_private_dir(&folder)?;
+    let part = folder.join(format!(".part-{}", std::process::id()));
+    std::fs::copy(program, &part).map_err(|cause| Error::io("copy the worker to", &part, &cause))?;
+    std::fs::rename(&part, &copy).map_err(|cause| Error::io("put in place", &copy, &cause))?;
+    Ok(copy)
+}
