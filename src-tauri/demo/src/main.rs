@@ -87,6 +87,9 @@ enum Command {
         /// Orders a second
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         rate: u32,
+        /// Also stop when standard input is closed
+        #[arg(long, conflicts_with = "background")]
+        with_caller: bool,
         /// Return as soon as the first order is through
         #[arg(long)]
         background: bool,
@@ -172,8 +175,8 @@ fn run(command: Command) -> Result<Value> {
             let content = runtime.block_on(content::content(&place, &place.facts()?, &database, seeded))?;
             Ok(serde_json::to_value(content)?)
         }
-        Command::Shop { at, seconds, rate, background } => {
-            let wanted = shopper::Wanted { seconds: (seconds > 0).then_some(seconds), rate };
+        Command::Shop { at, seconds, rate, with_caller, background } => {
+            let wanted = shopper::Wanted { seconds: (seconds > 0).then_some(seconds), rate, with_caller };
             let place = place(&at)?;
             if background { shopper::start(&place, wanted) } else { runtime.block_on(shopper::shop(&place, wanted)) }
         }

@@ -41,6 +41,8 @@ pub struct Wanted {
     pub seconds: Option<u64>,
     /// Orders a second.
     pub rate: u32,
+    /// Also stop when standard input is closed: by the caller, or because the caller is gone.
+    pub with_caller: bool,
 }
 
 /// Shops until the time is up or a signal comes, then judges.
@@ -148,12 +150,21 @@ async fn place_orders(
         }
     };
     tokio::pin!(ends);
+    let (mut gone, is_gone) = tokio::sync::oneshot::channel::<()>();
+    if wanted.with_caller {
+        // A thread, because a read of standard input cannot be called off; it ends with the process.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            drop(is_gone);
+        });
+    }
     let mut under_way = JoinSet::new();
     let mut number = 0;
     loop {
         tokio::select! {
             biased;
             () = &mut ends => break,
+            () = gone.closed(), if wanted.with_caller => break,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(done) = under_way.join_next() => done??,

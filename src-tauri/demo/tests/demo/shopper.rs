@@ -15,6 +15,10 @@ async fn the_shopper_counts_what_was_acknowledged_and_how_long_the_shop_was_away
     assert!(answer["away_seconds"].as_f64().unwrap() > 0.0, "{answer}");
     let wrong = ["lost", "duplicated", "unexpected"].map(|name| answer[name].as_i64().unwrap());
     assert_eq!(wrong, [0, 0, 0], "{answer}");
+
+    // A test's command has no standard input: its caller is as good as gone.
+    let alone = demo.run("shop", &["--seconds", "600", "--with-caller"]);
+    assert!(alone["seconds"].as_f64().unwrap() < 60.0, "{alone}");
 }
 
 #[tokio::test]
