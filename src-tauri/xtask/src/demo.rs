@@ -200,6 +200,8 @@ fn attempt(world: &World, wanted: Try) -> Row {
     must(wanted.expected == Expected::Refused || said == state, format!("it ended as {said}, not {state}"));
     must(differences.is_empty(), format!("the data is not what it was: {}", differences.join("; ")));
     must(figure("lost") == 0, format!("{} acknowledged orders are lost", figure("lost")));
+    must(figure("unexpected") == 0, format!("{} refused orders are there", figure("unexpected")));
+    must(seen.shopped["ended_away"] == false, "the shop did not answer at the end".to_owned());
     must(figure("duplicated") == 0, format!("{} orders are there twice", figure("duplicated")));
     must(seen.shopped["acknowledged"].as_i64().unwrap_or(0) > 0, format!("nothing was ordered: {}", seen.shopped));
     must(is_stopped || away < PAUSE, format!("the shop was away for {away} s, though nothing was to be stopped"));

@@ -87,7 +87,7 @@ impl World {
             .arg("shop")
             .arg("--dir")
             .arg(&self.dir)
-            .args(["--with-caller", "--seconds", "900", "--rate", &rate.to_string()])
+            .args(["--with-caller", "--seconds", "0", "--rate", &rate.to_string()])
             .stdin(Stdio::piped())
             .stdout(File::create(&path)?)
             .stderr(Stdio::inherit())
