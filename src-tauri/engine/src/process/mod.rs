@@ -10,6 +10,7 @@ mod invoke;
 mod listener;
 pub mod orphans;
 mod run;
+mod streams;
 mod table;
 mod text;
 mod tree;

@@ -6,12 +6,11 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
     process::{Child, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+        atomic::Ordering,
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -22,6 +21,7 @@ use uuid::Uuid;
 use super::identity::Identity;
 use super::invoke;
 use super::orphans::{OrphanLock, UPGRADE_MARK};
+use super::streams::{Flow, Heard, Stream, drain, feed, listen, pour, widen};
 use super::text::{Lines, Tail, printable};
 use super::tree::{Tree, Work, pids};
 use crate::clock::SystemClock;
@@ -33,7 +33,7 @@ const RUN_MARK: &str = "LIFTLOCK_RUN";
 const KEPT_STDOUT: usize = 1024 * 1024;
 const KEPT_STDERR: usize = 64 * 1024;
 /// How often the reporter is asked whether to stop.
-const CHECK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// How often the tree is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// What a tree must do between two looks to be at work. An idle loop that wakes up now and then does less.
@@ -42,7 +42,6 @@ const WORKING_BYTES: u64 = 64 * 1024;
 /// How long a pipe may stay open and silent after its command has ended, because a process left behind by it
 /// has it too.
 const AFTER_END: Duration = Duration::from_secs(2);
-const CHUNK: usize = 256 * 1024;
 
 /// Hears nothing and never says stop.
 #[derive(Debug, Clone, Copy, Default)]
@@ -180,121 +179,6 @@ impl Runner for SystemRunner {
         })
     }
 }
-
-/// What the threads of one run share.
-#[derive(Debug, Default)]
-struct Flow {
-    /// Bytes that went through the pipes of the caller.
-    bytes: AtomicU64,
-    /// The caller's stream is at work on bytes just now, so the silence of the pipe says nothing.
-    is_busy: AtomicBool,
-    /// The command has ended, so nothing more is read for it.
-    has_ended: AtomicBool,
-    /// Nobody waits any longer.
-    is_over: AtomicBool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Output,
-    Errors,
-}
-
-#[derive(Debug)]
-enum Heard {
-    Bytes(Stream, Vec<u8>),
-    /// A stream of ours could not be read or written.
-    Broken(&'static str, io::Error),
-}
-
-/// Passes on what a child prints. On its own, because a process left behind by the child may keep the pipe open
-/// for ever.
-fn listen(mut from: impl Read + Send + 'static, stream: Stream, tell: SyncSender<Heard>) {
-    thread::spawn(move || {
-        let mut buffer = vec![0; 16 * 1024];
-        while let Some(read) = read_some(&mut from, &mut buffer) {
-            if tell.send(Heard::Bytes(stream, buffer[..read].to_vec())).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-fn pour(mut from: impl Read + Send + 'static, give: SyncSender<Vec<u8>>, flow: Arc<Flow>) {
-    thread::spawn(move || {
-        let mut buffer = vec![0; CHUNK];
-        while let Some(read) = read_some(&mut from, &mut buffer) {
-            flow.bytes.fetch_add(read as u64, Ordering::Relaxed);
-            if give.send(buffer[..read].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-/// Writes to the caller's stream until the pipe ends. It holds `tell` until then, which keeps the watch waiting.
-fn drain(take: &Receiver<Vec<u8>>, sink: &mut (dyn Write + Send), flow: &Flow, tell: &SyncSender<Heard>) {
-    loop {
-        match take.recv_timeout(CHECK_EVERY) {
-            Ok(bytes) => {
-                flow.is_busy.store(true, Ordering::Release);
-                let written = sink.write_all(&bytes);
-                flow.is_busy.store(false, Ordering::Release);
-                if let Err(cause) = written {
-                    let _ = tell.send(Heard::Broken("store the output of", cause));
-                    return;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) if !flow.is_over.load(Ordering::Acquire) => {}
-            Err(_) => break,
-        }
-    }
-    if let Err(cause) = sink.flush() {
-        let _ = tell.send(Heard::Broken("store the output of", cause));
-    }
-}
-
-fn feed(source: &mut (dyn Read + Send), mut to: impl Write, flow: &Flow, tell: &SyncSender<Heard>) {
-    let mut buffer = vec![0; CHUNK];
-    // A source that says `Interrupted` now and then is let go as soon as there is nobody to feed.
-    while !flow.is_over.load(Ordering::Acquire) && !flow.has_ended.load(Ordering::Acquire) {
-        let read = match source.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(read) => read,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            Err(cause) => {
-                let _ = tell.send(Heard::Broken("read the input of", cause));
-                return;
-            }
-        };
-        // A command that does not read to the end says why with its exit code.
-        if to.write_all(&buffer[..read]).is_err() {
-            return;
-        }
-        flow.bytes.fetch_add(read as u64, Ordering::Relaxed);
-    }
-}
-
-fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> Option<usize> {
-    loop {
-        match from.read(buffer) {
-            Ok(0) => return None,
-            Ok(read) => return Some(read),
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
-}
-
-/// A dump runs quicker through a pipe that holds a megabyte than through one that holds 64 kilobytes.
-#[cfg(target_os = "linux")]
-fn widen(pipe: &impl std::os::fd::AsFd) {
-    // The limit of unprivileged users may be lower; then it stays as it is.
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1024 * 1024);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn widen<T>(_pipe: &T) {}
 
 /// One run, as it is watched.
 struct Watch<'a> {
