@@ -22,7 +22,7 @@ const ROUNDS: usize = 100;
 /// One group of figures.
 type Bench = (&'static str, fn(&Path) -> Result<Value>);
 
-const BENCHES: &[Bench] = &[("state", state), ("processes", processes), ("size", size)];
+const BENCHES: &[Bench] = &[("state", state), ("processes", processes), ("size", size), ("away", away)];
 
 /// Runs every group, or the one that is named.
 pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
@@ -32,8 +32,11 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
         bail!("there is no such bench; there are {}", known.join(", "));
     }
     let built = parts.part("release build", || {
+        // Alone, as it is shipped: together with others it would carry their features too.
         run(cargo().args(["build", "--release", "--package", "liftlock", "--bins"]))?;
-        run(cargo().args(["build", "--release", "--package", "liftlock-engine", "--example", "state_figures"]))?;
+        run(cargo()
+            .args(["build", "--release", "--package", "liftlock-engine", "--package", "liftlock-demo"])
+            .args(["--bins", "--example", "state_figures"]))?;
         Ok(String::new())
     });
     if !built {
@@ -94,6 +97,13 @@ fn size(_: &Path) -> Result<Value> {
     let path = release("liftlock");
     let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
     Ok(json!({ "stripped_sidecar_bytes": bytes, "stripped_sidecar_mb": rounded(bytes as f64 / 1e6), "limit_mb": 12 }))
+}
+
+/// A whole upgrade beside the straightforward way.
+fn away(_: &Path) -> Result<Value> {
+    // Only this group needs the shop and a server.
+    crate::machine::provide(&[crate::machine::POSTGRESQL])?;
+    crate::away::figures()
 }
 
 /// Times a process from its start to its end.

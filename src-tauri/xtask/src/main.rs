@@ -1,6 +1,7 @@
 //! The tasks of this repository. `cargo xtask <task>` is the only thing a contributor or a build machine calls;
 //! every task installs what it misses and says what it does.
 
+mod away;
 mod bench;
 mod check;
 mod demo;

@@ -136,6 +136,7 @@ fn document(said: &str) -> Result<Value> {
     found.context("no answer")
 }
 
-fn text<'a>(document: &'a Value, key: &str) -> Result<&'a str> {
+/// A text in a document.
+pub(crate) fn text<'a>(document: &'a Value, key: &str) -> Result<&'a str> {
     document[key].as_str().with_context(|| format!("no `{key}` in {document}"))
 }
