@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use flate2::{Compression, write::GzEncoder};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::Release;
@@ -74,6 +75,66 @@ pub fn packed(release: &Release, generation: u32) -> Result<PathBuf> {
     }
     archive.into_inner()?.finish()?.flush()?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.persist(&path)?;
+    Ok(path)
+}
+
+/// An archive that harms whoever unpacks it without looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Hostile {
+    /// A path that climbs out of the folder.
+    Climb,
+    /// A path from the root.
+    Absolute,
+    /// A link to a folder elsewhere, and a file behind it.
+    Link,
+    /// A device.
+    Device,
+    /// The same path twice.
+    Twice,
+    /// Far larger than it looks.
+    Bomb,
+}
+
+/// An archive of this kind that calls itself the release's. Whoever is taken in by it finds a file called
+/// `liftlock-was-here` where none belongs.
+///
+/// # Errors
+/// There is no room.
+pub fn hostile(release: &Release, kind: Hostile) -> Result<PathBuf> {
+    use tar::EntryType::{Block, Regular, Symlink};
+
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    // Written by hand, because the library refuses such names for good reason.
+    let mut append = |path: &str, kind, link: &str, content: &[u8], zeros: u64| {
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_size(content.len() as u64 + zeros);
+        header.set_cksum();
+        archive.append(&header, content.chain(std::io::repeat(0).take(zeros)))
+    };
+    let top = format!("corner-shop-{}", release.version);
+    append(&format!("{top}/VERSION"), Regular, "", format!("{}\n", release.version).as_bytes(), 0)?;
+    let harm = b"harm\n";
+    match kind {
+        Hostile::Climb => append(&format!("{top}/../../../liftlock-was-here"), Regular, "", harm, 0)?,
+        Hostile::Absolute => append("/tmp/liftlock-was-here", Regular, "", harm, 0)?,
+        Hostile::Link => {
+            append(&format!("{top}/way-out"), Symlink, "/tmp", &[], 0)?;
+            append(&format!("{top}/way-out/liftlock-was-here"), Regular, "", harm, 0)?;
+        }
+        Hostile::Device => append(&format!("{top}/disk"), Block, "", &[], 0)?,
+        Hostile::Twice => append(&format!("{top}/VERSION"), Regular, "", harm, 0)?,
+        Hostile::Bomb => append(&format!("{top}/zeros"), Regular, "", &[], 512 << 20)?,
+    }
+    let content = archive.into_inner()?.finish()?;
+    let path = store()?.join(format!("corner-shop-{}-{}.tar.gz", release.version, &sha256(&content)[..16]));
+    let mut file = tempfile::NamedTempFile::new_in(store()?)?;
+    file.write_all(&content)?;
     file.persist(&path)?;
     Ok(path)
 }

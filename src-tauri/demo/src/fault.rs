@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::archive::Hostile;
 use crate::place::{self, Place};
 use crate::publish;
 use crate::server::{self, WrongLength};
@@ -42,6 +43,9 @@ pub struct Asked {
     /// SHA256SUMS and the API announce another digest
     #[arg(long, value_name = "ON|OFF", num_args = 0..=1, default_missing_value = "on", help_heading = DOWNLOADS)]
     pub wrong_checksum: Option<Switch>,
+    /// The archive of every published release harms whoever unpacks it without looking
+    #[arg(long, value_name = "KIND", help_heading = DOWNLOADS)]
+    pub hostile_archive: Option<Hostile>,
     /// Spoil only so many downloads, then be good
     #[arg(long, value_name = "N", help_heading = DOWNLOADS)]
     pub times: Option<u64>,
@@ -104,7 +108,7 @@ pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
     if asked.clear {
         server = server::Faults::default();
         shop = shop::Faults::default();
-        for moved in publish::list(place)?.iter().filter(|it| it.generation > 0) {
+        for moved in publish::list(place)?.iter().filter(|it| it.generation > 0 || it.hostile.is_some()) {
             publish::move_tag(place, &moved.version, 0)?;
         }
     }
@@ -135,6 +139,11 @@ pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
         let generation = publish::list(place)?.iter().find(|it| it.version == version).map_or(0, |it| it.generation);
         publish::move_tag(place, version, generation + 1)?;
     }
+    if let Some(hostile) = asked.hostile_archive {
+        for published in publish::list(place)? {
+            publish::spoil(place, &published.version, hostile)?;
+        }
+    }
     server.write(place)?;
     if shop == (shop::Faults { live_port: shop.live_port, ..Default::default() }) {
         // A shop without faults has no such file.
@@ -142,6 +151,8 @@ pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
     } else {
         place::write_private(&shop_file, &serde_json::to_vec_pretty(&shop)?)?;
     }
-    let moved = publish::list(place)?.into_iter().filter(|it| it.generation > 0).map(|it| it.version);
-    Ok(json!({ "server": server, "shop": shop, "moved_tags": moved.collect::<Vec<_>>() }))
+    let list = publish::list(place)?;
+    let moved: Vec<_> = list.iter().filter(|it| it.generation > 0).map(|it| &it.version).collect();
+    let hostile: Vec<_> = list.iter().filter(|it| it.hostile.is_some()).map(|it| &it.version).collect();
+    Ok(json!({ "server": server, "shop": shop, "moved_tags": moved, "hostile_archives": hostile }))
 }

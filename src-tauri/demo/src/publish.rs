@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::archive;
+use crate::archive::{self, Hostile};
 use crate::catalogue;
 use crate::place::{self, Place};
 
@@ -20,6 +20,9 @@ pub struct Published {
     pub published_at: DateTime<Utc>,
     /// How often its tag was moved.
     pub generation: u32,
+    /// Its archive is not what it should be.
+    #[serde(default)]
+    pub hostile: Option<Hostile>,
     /// Marked as a pre-release.
     #[serde(default)]
     pub prerelease: bool,
@@ -66,12 +69,22 @@ pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool
 /// # Errors
 /// It is not published.
 pub fn move_tag(place: &Place, version: &str, generation: u32) -> Result<()> {
-    let mut list = list(place)?;
-    let there = list.iter_mut().find(|it| it.version == version);
+    replace(place, version, build(version, generation)?)
+}
+
+/// Gives a release a hostile archive. Its size and digest are announced as they are.
+///
+/// # Errors
+/// It is not published.
+pub fn spoil(place: &Place, version: &str, kind: Hostile) -> Result<()> {
+    let there = list(place)?.into_iter().find(|it| it.version == version);
     let there = there.with_context(|| format!("{version} is not published"))?;
-    let built = build(version, generation)?;
-    *there = Published { published_at: there.published_at, prerelease: there.prerelease, draft: there.draft, ..built };
-    write(place, &list)
+    let path = archive::hostile(&released(version)?, kind)?;
+    replace(
+        place,
+        version,
+        Published { hostile: Some(kind), generation: there.generation, ..published(version, path)? },
+    )
 }
 
 /// What can be seen, in the order of publication.
@@ -83,22 +96,39 @@ pub fn list(place: &Place) -> Result<Vec<Published>> {
     if path.is_file() { place::read_json(&path) } else { Ok(Vec::new()) }
 }
 
+fn replace(place: &Place, version: &str, with: Published) -> Result<()> {
+    let mut list = list(place)?;
+    let there = list.iter_mut().find(|it| it.version == version);
+    let there = there.with_context(|| format!("{version} is not published"))?;
+    *there = Published { published_at: there.published_at, prerelease: there.prerelease, draft: there.draft, ..with };
+    write(place, &list)
+}
+
 fn build(version: &str, generation: u32) -> Result<Published> {
-    let release = catalogue::find(version).with_context(|| {
+    let path = archive::packed(&released(version)?, generation)?;
+    Ok(Published { generation, ..published(version, path)? })
+}
+
+fn released(version: &str) -> Result<catalogue::Release> {
+    catalogue::find(version).with_context(|| {
         let known: Vec<_> = catalogue::all().iter().map(|it| it.version).collect();
         format!("there is no Corner Shop {version}; there are {}", known.join(", "))
-    })?;
-    let path = archive::packed(&release, generation)?;
-    let content = fs::read(&path)?;
+    })
+}
+
+/// A release as it is published first, with this archive.
+fn published(version: &str, archive: PathBuf) -> Result<Published> {
+    let content = fs::read(&archive)?;
     Ok(Published {
         version: version.to_owned(),
         published_at: Utc::now().trunc_subsecs(0),
-        generation,
+        generation: 0,
+        hostile: None,
         prerelease: false,
         draft: false,
         size: content.len() as u64,
         sha256: archive::sha256(&content),
-        archive: path,
+        archive,
     })
 }
 

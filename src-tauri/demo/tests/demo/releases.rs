@@ -120,6 +120,17 @@ async fn the_server_refuses_lies_and_goes_silent_when_it_is_told_to() {
     assert_eq!(moved["tag_name"], found["tag_name"]);
     assert_ne!(moved["target_commitish"], found["target_commitish"]);
     assert_ne!(moved["assets"][0]["digest"], found["assets"][0]["digest"]);
+    demo.run("fault", &["--clear", "--hostile-archive", "climb"]);
+    let hostile = get(&latest).await.1;
+    let content = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+    assert_eq!(digest(&content), hostile["assets"][0]["digest"].as_str().unwrap(), "it looks right");
+    let paths = tar::Archive::new(flate2::read::GzDecoder::new(&content[..]))
+        .entries()
+        .unwrap()
+        .map(|it| it.unwrap().path().unwrap().to_string_lossy().into_owned())
+        .collect::<Vec<_>>();
+    assert_eq!(paths, ["corner-shop-1.0.0/VERSION", "corner-shop-1.0.0/../../../liftlock-was-here"]);
+
     demo.run("fault", &["--clear"]);
     assert_eq!(get(&latest).await.1, found);
 }
