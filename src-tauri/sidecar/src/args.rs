@@ -1,6 +1,8 @@
 //! What can be typed. Every help text is here; names and ids are parsed by the engine, which says what is wrong
 //! with them in its own words.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -57,14 +59,72 @@ pub(crate) struct Named {
     pub(crate) name: Option<String>,
 }
 
+/// What an upgrade may and shall do.
+#[derive(Debug, Args)]
+pub(crate) struct Upgrading {
+    /// The version to go to; the newest one that can be reached otherwise
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// Accept that so many rows of a table go, as a rehearsal has said; may be given several times
+    #[arg(long, value_name = "STORE.TABLE=ROWS")]
+    pub(crate) accept_loss: Vec<String>,
+    /// Stop after the rehearsal on a copy of the data; nothing is changed
+    #[arg(long)]
+    pub(crate) rehearse_only: bool,
+    /// Change the data in place after a proven final dump, even where there is room for a copy
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Allow sessions of other programs in the database to be ended at the stop
+    #[arg(long)]
+    pub(crate) end_other_sessions: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Look after an installed application from now on; changes nothing in it
+    Add {
+        /// A built-in profile, or the path of one (ending in .toml)
+        #[arg(value_name = "PROFILE")]
+        profile: String,
+        /// The folder in which the application is installed
+        folder: PathBuf,
+        /// What to call it; the application's own id otherwise
+        #[arg(long)]
+        name: Option<String>,
+    },
     /// List the installations that Liftlock looks after
     List,
     /// Forget an installation; its files, data, backups and history stay
     Remove {
         /// Name of the installation
         name: String,
+    },
+    /// Ask an application whether it is well
+    Check {
+        #[command(flatten)]
+        of: Named,
+    },
+    /// List the releases that are out
+    Releases {
+        #[command(flatten)]
+        of: Named,
+    },
+    /// Show what an update would do; touches nothing
+    Plan {
+        #[command(flatten)]
+        of: Named,
+        #[command(flatten)]
+        how: Upgrading,
+    },
+    /// Update an application, and follow it to its end; Ctrl-C ends only the following
+    Upgrade {
+        #[command(flatten)]
+        of: Named,
+        #[command(flatten)]
+        how: Upgrading,
+        /// Start it and return at once
+        #[arg(long)]
+        detach: bool,
     },
     /// Show what runs, or how the last update ended; instant, touches nothing
     Status {
@@ -83,11 +143,60 @@ pub(crate) enum Command {
         #[arg(value_name = "ID")]
         upgrade: String,
     },
+    /// Stop an update that runs: nothing is changed, or what was changed is brought back
+    Cancel {
+        /// Id of the update; not needed where only one runs
+        #[arg(value_name = "ID")]
+        upgrade: Option<String>,
+    },
+    /// Try an update again that ended without success, under a new id
+    Retry {
+        /// Id of the update
+        #[arg(value_name = "ID")]
+        upgrade: String,
+        /// Start it and return at once
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Say that you have put right what an update left for you; Liftlock looks for itself
+    Settle {
+        /// Id of the update
+        #[arg(value_name = "ID")]
+        upgrade: String,
+    },
+    /// Go on with interrupted updates
+    Resume {
+        /// Id of one update, which is then followed
+        #[arg(value_name = "ID", conflicts_with = "all")]
+        upgrade: Option<String>,
+        /// Every one that is interrupted (the default)
+        #[arg(long)]
+        all: bool,
+        /// Return at once
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Go back to the version before, with its data, and follow that to its end
+    Rollback {
+        #[command(flatten)]
+        of: Named,
+        /// Accept that what was entered since the update will not be there; --yes does not say this
+        #[arg(long)]
+        accept_loss_of_new_work: bool,
+        /// Start it and return at once
+        #[arg(long)]
+        detach: bool,
+    },
     /// List how updates ended, newest first
     History {
         #[command(flatten)]
         of: Named,
+        /// Check that the history file is as it was written
+        #[arg(long, conflicts_with = "name")]
+        verify: bool,
     },
+    /// Look whether Liftlock itself is well
+    Doctor,
     /// Show or change what may be chosen
     Settings {
         /// Name of a setting
@@ -97,6 +206,16 @@ pub(crate) enum Command {
         /// Go back to the default
         #[arg(long, requires = "key", conflicts_with = "value")]
         default: bool,
+    },
+    /// Check and show profiles: what Liftlock knows about a kind of application
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Work on an update in this process: how Liftlock starts its worker
+    #[command(hide = true)]
+    Work {
+        /// Id of the update
+        #[arg(value_name = "ID")]
+        upgrade: String,
     },
     /// Print completions for a shell
     Completions {
@@ -108,4 +227,22 @@ pub(crate) enum Command {
         /// The command, in words: `backup restore`
         command: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Say every mistake in a profile, with its line and what to write instead
+    Check {
+        /// A built-in profile, or the path of one
+        profile: String,
+    },
+    /// List the profiles that are built in
+    List,
+    /// Print the text of a profile
+    Show {
+        /// A built-in profile, or the path of one
+        profile: String,
+    },
+    /// Print the JSON Schema of profiles, for editors
+    Schema,
 }

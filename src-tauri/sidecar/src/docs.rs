@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use liftlock_engine::model::profile::{Mistake, Warning};
 use liftlock_engine::view;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
@@ -44,41 +45,63 @@ fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> schemars::Schema {
     generator.subschema_for::<T>()
 }
 
+const fn document(
+    commands: &'static str,
+    under: Option<&'static str>,
+    schema: fn(&mut SchemaGenerator) -> schemars::Schema,
+    about: &'static str,
+) -> Document {
+    Document { commands, about, under, schema }
+}
+
 const DOCUMENTS: &[Document] = &[
-    Document {
-        commands: "every command, where it did not work",
-        about: "The exit code is the one in `code`.",
-        under: Some("error"),
-        schema: shape::<view::ErrorView>,
-    },
-    Document {
-        commands: "`list`",
-        about: "",
-        under: Some("installations"),
-        schema: shape::<Vec<view::InstallationView>>,
-    },
-    Document { commands: "`remove`", about: "", under: Some("removed"), schema: shape::<String> },
-    Document {
-        commands: "`status`",
-        about: "An [UpgradeStatus](#upgradestatus) while an update runs and until its end is known, else an [IdleStatus](#idlestatus). \
-            With `--follow` one such document a line for each change.",
-        under: None,
-        schema: shape::<view::StatusView>,
-    },
-    Document { commands: "`ack`", about: "", under: None, schema: shape::<view::UpgradeStatus> },
-    Document {
-        commands: "`history`",
-        about: "Outcomes as in `history.jsonl`, newest first: `ts`, `upgrade_id`, `installation`, `component`, `from`, `to`, `result` (`success`, `rolled_back`, `rollback_failed`, `failed`, `refused` or `aborted_by_user`), `elapsed_seconds`, `message`, `error_class`.",
-        under: None,
-        schema: shape::<view::HistoryView>,
-    },
-    Document { commands: "`settings`", about: "", under: Some("settings"), schema: shape::<Vec<view::SettingView>> },
-    Document {
-        commands: "`settings KEY`, `settings KEY VALUE`",
-        about: "",
-        under: None,
-        schema: shape::<view::SettingView>,
-    },
+    document(
+        "every command that did not work",
+        Some("error"),
+        shape::<view::ErrorView>,
+        "The exit code is the one in `code`.",
+    ),
+    document("`add`", None, shape::<view::InstallationView>, ""),
+    document("`list`", Some("installations"), shape::<Vec<view::InstallationView>>, ""),
+    document("`remove`", Some("removed"), shape::<String>, ""),
+    document("`check`", None, shape::<view::CheckView>, "Exit code 1 where `healthy` is false."),
+    document("`releases`", None, shape::<view::ReleasesView>, ""),
+    document("`plan`", None, shape::<view::PlanView>, "Exit code 3 where `possible` is false."),
+    document(
+        "`upgrade`, `retry`, `rollback`, `resume ID`",
+        None,
+        shape::<view::UpgradeStatus>,
+        "One a line for each change; the last one is the end, with `receipt`. With `--detach` only the first.",
+    ),
+    document(
+        "`status`",
+        None,
+        shape::<view::StatusView>,
+        "An [UpgradeStatus](#upgradestatus) while an update runs and until its end is known, else an \
+         [IdleStatus](#idlestatus). With `--follow` one a line for each change.",
+    ),
+    document("`ack`, `cancel`, `settle`", None, shape::<view::UpgradeStatus>, ""),
+    document("`resume`, `resume --all`, `resume ID --detach`", None, shape::<view::ResumeView>, ""),
+    document(
+        "`history`",
+        None,
+        shape::<view::HistoryView>,
+        "Outcomes as in `history.jsonl`: `ts`, `upgrade_id`, `installation`, `component`, `from`, `to`, `result` \
+         (`success`, `rolled_back`, `rollback_failed`, `failed`, `refused` or `aborted_by_user`), `elapsed_seconds`, \
+         `message`, `error_class`.",
+    ),
+    document("`history --verify`", None, shape::<view::HistoryCheck>, "Exit code 1 where `intact` is false."),
+    document("`doctor`", None, shape::<view::DoctorView>, "Exit code 1 where a finding is a `stop`."),
+    document("`settings`", Some("settings"), shape::<Vec<view::SettingView>>, ""),
+    document("`settings KEY`, `settings KEY VALUE`", None, shape::<view::SettingView>, ""),
+    document("`profile list`", Some("profiles"), shape::<Vec<String>>, ""),
+    document(
+        "`profile check`",
+        Some("mistakes"),
+        shape::<Vec<Mistake>>,
+        "Beside it `profile`, `valid` and a list of [Warning](#warning) as `warnings`. Exit code 2 where there is a mistake.",
+    ),
+    document("`profile show`", Some("text"), shape::<String>, "Beside it `profile`."),
 ];
 
 /// `docs/json.md`: every document that `--json` prints, field by field, out of the types that are printed.
@@ -97,6 +120,7 @@ pub fn json_reference() -> String {
         let about = if document.about.is_empty() { String::new() } else { format!(". {}", document.about) };
         let _ = writeln!(out, "| {} | {kind}{about} |", document.commands);
     }
+    generator.subschema_for::<Warning>();
     let shapes: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
     for (name, schema) in &shapes {
         let _ = write!(out, "\n## {name}\n\n{}\n", about_of(schema));

@@ -26,21 +26,34 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 /// As a shell counts a program that was ended by Ctrl-C.
 const STOPPED_WATCHING: u8 = 130;
 
+/// Whose upgrade is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watching {
+    /// One that this command has started: when its worker ends before its time, another one goes on.
+    Own,
+    /// One that it only looks at.
+    Others,
+}
+
+/// How often a worker that has ended before its time is replaced, in one watching.
+const RESUMES: u32 = 3;
+
 /// Watches until the end, until Ctrl-C, or until nobody reads any more; answers with the exit code of the outcome.
-pub(crate) fn follow(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
+pub(crate) fn follow(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
         Error::failed("io", "The update could not be watched.")
             .remedy(format!("It goes on. `liftlock status --upgrade {id}` shows how far it is."))
             .because(&cause)
     })?;
-    runtime.block_on(watch(engine, screen, id))
+    runtime.block_on(watch(engine, screen, id, whose))
 }
 
-async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
+async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching) -> Result<u8> {
     let mut display = Display::new(screen);
     let mut shown: Option<UpgradeStatus> = None;
     let mut last_log_line = 0;
     let mut alone_since: Option<Instant> = None;
+    let mut resumed = 0;
     loop {
         let status = engine.upgrade_status(id)?;
         if shown.as_ref().is_none_or(|it| is_news(it, &status)) {
@@ -62,9 +75,15 @@ async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
         if status.active {
             alone_since = None;
         } else if alone_since.get_or_insert_with(Instant::now).elapsed() > GRACE {
-            display.clear();
-            return Err(Error::failed("interrupted", "Nobody works on this update now.")
-                .remedy(format!("`liftlock resume {id}` goes on with it.")));
+            alone_since = None;
+            if whose == Watching::Others || resumed == RESUMES {
+                display.clear();
+                return Err(interrupted(engine, id));
+            }
+            resumed += 1;
+            display
+                .aside(&format!("The worker has ended before its time; another one goes on ({resumed} of {RESUMES})."));
+            engine.resume(Some(id))?;
         }
         shown = Some(status);
         tokio::select! {
@@ -78,6 +97,12 @@ async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId) -> Result<u8> {
             }
         }
     }
+}
+
+fn interrupted(engine: &Engine, id: UpgradeId) -> Error {
+    let error = Error::failed("interrupted", "Nobody works on this update now.")
+        .remedy(format!("`liftlock resume {id}` goes on with it."));
+    engine.last_words(id).into_iter().fold(error, Error::detail)
 }
 
 /// The seconds of being away grow by themselves and are no news.
@@ -156,6 +181,14 @@ impl<'a> Display<'a> {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.screen.note(Line::new(Style::Muted, format!("  {line}")))),
             None => self.screen.note(Line::new(Style::Muted, format!("  {line}"))),
+        }
+    }
+
+    /// A line beside the answer.
+    fn aside(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.screen.aside(line)),
+            None => self.screen.aside(line),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use liftlock_engine::Error;
 use liftlock_engine::view::ErrorView;
@@ -83,6 +83,8 @@ pub(crate) struct Screen {
     pub(crate) quiet: bool,
     /// Causes too.
     pub(crate) verbose: bool,
+    /// Answer questions with yes, save those about losing data.
+    pub(crate) yes: bool,
     coloured: bool,
     coloured_errors: bool,
     broken: RefCell<Option<io::Error>>,
@@ -107,6 +109,7 @@ impl Screen {
             json: has("--json"),
             quiet: has("--quiet") || short('q'),
             verbose: has("--verbose") || short('v'),
+            yes: has("--yes") || short('y'),
             coloured: wanted && io::stdout().is_terminal(),
             coloured_errors: wanted && io::stderr().is_terminal(),
             broken: RefCell::new(None),
@@ -124,6 +127,11 @@ impl Screen {
             && !self.quiet
             && io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|it| it != "dumb")
+    }
+
+    /// Whether a person can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Whether nobody reads any more.
@@ -209,6 +217,15 @@ impl Screen {
         }
         let _ = io::stderr().write_all(text.as_bytes());
         error.exit_code()
+    }
+
+    /// Asks on the terminal; anything but yes is no.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        let _ = write!(io::stderr(), "{} [y/N] ", Style::Bold.on(question, self.coloured_errors));
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 
     /// Ends the output: an answer that could not be written was not given.

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Stage, State};
+use crate::process::last_lines;
 use crate::state::Db;
 use crate::state::lease::Lease;
 use crate::state::upgrades::Upgrade;
@@ -42,6 +43,11 @@ impl Engine {
     /// Those of the state itself.
     pub fn log(&self, id: UpgradeId, after: i64, most: u32) -> Result<Vec<(i64, DateTime<Utc>, String)>> {
         self.db()?.log_lines(id, after, most)
+    }
+
+    /// The last words of an upgrade's worker, for one who finds it gone. Empty where it has left none.
+    pub fn last_words(&self, id: UpgradeId) -> Vec<String> {
+        last_lines(&self.home.upgrade(id).join("worker.log"), 5)
     }
 
     pub(crate) fn status_in(&self, db: &Db, name: &InstallationName) -> Result<StatusView> {

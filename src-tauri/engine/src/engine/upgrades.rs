@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use crate::clock::same_boot;
 use crate::drivers::Gate;
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Event, State};
 use crate::ports::Invocation;
 use crate::probes::Budget;
 use crate::process::{Identity, LogFile, Silent, end_with_descendants, spawn_detached};
 use crate::state::journal::{Ending, Journal};
-use crate::state::lease::{Holder, Lease};
+use crate::state::lease::Lease;
 use crate::state::upgrades::{Options, Outcome, Upgrade};
 use crate::steps::aside::AsideIntent;
 use crate::steps::parse;
@@ -38,9 +38,7 @@ impl Engine {
         let component =
             self.profile_of(&installation)?.components.first().map(|it| it.name.clone()).unwrap_or_default();
         // Someone may hold the lease for a backup, without an upgrade of its own.
-        if let Some(holder) = Lease::holder(&self.home, name)? {
-            return Err(busy(name, holder.as_ref()));
-        }
+        Lease::must_be_free(&self.home, name)?;
         let id =
             db.ask_for_upgrade(name, &component, to.unwrap_or("latest"), options, initiated_by, self.clock.now())?;
         self.launch(id)?;
@@ -326,21 +324,4 @@ fn stores_swapped(journal: &Journal, site: &crate::site::Site) -> Result<Vec<boo
 fn nothing_to_roll_back(name: &InstallationName) -> Error {
     Error::refused("nothing_to_roll_back", format!("{name} has no update that could be taken back."))
         .remedy("To go back further, restore a backup: `liftlock backup list`.")
-}
-
-fn busy(name: &InstallationName, holder: Option<&Holder>) -> Error {
-    let who = holder.map_or_else(
-        || "another process".to_owned(),
-        |it| {
-            format!(
-                "process {} of {} ({}), since {}",
-                it.pid,
-                it.user,
-                it.doing,
-                it.started_at.format("%Y-%m-%d %H:%M:%S UTC")
-            )
-        },
-    );
-    Error::new(Kind::Busy, "busy", format!("{name} is already being worked on by {who}."))
-        .remedy(format!("Wait until it has ended; `liftlock status {name}` shows how far it is."))
 }

@@ -5,7 +5,7 @@ use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::{Engine, Result};
 use serde_json::Value;
 
-use crate::screen::Screen;
+use crate::screen::{Line, Screen, Style};
 use crate::text::{ago, duration};
 
 pub(crate) fn list(engine: &Engine, screen: &Screen, name: Option<&InstallationName>) -> Result<u8> {
@@ -38,4 +38,22 @@ pub(crate) fn list(engine: &Engine, screen: &Screen, name: Option<&InstallationN
         ids.for_each(|id| screen.note(format!("  {id}")));
     }
     Ok(0)
+}
+
+pub(crate) fn verify(engine: &Engine, screen: &Screen) -> Result<u8> {
+    let check = engine.verify_history()?;
+    if screen.json {
+        screen.document(&check);
+    } else if check.intact {
+        let lines = match check.lines {
+            1 => "1 line is".to_owned(),
+            many => format!("{many} lines are"),
+        };
+        screen.line(format!("The history is as it was written: {lines} in place."));
+    } else {
+        let line = check.broken_line.map_or_else(String::new, |it| format!(" in line {it}"));
+        screen.line(Line::new(Style::Danger, format!("The history was changed{line}.")));
+        screen.paragraph("  ", check.why.as_deref().unwrap_or_default());
+    }
+    Ok(u8::from(!check.intact))
 }

@@ -1,6 +1,9 @@
-//! `list`, `remove`.
+//! `add`, `list`, `remove`.
+
+use std::path::PathBuf;
 
 use chrono::Utc;
+use liftlock_engine::engine::AddRequest;
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::view::StatusView;
 use liftlock_engine::{Engine, Result};
@@ -9,6 +12,27 @@ use serde_json::json;
 use crate::screen::Screen;
 use crate::text::ago;
 use crate::words::label;
+
+pub(crate) fn add(
+    engine: &Engine,
+    screen: &Screen,
+    profile: String,
+    folder: PathBuf,
+    name: Option<String>,
+) -> Result<u8> {
+    let name = name.map(|it| it.parse()).transpose()?;
+    let added = engine.add(&AddRequest { profile, folder, name })?;
+    if screen.json {
+        screen.document(&added);
+        return Ok(0);
+    }
+    let version = added.version.as_ref().map_or_else(
+        || " did not say its version; `liftlock check` asks it how it is.".to_owned(),
+        |it| format!(" {it} is looked after from now on. Nothing was changed."),
+    );
+    screen.note(format!("{}{version}", added.name));
+    Ok(0)
+}
 
 pub(crate) fn list(engine: &Engine, screen: &Screen) -> Result<u8> {
     let installations = engine.installations()?;

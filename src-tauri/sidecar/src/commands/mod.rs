@@ -1,10 +1,16 @@
 //! The commands: each asks one verb of the engine and lays out its view.
 
+mod doctor;
+mod health;
 mod history;
 mod installations;
 mod manual;
+mod plan;
+mod profile;
 mod settings;
 mod status;
+mod upgrade;
+mod work;
 
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::{Engine, Result};
@@ -15,28 +21,47 @@ use crate::screen::Screen;
 
 /// Runs what was typed; answers with the exit code.
 pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
-    match cli.command {
-        Command::Completions { shell } => return manual::completions(screen, shell),
-        Command::Man { command } => return manual::page(screen, &command),
+    // These are about the program itself and need no home.
+    match &cli.command {
+        Command::Completions { shell } => return manual::completions(screen, *shell),
+        Command::Man { command } => return manual::page(screen, command),
+        Command::Profile(command) => return profile::run(screen, command),
         _ => {}
     }
-    let engine = Engine::of_this_user()?;
+    let engine = &Engine::of_this_user()?;
     match cli.command {
-        Command::List => installations::list(&engine, screen),
-        Command::Remove { name } => installations::remove(&engine, screen, &name.parse()?),
+        Command::Add { profile, folder, name } => installations::add(engine, screen, profile, folder, name),
+        Command::List => installations::list(engine, screen),
+        Command::Remove { name } => installations::remove(engine, screen, &name.parse()?),
+        Command::Check { of } => health::check(engine, screen, &named(engine, of)?),
+        Command::Releases { of } => plan::releases(engine, screen, &named(engine, of)?),
+        Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
+        Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
         Command::Status { of, upgrade: None, follow } => {
-            status::of_installation(&engine, screen, &named(&engine, of)?, follow)
+            status::of_installation(engine, screen, &named(engine, of)?, follow)
         }
-        Command::Status { upgrade: Some(id), follow, .. } => status::of_upgrade(&engine, screen, id.parse()?, follow),
-        Command::Ack { upgrade } => status::acknowledge(&engine, screen, upgrade.parse()?),
-        Command::History { of } => {
+        Command::Status { upgrade: Some(id), follow, .. } => status::of_upgrade(engine, screen, id.parse()?, follow),
+        Command::Ack { upgrade } => status::acknowledge(engine, screen, upgrade.parse()?),
+        Command::Cancel { upgrade } => upgrade::cancel(engine, screen, upgrade.map(|it| it.parse()).transpose()?),
+        Command::Retry { upgrade, detach } => upgrade::retry(engine, screen, upgrade.parse()?, detach),
+        Command::Settle { upgrade } => upgrade::settle(engine, screen, upgrade.parse()?),
+        Command::Resume { upgrade, detach, .. } => {
+            upgrade::resume(engine, screen, upgrade.map(|it| it.parse()).transpose()?, detach)
+        }
+        Command::Rollback { of, accept_loss_of_new_work, detach } => {
+            upgrade::rollback(engine, screen, &named(engine, of)?, accept_loss_of_new_work, detach)
+        }
+        Command::History { verify: true, .. } => history::verify(engine, screen),
+        Command::History { of, .. } => {
             let name = of.name.map(|it| it.parse()).transpose()?;
-            history::list(&engine, screen, name.as_ref())
+            history::list(engine, screen, name.as_ref())
         }
-        Command::Settings { key: None, .. } => settings::list(&engine, screen),
-        Command::Settings { key: Some(key), value: None, default: false } => settings::show(&engine, screen, &key),
-        Command::Settings { key: Some(key), value, .. } => settings::choose(&engine, screen, &key, value.as_deref()),
-        Command::Completions { .. } | Command::Man { .. } => Ok(0),
+        Command::Doctor => doctor::doctor(engine, screen),
+        Command::Settings { key: None, .. } => settings::list(engine, screen),
+        Command::Settings { key: Some(key), value: None, default: false } => settings::show(engine, screen, &key),
+        Command::Settings { key: Some(key), value, .. } => settings::choose(engine, screen, &key, value.as_deref()),
+        Command::Work { upgrade } => work::work(engine, upgrade.parse()?),
+        Command::Completions { .. } | Command::Man { .. } | Command::Profile(_) => Ok(0),
     }
 }
 

@@ -6,7 +6,7 @@ use liftlock_engine::model::state::State;
 use liftlock_engine::view::{ErrorView, StatusView, UpgradeStatus};
 use liftlock_engine::{Engine, Result};
 
-use crate::follow;
+use crate::follow::{Watching, follow};
 use crate::screen::{Line, Screen, Style};
 use crate::text::{ago, duration};
 use crate::words::label;
@@ -14,7 +14,7 @@ use crate::words::label;
 pub(crate) fn of_installation(engine: &Engine, screen: &Screen, name: &InstallationName, stay: bool) -> Result<u8> {
     let status = engine.status(name)?;
     if stay && let StatusView::Upgrade(upgrade) = &status {
-        return follow::follow(engine, screen, upgrade.upgrade_id);
+        return follow(engine, screen, upgrade.upgrade_id, Watching::Others);
     }
     if screen.json {
         screen.document(&status);
@@ -39,7 +39,7 @@ pub(crate) fn of_installation(engine: &Engine, screen: &Screen, name: &Installat
 pub(crate) fn of_upgrade(engine: &Engine, screen: &Screen, id: UpgradeId, stay: bool) -> Result<u8> {
     let upgrade = engine.upgrade_status(id)?;
     if stay {
-        return follow::follow(engine, screen, id);
+        return follow(engine, screen, id, Watching::Others);
     }
     if screen.json {
         screen.document(&upgrade)
@@ -69,7 +69,7 @@ pub(crate) fn print(screen: &Screen, upgrade: &UpgradeStatus) {
         if error.message != upgrade.message {
             screen.paragraph("  ", &error.message);
         }
-        print_remedy(screen, error);
+        print_remedy(screen, "  ", error);
     }
     let now = Utc::now();
     let fact = |name: &str, value: String| {
@@ -106,14 +106,14 @@ pub(crate) fn print(screen: &Screen, upgrade: &UpgradeStatus) {
     }
 }
 
-pub(crate) fn print_remedy(screen: &Screen, error: &ErrorView) {
-    let mut lead = "  → ";
+pub(crate) fn print_remedy(screen: &Screen, indent: &str, error: &ErrorView) {
+    let mut lead = "→ ";
     for line in error.remedy.lines() {
-        screen.line(format!("{lead}{line}"));
-        lead = "    ";
+        screen.line(format!("{indent}{lead}{line}"));
+        lead = "  ";
     }
     if screen.verbose {
-        error.details.iter().for_each(|it| screen.line(Line::new(Style::Muted, format!("  | {it}"))));
+        error.details.iter().for_each(|it| screen.line(Line::new(Style::Muted, format!("{indent}| {it}"))));
     }
 }
 

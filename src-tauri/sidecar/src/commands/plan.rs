@@ -1,0 +1,109 @@
+//! `releases`, `plan`.
+
+use chrono::Utc;
+use liftlock_engine::model::ids::InstallationName;
+use liftlock_engine::state::upgrades::Options;
+use liftlock_engine::view::PlanView;
+use liftlock_engine::{Engine, Result};
+
+use crate::args::Upgrading;
+use crate::commands::doctor::print_findings;
+use crate::screen::{Line, Screen, Style};
+use crate::text::ago;
+use crate::words::label;
+
+/// The exit code of what was refused.
+const REFUSED: u8 = 3;
+
+pub(crate) fn releases(engine: &Engine, screen: &Screen, name: &InstallationName) -> Result<u8> {
+    let view = engine.releases(name)?;
+    if screen.json {
+        screen.document(&view);
+        return Ok(0);
+    }
+    if let Some(moved) = &view.moved_to {
+        screen.aside(format!("The repository has moved to {moved}; put that into the profile."));
+    }
+    let now = Utc::now();
+    let rows = view.releases.iter().map(|it| {
+        let marks = [
+            (view.version.as_deref() == Some(&it.version), "runs"),
+            (view.latest.as_deref() == Some(&it.version), "newest to reach"),
+            (it.prerelease, "unfinished"),
+            (it.breaking, "starts with empty data"),
+        ];
+        let marks: Vec<_> = marks.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+        vec![it.version.clone(), it.published_at.map(|at| ago(at, now)).unwrap_or_default(), marks.join(", ")]
+    });
+    if view.releases.is_empty() {
+        screen.note("No release is out yet.");
+    } else {
+        screen.table(&["version", "published", ""], rows.collect());
+    }
+    for skipped in view.skipped.iter().filter(|_| screen.verbose) {
+        screen.note(Line::new(Style::Muted, format!("  left out: {}: {}", skipped.tag, skipped.why)));
+    }
+    Ok(0)
+}
+
+/// Exit code 3 where the upgrade would be refused.
+pub(crate) fn plan(engine: &Engine, screen: &Screen, name: &InstallationName, how: Upgrading) -> Result<u8> {
+    let to = how.to.clone();
+    let view = engine.plan(name, to.as_deref(), &options(how))?;
+    if screen.json {
+        screen.document(&view);
+    } else {
+        print(screen, &view);
+        let mut phase = None;
+        for step in &view.steps {
+            if phase != Some(step.phase) {
+                phase = Some(step.phase);
+                screen.line(Line::new(Style::Bold, label(step.phase)));
+            }
+            let about = step.about.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
+            screen.line(format!("  {}{about}", step.does));
+        }
+    }
+    Ok(if view.possible { 0 } else { REFUSED })
+}
+
+pub(crate) fn options(how: Upgrading) -> Options {
+    Options {
+        accepted_losses: how.accept_loss,
+        rehearse_only: how.rehearse_only,
+        in_place: how.in_place,
+        end_other_sessions: how.end_other_sessions,
+    }
+}
+
+/// What would happen, without the steps.
+pub(crate) fn print(screen: &Screen, plan: &PlanView) {
+    let from = plan.from.as_ref().map_or_else(String::new, |it| format!(" from {it}"));
+    let heading = match &plan.to {
+        Some(to) => format!("{}{from} to {to}", plan.installation),
+        None => format!("{}{from}: there is nothing to update to", plan.installation),
+    };
+    screen.line(Line::new(Style::Bold, heading));
+    if plan.to.is_some() {
+        screen.line("  Your data is backed up, and the backup is restored once on the side to prove it.");
+        screen.line(if plan.rehearsal {
+            "  The update is rehearsed on a copy of your data first."
+        } else {
+            "  There is no rehearsal."
+        });
+        screen.line(if plan.way == "in_place" {
+            "  Your data is changed in place; the proven backup can bring it back."
+        } else {
+            "  A copy of your data is changed; the original stays untouched."
+        });
+    }
+    if let Some(asset) = &plan.asset {
+        let trust = if plan.trust == "none" {
+            "not signed and without a checksum".to_owned()
+        } else {
+            format!("checked by its {}", plan.trust)
+        };
+        screen.line(format!("  The release is {asset}, {trust}."));
+    }
+    print_findings(screen, &plan.findings);
+}

@@ -1,0 +1,46 @@
+//! `work`: this process becomes the worker of one upgrade. Started by the engine, with both outputs in the
+//! upgrade's log.
+
+use liftlock_engine::model::ids::UpgradeId;
+use liftlock_engine::process::become_session_leader;
+use liftlock_engine::{Engine, Result};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// Works until the upgrade has ended; what keeps it from working is written to the log and to the exit code.
+pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
+    let filter = EnvFilter::try_from_env("LIFTLOCK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second subscriber cannot be there: this is the first thing that the process does.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+    // Where the process leads a group already it cannot lead a session too; the deaf ear below is enough then.
+    if let Err(error) = become_session_leader() {
+        warn!(class = %error.class, "{}", error.message);
+    }
+    let _deaf = deaf_to_hangup();
+    info!(upgrade = %id, pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "a worker begins");
+    match engine.work(id) {
+        Ok(state) => {
+            info!(upgrade = %id, %state, "the worker has ended");
+            Ok(0)
+        }
+        Err(error) => {
+            error!(upgrade = %id, class = %error.class, remedy = %error.remedy, details = ?error.details, "{}", error.message);
+            Ok(error.exit_code())
+        }
+    }
+}
+
+/// From here on a terminal that goes away, or a user who logs out, does not end this process. The answer is to
+/// be kept for as long as it works.
+#[cfg(unix)]
+fn deaf_to_hangup() -> Option<(tokio::runtime::Runtime, tokio::signal::unix::Signal)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let signal = {
+        let _inside = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok()?
+    };
+    Some((runtime, signal))
+}
+
+#[cfg(not(unix))]
+fn deaf_to_hangup() {}
