@@ -1,12 +1,13 @@
 //! Where the releases of an application are, and the addresses that are made from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use semver::Version;
 
 use super::{AssetPattern, Channel, TagPattern, Trust};
 use crate::error::{Error, Result};
+use crate::model::profile::Releases;
 use crate::secrets::Secret;
 
 /// Where the releases of an application (or of one component) are, and how they are named there.
@@ -52,6 +53,22 @@ impl Source {
             require: Trust::None,
             token: None,
             ca: None,
+        }
+    }
+
+    /// The source that a profile describes. `token` is what its reference led to; `dir` is the folder of the
+    /// installation, where a relative path begins.
+    pub fn of(profile: &Releases, token: Option<Secret>, dir: &Path) -> Self {
+        Self {
+            api: profile.api.clone(),
+            repository: profile.repository.clone(),
+            tag: profile.tag.clone(),
+            channel: profile.channel,
+            asset: profile.asset.clone(),
+            checksums: profile.checksums.clone(),
+            require: profile.require,
+            token: token.filter(|it| !it.is_empty()),
+            ca: profile.ca.as_ref().map(|path| path.under(dir)),
         }
     }
 
