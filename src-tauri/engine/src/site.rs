@@ -20,6 +20,7 @@ use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
 use crate::releases::{Line, Release, Source, Waits};
+use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
@@ -229,15 +230,11 @@ impl Site {
     /// Where the releases are.
     ///
     /// # Errors
-    /// `release_source` where the profile's words make none.
+    /// The token is not where the profile says.
     pub fn source(&self) -> Result<Source> {
-        let releases = &self.profile.releases;
-        let mut source = Source::new(&releases.api, &releases.repository, releases.asset.clone());
-        source.tag = releases.tag.clone();
-        source.channel = releases.channel;
-        source.checksums = releases.checksums.clone();
-        source.require = releases.require;
-        Ok(source)
+        let (releases, folder) = (&self.profile.releases, &self.installation.folder);
+        let token = releases.token.as_ref().map(|it| it.lookup(&reader(folder))).transpose()?;
+        Ok(Source::of(releases, token.map(Secret::new), folder))
     }
 
     /// The line on which the release server is asked.
