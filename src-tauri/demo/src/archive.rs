@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::Release;
+
+/// Nobody is in the middle of building something that old.
+const SWEPT_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// One file of a release.
 #[derive(Debug)]
@@ -177,6 +181,7 @@ fn program() -> Result<PathBuf> {
         .with_context(|| format!("{} is not built: run `cargo build --package liftlock-demo`", built.display()))?;
     let stripped = store()?.join(format!("corner-shop-{}", &sha256(&content)[..16]));
     if !stripped.is_file() {
+        sweep(&store()?)?;
         let file = tempfile::NamedTempFile::new_in(store()?)?;
         let made = Command::new("strip").arg("-o").arg(file.path()).arg(&built).output();
         if !made.is_ok_and(|it| it.status.success()) {
@@ -188,9 +193,28 @@ fn program() -> Result<PathBuf> {
     Ok(stripped)
 }
 
-/// Where built things are kept: beside the program, as its other build products.
+/// Removes what earlier builds have left; nobody needs it, because every demo keeps what it shows.
+fn sweep(store: &Path) -> Result<()> {
+    for entry in fs::read_dir(store)? {
+        let path = entry?.path();
+        let age = fs::metadata(&path).and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
+        if age.is_some_and(|age| age > SWEPT_AFTER) {
+            // Another build may be sweeping too.
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
+}
+
+/// Where built things are kept: beside the program, as its other build products, or in a temporary folder where
+/// somebody else has built it.
 fn store() -> Result<PathBuf> {
-    let folder = std::env::current_exe()?.with_file_name("corner-shop-releases");
+    let beside = std::env::current_exe()?.with_file_name("corner-shop-releases");
+    if fs::create_dir_all(&beside).is_ok() && tempfile::tempfile_in(&beside).is_ok() {
+        return Ok(beside);
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("corner-shop-releases-{user}"));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(folder)
 }

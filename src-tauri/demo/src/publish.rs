@@ -1,6 +1,9 @@
 //! What the release server shows: a list in a file, and the archives it points to.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, SubsecRound, Utc};
@@ -57,7 +60,7 @@ pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool
                 there.prerelease = prerelease;
                 there.draft = draft;
             }
-            None => list.push(Published { prerelease, draft, ..build(version, 0)? }),
+            None => list.push(Published { prerelease, draft, ..build(place, version, 0)? }),
         }
     }
     write(place, &list)?;
@@ -69,7 +72,7 @@ pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool
 /// # Errors
 /// It is not published.
 pub fn move_tag(place: &Place, version: &str, generation: u32) -> Result<()> {
-    replace(place, version, build(version, generation)?)
+    replace(place, version, build(place, version, generation)?)
 }
 
 /// Gives a release a hostile archive. Its size and digest are announced as they are.
@@ -83,7 +86,7 @@ pub fn spoil(place: &Place, version: &str, kind: Hostile) -> Result<()> {
     replace(
         place,
         version,
-        Published { hostile: Some(kind), generation: there.generation, ..published(version, path)? },
+        Published { hostile: Some(kind), generation: there.generation, ..published(place, version, &path)? },
     )
 }
 
@@ -104,9 +107,9 @@ fn replace(place: &Place, version: &str, with: Published) -> Result<()> {
     write(place, &list)
 }
 
-fn build(version: &str, generation: u32) -> Result<Published> {
+fn build(place: &Place, version: &str, generation: u32) -> Result<Published> {
     let path = archive::packed(&released(version)?, generation)?;
-    Ok(Published { generation, ..published(version, path)? })
+    Ok(Published { generation, ..published(place, version, &path)? })
 }
 
 fn released(version: &str) -> Result<catalogue::Release> {
@@ -117,8 +120,14 @@ fn released(version: &str) -> Result<catalogue::Release> {
 }
 
 /// A release as it is published first, with this archive.
-fn published(version: &str, archive: PathBuf) -> Result<Published> {
-    let content = fs::read(&archive)?;
+fn published(place: &Place, version: &str, built: &Path) -> Result<Published> {
+    let content = fs::read(built)?;
+    // A demo keeps what it shows, whatever is built later.
+    let archive = place.releases().join("assets").join(built.file_name().context("an archive has a name")?);
+    fs::create_dir_all(place.releases().join("assets"))?;
+    if !archive.is_file() && fs::hard_link(built, &archive).is_err() {
+        place::write_private(&archive, &content)?;
+    }
     Ok(Published {
         version: version.to_owned(),
         published_at: Utc::now().trunc_subsecs(0),
