@@ -123,7 +123,7 @@ mod platform {
 
     /// A variable that a process was started with. `None` where it has none, or we may not look.
     pub(in super::super) fn variable(pid: u32, key: &str) -> Option<String> {
-        let mut system = System::new();
+        let mut system = System::new().ok()?;
         let pid = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
