@@ -1,27 +1,43 @@
 //! Backups: one folder each, with a dump of every store and a manifest that says what is in them.
 //!
 //! A backup gets its name only when all of it is written and on disk; what has no name yet is nobody's backup.
-//! How far it is trusted stands beside it and is earned again at any time. Absent on purpose: removing any.
+//! How far it is trusted stands beside it, bound to the very manifest it was earned with, and is earned again at any
+//! time. `SHA256SUMS` lets anybody check it with standard tools. What lies on disk may have been made or
+//! changed by others: nothing is followed out of the folder, and nothing a manifest says is believed before
+//! it was compared. Absent on purpose: removing any.
 
-use std::fs;
+mod create;
+mod prove;
+mod read;
+mod restore;
+
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::digest;
-use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
-use crate::ports::{Clock, Reporter};
-use crate::stores::{DataStore, Dumped, Grade, Proof};
+use crate::stores::{Dumped, Grade, Proof};
+
+pub use create::{Request, clear_unfinished, create, needs};
+pub use prove::{check, prove};
+pub use read::{list, open};
+pub use restore::{plan_restore, put_back, restore_beside, swap};
 
 const MANIFEST: &str = "manifest.json";
 const PROOF: &str = "proof.json";
-/// Marks a folder that is being written, and everything in it, as ours to throw away.
-const PURPOSE: &str = "backup in the making";
+const SUMS: &str = "SHA256SUMS";
+
+/// The version of the form of a manifest that this Liftlock writes and reads.
+const FORMAT: u32 = 1;
+
+/// Marks the folder of a backup as made by us, while it is written and afterwards.
+const PURPOSE: &str = "backup";
+
+/// What the name of a backup that is not whole yet begins with.
+const PARTIAL: &str = ".partial-";
 
 /// Why a backup was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,23 +59,6 @@ impl BackupKind {
     }
 }
 
-/// What is to be backed up, and what is to be said of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'r> {
-    /// The folder of this installation's backups.
-    pub root: &'r Path,
-    /// Whose data.
-    pub installation: &'r InstallationName,
-    /// The application's name for people.
-    pub application: &'r str,
-    /// The version that the data belongs to, where it could be asked.
-    pub version: Option<&'r str>,
-    /// Why.
-    pub kind: BackupKind,
-    /// What a person wrote about it.
-    pub note: &'r str,
-}
-
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
@@ -71,7 +70,7 @@ pub struct Manifest {
     pub installation: InstallationName,
     /// The application's name for people.
     pub application: String,
-    /// The version that the data belongs to.
+    /// The version that the data belongs to, where it could be asked.
     pub version: Option<String>,
     /// Why it was made.
     pub kind: BackupKind,
@@ -80,21 +79,28 @@ pub struct Manifest {
     pub note: String,
     /// When it was begun.
     pub made_at: DateTime<Utc>,
-    /// A dump of every store.
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// A dump of every store, in the order in which they were taken.
     pub stores: Vec<Dumped>,
 }
 
 /// How far a backup is trusted, and since when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
     /// The grade.
     pub grade: Grade,
-    /// When it was earned.
+    /// When it was earned, or lost.
     pub at: DateTime<Utc>,
+    /// How long earning it took, in seconds.
+    pub seconds: f64,
     /// The manifest that it was earned with: a grade does not outlive a change of what it speaks of.
     pub manifest_sha256: String,
     /// What was found for each store.
     pub stores: Vec<Proof>,
+    /// Why the last test failed; then it is not to be relied on, whatever its grade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Error>,
 }
 
 /// A backup on disk.
@@ -104,16 +110,25 @@ pub struct Backup {
     pub path: PathBuf,
     /// What is in it.
     pub manifest: Manifest,
+    /// SHA-256 of the manifest as it lies on disk.
+    pub manifest_sha256: String,
     /// How far it is trusted.
     pub grade: Grade,
-    /// When it was last restored as a test.
+    /// When it was last restored as a test, with success.
     pub proven_at: Option<DateTime<Utc>>,
+    /// Why the last test failed.
+    pub failed: Option<Error>,
 }
 
 impl Backup {
     /// Size of its dumps in bytes.
     pub fn bytes(&self) -> u64 {
-        self.manifest.stores.iter().map(|it| it.bytes).sum()
+        self.manifest.stores.iter().map(|it| it.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// The grade as lists show it: `taken`, `readable`, `proven`, or `failed` where its last test failed.
+    pub fn grade_word(&self) -> &'static str {
+        if self.failed.is_some() { "failed" } else { self.grade.as_str() }
     }
 
     /// The dump of a store.
@@ -122,174 +137,32 @@ impl Backup {
     /// `not_in_backup`.
     pub fn dumped(&self, store: &str) -> Result<&Dumped> {
         self.manifest.stores.iter().find(|it| it.store == store).ok_or_else(|| {
-            Error::failed("not_in_backup", format!("The backup {} does not hold {store}.", self.path.display()))
+            Error::failed("not_in_backup", format!("The backup {} does not hold “{store}”.", self.path.display()))
                 .remedy("Use another backup: `liftlock backup list`.")
         })
     }
+
+    fn file(&self, dumped: &Dumped) -> PathBuf {
+        self.path.join(&dumped.file)
+    }
 }
 
-/// Dumps every store into a new backup. The application may be up.
-///
-/// # Errors
-/// What a store answered; then nothing is left behind.
-pub fn create(
-    request: &Request<'_>,
-    stores: &[&dyn DataStore],
-    clock: &dyn Clock,
-    reporter: &dyn Reporter,
-) -> Result<Backup> {
-    durable::create_private_dir(request.root)?;
-    let made_at = clock.now();
-    let id = Uuid::now_v7().simple().to_string();
-    let name = format!("{}-{}", made_at.format("%Y%m%dT%H%M%SZ"), &id[id.len() - 6..]);
-    let part = request.root.join(format!(".part-{name}"));
-    durable::create_marked_dir(&part, PURPOSE)?;
-    let made = fill(request, stores, made_at, &part, reporter).and_then(|manifest| {
-        let path = request.root.join(&name);
-        durable::rename_new(&part, &path)?;
-        Ok(Backup { path, manifest, grade: Grade::Taken, proven_at: None })
-    });
-    if made.is_err() {
-        // The reason why there is no backup matters more than what is left of it, which nobody takes for one.
-        let _ = durable::remove_tree_that_we_made(&part, PURPOSE);
-    }
-    made
-}
-
-fn fill(
-    request: &Request<'_>,
-    stores: &[&dyn DataStore],
-    made_at: DateTime<Utc>,
-    part: &Path,
-    reporter: &dyn Reporter,
-) -> Result<Manifest> {
-    let mut dumps = Vec::new();
-    for store in stores {
-        reporter.check()?;
-        dumps.push(store.dump(part, reporter)?);
-    }
-    let manifest = Manifest {
-        format: 1,
-        liftlock: env!("CARGO_PKG_VERSION").to_owned(),
-        installation: request.installation.clone(),
-        application: request.application.to_owned(),
-        version: request.version.map(ToOwned::to_owned),
-        kind: request.kind,
-        note: request.note.to_owned(),
-        made_at,
-        stores: dumps,
-    };
-    durable::write(&part.join(MANIFEST), &json(&manifest)?)?;
-    Ok(manifest)
+/// Whether an error says that the backup itself is bad, and not merely that it could not be looked at now.
+fn speaks_of_the_backup(error: &Error) -> bool {
+    error.class.starts_with("backup_") || error.class == "archive_damaged"
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec_pretty(value)
-        .map_err(|cause| Error::bug("manifest", "A backup could not be described.").because(&cause))
-}
-
-/// A backup from its folder. What a manifest says is not believed here, only read.
-///
-/// # Errors
-/// `backup_unreadable`, `not_ours` for a folder that is not this user's.
-pub fn open(path: &Path) -> Result<Backup> {
-    durable::expect_our_dir(path)?;
-    let bytes = read(&path.join(MANIFEST))?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|cause| unreadable(path).because(&cause))?;
-    if manifest.format != 1 {
-        return Err(unreadable(path).remedy("It was made by a newer Liftlock: install that one."));
-    }
-    if manifest.stores.iter().any(|it| Path::new(&it.file).components().count() != 1 || it.file.starts_with('.')) {
-        return Err(unreadable(path).detail("a dump stands outside the folder"));
-    }
-    let trust = read(&path.join(PROOF)).ok().and_then(|it| serde_json::from_slice::<Trust>(&it).ok());
-    let trust = trust.filter(|it| it.manifest_sha256 == digest::sha256(&bytes));
-    let proven_at = trust.as_ref().filter(|it| it.grade == Grade::Proven).map(|it| it.at);
-    Ok(Backup { path: path.to_owned(), manifest, grade: trust.map_or(Grade::Taken, |it| it.grade), proven_at })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    let file = durable::open_ours(path)?;
-    // A manifest of this size would describe a million tables.
-    file.take(256 << 20).read_to_end(&mut bytes).map_err(|cause| Error::io("read", path, &cause))?;
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|cause| Error::bug("manifest", "A backup could not be described.").because(&cause))?;
+    bytes.push(b'\n');
     Ok(bytes)
 }
 
-fn unreadable(path: &Path) -> Error {
-    Error::failed("backup_unreadable", format!("{} is not a backup that can be read.", path.display()))
-        .remedy("Use another backup: `liftlock backup list` shows them with how far each is trusted.")
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::failed("backup_damaged", format!("{} is not as it was written: {why}.", path.display()))
+        .remedy("Do not rely on this backup. Make a new one: `liftlock backup create`. Check the disk.")
 }
 
-/// Restores every dump whole on the side, compares, throws that away, and writes down what was earned.
-///
-/// # Errors
-/// What does not agree; then the grade falls to what was seen before.
-pub fn prove(
-    backup: &Backup,
-    stores: &[&dyn DataStore],
-    scratch: &Path,
-    clock: &dyn Clock,
-    reporter: &dyn Reporter,
-) -> Result<Trust> {
-    let manifest = read(&backup.path.join(MANIFEST))?;
-    let earn =
-        |grade, proofs| Trust { grade, at: clock.now(), manifest_sha256: digest::sha256(&manifest), stores: proofs };
-    let mut proofs = Vec::new();
-    let proven: Result<()> = stores.iter().try_for_each(|store| {
-        let dumped = backup.dumped(store.name())?;
-        expect_checksum(&backup.path, dumped, reporter)?;
-        proofs.push(store.prove(dumped, &backup.path, scratch, reporter)?);
-        Ok(())
-    });
-    let proven = proven.map(|()| earn(proofs.iter().map(|it| it.grade).min().unwrap_or(Grade::Taken), proofs));
-    match proven {
-        Ok(trust) => {
-            durable::write(&backup.path.join(PROOF), &json(&trust)?)?;
-            Ok(trust)
-        }
-        Err(error) => {
-            if !matches!(error.class.as_ref(), "cancelled" | "lease_lost") {
-                // An earlier proof no longer says anything about what lies there now.
-                let _ = durable::write(&backup.path.join(PROOF), &json(&earn(Grade::Taken, Vec::new()))?);
-            }
-            Err(error)
-        }
-    }
-}
-
-fn expect_checksum(folder: &Path, dumped: &Dumped, reporter: &dyn Reporter) -> Result<()> {
-    let path = folder.join(&dumped.file);
-    let mut file = durable::open_ours(&path)?;
-    let (sha256, bytes) = digest::sha256_of(&mut file, &path, Some(dumped.bytes), reporter)?;
-    if sha256 == dumped.sha256 && bytes == dumped.bytes {
-        return Ok(());
-    }
-    Err(Error::failed("backup_damaged", format!("{} is not as it was written.", path.display()))
-        .remedy("Do not rely on this backup. Make a new one: `liftlock backup create`. Check the disk."))
-}
-
-/// Every backup below `root`, newest first, and what lies there that cannot be read as one.
-///
-/// # Errors
-/// The folder itself cannot be read.
-pub fn list(root: &Path) -> Result<(Vec<Backup>, Vec<Error>)> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(cause) => return Err(Error::io("read", root, &cause)),
-    };
-    let (mut backups, mut odd) = (Vec::new(), Vec::new());
-    for entry in entries.filter_map(std::result::Result::ok) {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        match open(&entry.path()) {
-            Ok(backup) => backups.push(backup),
-            Err(error) => odd.push(error),
-        }
-    }
-    backups.sort_by_key(|it| std::cmp::Reverse(it.manifest.made_at.to_rfc3339_opts(SecondsFormat::Nanos, true)));
-    Ok((backups, odd))
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Making a backup: everything into a folder without a name, then one rename.
+
+use std::{ffi::OsStr, fs, path::Path, time::Instant};
+
+use uuid::Uuid;
+
+use crate::backups::{Backup, BackupKind, FORMAT, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, list};
+use crate::digest;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::ids::InstallationName;
+use crate::ports::{Clock, Reporter};
+use crate::space::Needs;
+use crate::stores::{DataStore, Grade, StoreKind};
+
+/// What is to be backed up, and what is to be said of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    /// The folder of this installation's backups.
+    pub root: &'r Path,
+    /// Whose data.
+    pub installation: &'r InstallationName,
+    /// The application's name for people.
+    pub application: &'r str,
+    /// The version that the data belongs to, where it could be asked.
+    pub version: Option<&'r str>,
+    /// Why.
+    pub kind: BackupKind,
+    /// What a person wrote about it.
+    pub note: &'r str,
+}
+
+/// Dumps every store into a new backup, databases first and files after, so that no row names a file that is not
+/// there. The application may be up. The caller holds the lease of the installation.
+///
+/// # Errors
+/// `no_room` before anything is written; what a store or the disk answered. Then nothing is left behind.
+pub fn create(
+    request: &Request<'_>,
+    stores: &[&dyn DataStore],
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+) -> Result<Backup> {
+    durable::create_private_dir(request.root)?;
+    clear_unfinished(request.root)?;
+    let mut needed = Needs::new();
+    needs(request.root, stores, &mut needed, reporter)?;
+    needed.check()?;
+    let made_at = clock.now();
+    let id = Uuid::now_v7().simple().to_string();
+    let name = format!("{}-{}", made_at.format("%Y-%m-%dT%H-%M-%SZ"), &id[id.len() - 6..]);
+    let partial = request.root.join(format!("{PARTIAL}{name}"));
+    durable::create_marked_dir(&partial, PURPOSE)?;
+    let made = fill(request, stores, made_at, &partial, reporter).and_then(|(manifest, manifest_sha256)| {
+        durable::fsync_dir(&partial)?;
+        let path = request.root.join(&name);
+        durable::rename_new(&partial, &path)?;
+        Ok(Backup { path, manifest, manifest_sha256, grade: Grade::Taken, proven_at: None, failed: None })
+    });
+    if made.is_err() {
+        // The reason why there is no backup matters more than what is left of it, which the next one clears away.
+        let _ = durable::remove_tree_that_we_made(&partial, PURPOSE);
+    }
+    made
+}
+
+fn fill(
+    request: &Request<'_>,
+    stores: &[&dyn DataStore],
+    made_at: chrono::DateTime<chrono::Utc>,
+    partial: &Path,
+    reporter: &dyn Reporter,
+) -> Result<(Manifest, String)> {
+    let since = Instant::now();
+    let mut dumps = Vec::with_capacity(stores.len());
+    let mut ordered = stores.to_vec();
+    ordered.sort_by_key(|it| it.kind() == StoreKind::Files);
+    for store in ordered {
+        reporter.check()?;
+        let dumped = store.dump(partial, reporter)?;
+        expect_on_disk(partial, &dumped.file, dumped.bytes)?;
+        dumps.push(dumped);
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        liftlock: env!("CARGO_PKG_VERSION").to_owned(),
+        installation: request.installation.clone(),
+        application: request.application.to_owned(),
+        version: request.version.map(ToOwned::to_owned),
+        kind: request.kind,
+        note: request.note.to_owned(),
+        made_at,
+        seconds: since.elapsed().as_secs_f64(),
+        stores: dumps,
+    };
+    let bytes = json(&manifest)?;
+    let manifest_sha256 = digest::sha256(&bytes);
+    durable::write(&partial.join(MANIFEST), &bytes)?;
+    let lines = manifest.stores.iter().map(|it| format!("{}  {}\n", it.sha256, it.file));
+    let sums: String = lines.chain([format!("{manifest_sha256}  {MANIFEST}\n")]).collect();
+    durable::write(&partial.join(SUMS), sums.as_bytes())?;
+    Ok((manifest, manifest_sha256))
+}
+
+/// A store says what it wrote; that it lies there is seen here.
+fn expect_on_disk(partial: &Path, file: &str, bytes: u64) -> Result<()> {
+    let path = partial.join(file);
+    let there = durable::open_ours(&path)?.metadata().map_err(|cause| Error::io("look at", &path, &cause))?.len();
+    if there == bytes {
+        return Ok(());
+    }
+    Err(Error::bug("dump_size", format!("The dump {file} has {there} bytes on disk and said that it has {bytes}.")))
+}
+
+/// Adds what a backup of `stores` below `root` will need: as much as the last one and a quarter more, or, for the first
+/// one, what the stores hold. A database is written compressed, so half of it is enough.
+///
+/// # Errors
+/// A store cannot be asked.
+pub fn needs(root: &Path, stores: &[&dyn DataStore], needed: &mut Needs, reporter: &dyn Reporter) -> Result<()> {
+    let last = list(root)?.0.into_iter().next();
+    for store in stores {
+        let size = store.size(reporter)?;
+        let before = last.as_ref().and_then(|it| it.dumped(store.name()).ok()).map(|it| it.bytes);
+        let dump = match before {
+            Some(before) => before.saturating_add(before / 4).min(size),
+            None if store.kind() == StoreKind::Files => size,
+            None => size / 2,
+        };
+        // A SQLite file is first copied whole, in one snapshot, and then compressed.
+        let copy = if store.kind() == StoreKind::Sqlite { size } else { 0 };
+        needed.add(root, dump.saturating_add(copy), format!("the backup of “{}”", store.name()));
+    }
+    Ok(())
+}
+
+/// Removes what backups that were cut short left below `root`. The caller holds the lease, so none is being made.
+///
+/// # Errors
+/// What the disk answered.
+pub fn clear_unfinished(root: &Path) -> Result<()> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::io("read", root, &cause)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|cause| Error::io("read", root, &cause))?;
+        if is_partial(&entry.file_name()) && durable::is_marked(&entry.path(), PURPOSE) {
+            durable::remove_tree_that_we_made(&entry.path(), PURPOSE)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn is_partial(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(PARTIAL)
+}

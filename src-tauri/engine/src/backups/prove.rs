@@ -1,0 +1,92 @@
+//! Earning trust: checksums of everything, then each dump restored whole on the side and compared.
+
+use std::{path::Path, time::Instant};
+
+use crate::backups::{Backup, PROOF, Trust, damaged, json, open, speaks_of_the_backup};
+use crate::digest;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::ports::{Clock, Reporter};
+use crate::stores::{DataStore, Grade, Proof};
+
+/// Restores every dump whole on the side (below `scratch`), compares, throws that away, and writes down what was earned.
+/// Begins with looking at the folder anew, whatever `backup` remembers. `stores` are those of the installation; each of the
+/// backup's must be among them.
+///
+/// # Errors
+/// What does not agree: then it is written down as failed. What merely kept us from looking (`no_room`,
+/// `cancelled`, a server that does not start) changes nothing that was earned before.
+pub fn prove(
+    backup: &Backup,
+    stores: &[&dyn DataStore],
+    scratch: &Path,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+) -> Result<Trust> {
+    let since = Instant::now();
+    let earn = |grade, stores, failed| Trust {
+        grade,
+        at: clock.now(),
+        seconds: since.elapsed().as_secs_f64(),
+        manifest_sha256: backup.manifest_sha256.clone(),
+        stores,
+        failed,
+    };
+    let write = |trust: &Trust| durable::write(&backup.path.join(PROOF), &json(trust)?);
+    match try_all(backup, stores, scratch, reporter) {
+        Ok(proofs) => {
+            let grade = proofs.iter().map(|it| it.grade).min().unwrap_or(Grade::Readable);
+            let trust = earn(grade, proofs, None);
+            write(&trust)?;
+            Ok(trust)
+        }
+        Err(error) => {
+            if speaks_of_the_backup(&error) && durable::expect_our_dir(&backup.path).is_ok() {
+                // What is wrong with the backup matters more than that it could not be noted beside it.
+                let _ = write(&earn(Grade::Taken, Vec::new(), Some(error.clone())));
+            }
+            Err(error)
+        }
+    }
+}
+
+fn try_all(backup: &Backup, stores: &[&dyn DataStore], scratch: &Path, reporter: &dyn Reporter) -> Result<Vec<Proof>> {
+    check(backup, reporter)?;
+    let mut proofs = Vec::with_capacity(backup.manifest.stores.len());
+    for dumped in &backup.manifest.stores {
+        let store =
+            stores.iter().find(|it| it.name() == dumped.store && it.kind() == dumped.kind).ok_or_else(|| {
+                Error::refused(
+                    "store_unknown",
+                    format!("The backup holds “{}”, which this installation does not know.", dumped.store),
+                )
+                .remedy("Name this store in the profile as it was when the backup was made, then try again.")
+            })?;
+        reporter.check()?;
+        proofs.push(store.prove(dumped, &backup.path, scratch, reporter)?);
+    }
+    Ok(proofs)
+}
+
+/// Reads every dump and compares it with the checksum of the manifest, which must be the one that `backup` was opened with.
+///
+/// # Errors
+/// As [`open`], and `backup_damaged`.
+pub fn check(backup: &Backup, reporter: &dyn Reporter) -> Result<()> {
+    let now = open(&backup.path)?;
+    if now.manifest_sha256 != backup.manifest_sha256 {
+        return Err(damaged(&backup.path, "its manifest was changed"));
+    }
+    for dumped in &now.manifest.stores {
+        let path = now.file(dumped);
+        let mut file = durable::open_ours(&path)?;
+        let (sha256, bytes) = digest::sha256_of(&mut file, &path, Some(dumped.bytes), reporter)?;
+        if bytes != dumped.bytes {
+            return Err(damaged(&path, "its size is another one"));
+        }
+        if sha256 != dumped.sha256 {
+            return Err(damaged(&path, "its checksum is another one"));
+        }
+    }
+    Ok(())
+}

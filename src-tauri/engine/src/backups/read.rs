@@ -1,0 +1,128 @@
+//! Reading what lies in a folder of backups, whoever put it there.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Read},
+    path::{Component, Path},
+};
+
+use crate::backups::create::is_partial;
+use crate::backups::{Backup, FORMAT, MANIFEST, Manifest, PROOF, SUMS, Trust, damaged};
+use crate::digest;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::stores::Grade;
+
+/// What we read of a document at most: a manifest of this size would describe a million tables.
+const MOST: u64 = 256 << 20;
+
+/// A backup from its folder: its manifest as it was written, and every dump there in its full size. Contents
+/// are not read; that is [`super::check`].
+///
+/// # Errors
+/// `not_ours` for a link or somebody else's folder or file; `backup_incomplete`, `backup_unreadable`, `backup_damaged`,
+/// `backup_hostile`, `backup_newer`.
+pub fn open(path: &Path) -> Result<Backup> {
+    durable::expect_our_dir(path)?;
+    let manifest_path = path.join(MANIFEST);
+    let bytes = read(&manifest_path)?.ok_or_else(|| incomplete(path, MANIFEST))?;
+    let manifest_sha256 = digest::sha256(&bytes);
+    let manifest = parse(path, &bytes)?;
+
+    let sums = read(&path.join(SUMS))?.ok_or_else(|| incomplete(path, SUMS))?;
+    let stated = String::from_utf8_lossy(&sums);
+    if !stated.lines().any(|line| line == format!("{manifest_sha256}  {MANIFEST}")) {
+        return Err(damaged(&manifest_path, "its checksum is another one"));
+    }
+    let mut names = BTreeSet::new();
+    for dumped in &manifest.stores {
+        let name = Path::new(&dumped.file);
+        let plain =
+            matches!(name.components().collect::<Vec<_>>()[..], [Component::Normal(it)] if it == name.as_os_str());
+        let reserved = dumped.file.starts_with('.') || [MANIFEST, PROOF, SUMS].contains(&dumped.file.as_str());
+        if !plain || reserved || !names.insert(&dumped.file) {
+            return Err(Error::failed(
+                "backup_hostile",
+                format!("The manifest of {} names a dump that no backup of ours has.", path.display()),
+            )
+            .remedy("Somebody changed it. Do not use this backup, and look who can write to that folder."));
+        }
+        let file = path.join(name);
+        let there = match durable::open_ours(&file) {
+            Ok(file) => file.metadata().map_err(|cause| Error::io("look at", &path.join(name), &cause))?.len(),
+            Err(error) if error.class == "not_found" => return Err(incomplete(path, &dumped.file)),
+            Err(error) => return Err(error),
+        };
+        if there != dumped.bytes {
+            return Err(damaged(&file, "its size is another one"));
+        }
+    }
+
+    // A proof that cannot be read, or that speaks of another manifest, proves nothing.
+    let trust = read(&path.join(PROOF)).ok().flatten().and_then(|it| serde_json::from_slice::<Trust>(&it).ok());
+    let trust = trust.filter(|it| it.manifest_sha256 == manifest_sha256);
+    let proven_at = trust.as_ref().filter(|it| it.grade == Grade::Proven && it.failed.is_none()).map(|it| it.at);
+    let (grade, failed) = trust.map_or((Grade::Taken, None), |it| (it.grade, it.failed));
+    Ok(Backup { path: path.to_owned(), manifest, manifest_sha256, grade, proven_at, failed })
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    let unreadable = |cause: &serde_json::Error| {
+        Error::failed("backup_unreadable", format!("The manifest of {} cannot be read.", path.display()))
+            .remedy("Use another backup: `liftlock backup list` shows them with how far each is trusted.")
+            .because(cause)
+    };
+    // The version first: a newer form need not fit ours.
+    let document: serde_json::Value = serde_json::from_slice(bytes).map_err(|cause| unreadable(&cause))?;
+    if document["format"].as_u64().is_some_and(|format| format > u64::from(FORMAT)) {
+        return Err(Error::failed("backup_newer", format!("{} was made by a newer Liftlock.", path.display()))
+            .remedy("Install the newest Liftlock, then try again."));
+    }
+    serde_json::from_value(document).map_err(|cause| unreadable(&cause))
+}
+
+/// The bytes of a document of ours; `None` where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let file = match durable::open_ours(path) {
+        Ok(file) => file,
+        Err(error) if error.class == "not_found" => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes).map_err(|cause| Error::io("read", path, &cause))?;
+    Ok(Some(bytes))
+}
+
+fn incomplete(path: &Path, file: &str) -> Error {
+    Error::failed("backup_incomplete", format!("{} is no whole backup: {file} is missing.", path.display()))
+        .remedy("Use another backup: `liftlock backup list`. What is in this folder may still help an expert; keep it.")
+}
+
+/// Every backup below `root`, newest first, and what lies there that cannot be read as one. What is being made is
+/// left out. No folder is no backups.
+///
+/// # Errors
+/// The folder itself cannot be read.
+pub fn list(root: &Path) -> Result<(Vec<Backup>, Vec<Error>)> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+        Err(cause) => return Err(Error::io("read", root, &cause)),
+    };
+    let (mut backups, mut findings) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry.map_err(|cause| Error::io("read", root, &cause))?;
+        if is_partial(&entry.file_name()) {
+            continue;
+        }
+        match open(&entry.path()) {
+            Ok(backup) => backups.push(backup),
+            Err(error) => findings.push(error),
+        }
+    }
+    // The name decides between two of the same moment, so that the order is always the same.
+    backups.sort_by(|a, b| (b.manifest.made_at, &b.path).cmp(&(a.manifest.made_at, &a.path)));
+    findings.sort_by(|a, b| a.message.cmp(&b.message));
+    Ok((backups, findings))
+}
