@@ -4,7 +4,10 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/proxy.rs"]
+mod proxy;
 
 mod postgres_aside;
 mod postgres_dump;
+mod postgres_faults;
 mod postgres_support;

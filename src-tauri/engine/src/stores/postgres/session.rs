@@ -6,6 +6,7 @@
 //! what became of its last statement must then be observed through another one, never assumed.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{self, Read, Write},
     sync::{
@@ -150,15 +151,20 @@ impl Session {
             ("datestyle", "ISO, YMD"),
             ("timezone", "UTC"),
             ("lock_timeout", &LOCK_WAIT.as_millis().to_string()),
+            // A machine of ours that went dark frees what it held after two minutes.
+            ("tcp_keepalives_idle", "60"),
+            ("tcp_keepalives_interval", "10"),
+            ("tcp_keepalives_count", "6"),
         ]
         .map(|(name, value)| format!("({}, {})", literal(name), literal(value)))
         .join(", ");
-        // Ours must never be ended for being idle: it may hold a lease, or a snapshot for a long dump. These
-        // settings are not in every version.
+        // Ours must never be ended for being idle: it may hold a lease, or a snapshot for a long dump; but a statement
+        // ends with the client that asked for it. These settings are not in every version.
         self.run(&format!(
             "SELECT count(set_config(name, value, false)) FROM (SELECT name, value FROM (VALUES {fixed}) AS fixed \
-             (name, value) UNION ALL SELECT name, '0' FROM pg_settings WHERE name IN ('idle_session_timeout', \
-             'idle_in_transaction_session_timeout', 'transaction_timeout')) AS wanted"
+             (name, value) UNION ALL SELECT name, CASE name WHEN 'client_connection_check_interval' THEN '5s' ELSE '0' \
+             END FROM pg_settings WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout', \
+             'transaction_timeout', 'client_connection_check_interval')) AS wanted"
         ))?;
         let hello: Hello = self.one(
             "SELECT pg_backend_pid() AS pid, a.backend_start::text AS started, \
@@ -417,14 +423,53 @@ pub fn end_backend(client: &Client, database: &str, backend: &Backend, within: D
             return Ok(());
         }
         if clock.since_boot() >= until {
-            return Err(Error::failed(
-                "backend_lives",
-                "A session of an earlier attempt is still at work on the server.",
-            )
-            .remedy("Wait until it has ended, or restart the database server, then try again."));
+            return Err(still_there());
         }
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Ends the sessions that an earlier epoch of the same upgrade left on the server, and waits until they are gone:
+/// a worker that was killed may have left a statement behind that still runs. Answers with how many there were.
+///
+/// # Errors
+/// `backend_lives`, or why the server cannot be asked.
+pub fn end_earlier(session: &mut Session, within: Duration) -> Result<usize> {
+    #[derive(Deserialize)]
+    struct Row {
+        pid: i32,
+    }
+    let label = session.client.label().to_owned();
+    let Some((upgrade, _epoch)) = label.rsplit_once('/').filter(|(upgrade, _)| upgrade.contains('/')) else {
+        return Ok(0);
+    };
+    let prefix = literal(&format!("{upgrade}/"));
+    let theirs = format!(
+        "a.pid <> pg_backend_pid() AND a.application_name <> {} AND starts_with(a.application_name, {prefix}) \
+         AND a.usesysid IS NOT NULL",
+        literal(&label)
+    );
+    let clock = SystemClock;
+    let until = clock.since_boot() + within;
+    let mut ended = HashSet::new();
+    loop {
+        let select =
+            format!("SELECT a.pid, pg_terminate_backend(a.pid) AS told FROM pg_stat_activity a WHERE {theirs}");
+        let there: Vec<Row> = session.rows(&select)?;
+        if there.is_empty() {
+            return Ok(ended.len());
+        }
+        ended.extend(there.iter().map(|it| it.pid));
+        if clock.since_boot() >= until {
+            return Err(still_there());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn still_there() -> Error {
+    Error::failed("backend_lives", "A session of an earlier attempt is still at work on the server.")
+        .remedy("Wait until it has ended, or restart the database server, then try again.")
 }
 
 fn read_row<T: DeserializeOwned>(line: &[u8]) -> Result<T> {

@@ -37,7 +37,7 @@ pub enum Strategy {
 /// `database_open`, `store_changed`, `not_carried_over`, what `reporter` answered, or what the server did; the
 /// original is untouched in every case.
 pub fn copy(client: &Client, aside: &Aside, strategy: Strategy, reporter: &dyn Reporter) -> Result<u32> {
-    let mut session = aside.connect(client)?;
+    let mut session = aside.connect_alone(client)?;
     if let Some(next_oid) = ready(&mut session, aside)? {
         return Ok(next_oid);
     }
@@ -65,7 +65,7 @@ pub fn copy(client: &Client, aside: &Aside, strategy: Strategy, reporter: &dyn R
 /// # Errors
 /// As [`copy`], and what `restore` answered; what was restored by then is dropped by the next try.
 pub fn restore_beside(client: &Client, aside: &Aside, restore: &mut dyn FnMut(&str) -> Result<()>) -> Result<u32> {
-    let mut session = aside.connect(client)?;
+    let mut session = aside.connect_alone(client)?;
     if let Some(next_oid) = whole(&mut session, aside)? {
         return Ok(next_oid);
     }
@@ -83,7 +83,7 @@ pub fn restore_beside(client: &Client, aside: &Aside, restore: &mut dyn FnMut(&s
 /// # Errors
 /// `store_changed` for anything but a copy beside its original, or what the server answered.
 pub fn drop_copy(client: &Client, aside: &Aside) -> Result<()> {
-    let mut session = aside.connect(client)?;
+    let mut session = aside.connect_alone(client)?;
     match observe_in(&mut session, aside)? {
         AsideState::Untouched | AsideState::Closed | AsideState::PutBack { .. } => Ok(()),
         AsideState::Copied { next_oid } | AsideState::PartCopied { next_oid } => {

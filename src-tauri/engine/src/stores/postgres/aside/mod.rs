@@ -18,7 +18,7 @@ use super::answer::is_cut;
 use super::client::{Client, Server};
 use super::facts::{Other, sessions_in, system_identifier};
 use super::quote::{ident, literal};
-use super::session::{Session, end_backend};
+use super::session::{Session, end_backend, end_earlier};
 use crate::clock::SystemClock;
 use crate::digest;
 use crate::error::{Error, Result};
@@ -117,6 +117,14 @@ impl Aside {
 
     fn connect(&self, client: &Client) -> Result<Session> {
         client.connect_beside(&self.name)
+    }
+
+    /// The same for an act. What an earlier worker of this upgrade may still be doing is ended first, so that what
+    /// is observed stays so.
+    fn connect_alone(&self, client: &Client) -> Result<Session> {
+        let mut session = self.connect(client)?;
+        end_earlier(&mut session, LEAVING)?;
+        Ok(session)
     }
 
     /// What a whole copy bears as its comment until it takes the original's place.
@@ -276,7 +284,7 @@ fn settled(
     act: impl FnOnce(&mut Session) -> Result<()>,
 ) -> Result<()> {
     let Some(first) = asides.first() else { return Ok(()) };
-    let mut session = first.connect(client)?;
+    let mut session = first.connect_alone(client)?;
     let backend = session.backend().clone();
     let error = match act(&mut session) {
         Err(error) if is_cut(&error) || !session.is_usable() => error,

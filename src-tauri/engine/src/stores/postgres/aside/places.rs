@@ -154,7 +154,7 @@ pub fn put_back(client: &Client, asides: &[Aside], may_end: &dyn Fn(&Other) -> b
 /// # Errors
 /// `store_changed`, `foreign_sessions`, or what the server answered.
 pub fn discard(client: &Client, aside: &Aside) -> Result<()> {
-    let mut session = aside.connect(client)?;
+    let mut session = aside.connect_alone(client)?;
     let (oid, name) = match observe_in(&mut session, aside)? {
         AsideState::Swapped { .. } => (aside.original_oid, &aside.aside_name),
         AsideState::PutBack { failed_oid } => (failed_oid, &aside.failed_name),
