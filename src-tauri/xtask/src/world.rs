@@ -48,7 +48,7 @@ impl World {
         }
         let mut world = Self { dir, bin: target_dir().join(profile), name: String::new(), is_kept: false };
         let up = world.demo(&["up", "--release", "1.0.0", "--orders", &orders.to_string()])?;
-        let added = world.liftlock_ok(&["add", text(&up, "install_dir")?, "--profile", text(&up, "profile")?])?;
+        let added = world.liftlock_ok(&["add", text(&up, "profile")?, text(&up, "install_dir")?])?;
         added["name"].as_str().context("`liftlock add` does not tell the name")?.clone_into(&mut world.name);
         Ok(world)
     }
