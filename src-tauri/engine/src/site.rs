@@ -24,7 +24,7 @@ use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
-use crate::stores::DataStore;
+use crate::stores::{DataStore, ServerLease};
 use crate::stores::files::FilesStore;
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
@@ -65,23 +65,36 @@ impl Site {
         let scratch = scratch_of(home, &installation)?;
         let mut site =
             Self { installation, profile, home: home.clone(), scratch, stores: Vec::new(), driver, runner, clock };
-        site.stores = site.profile.stores.iter().map(|store| site.store(store, label)).collect::<Result<_>>()?;
+        site.stores = site.stores(label, false)?;
         Ok(site)
     }
 
-    fn store(&self, store: &Store, label: &str) -> Result<Arc<dyn DataStore>> {
+    /// The same installation with every store changing places, also those that are only listed in an upgrade.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn for_restore(mut self, label: &str) -> Result<Self> {
+        self.stores = self.stores(label, true)?;
+        Ok(self)
+    }
+
+    fn stores(&self, label: &str, restoring: bool) -> Result<Vec<Arc<dyn DataStore>>> {
+        self.profile.stores.iter().map(|store| self.store(store, label, restoring)).collect()
+    }
+
+    fn store(&self, store: &Store, label: &str, restoring: bool) -> Result<Arc<dyn DataStore>> {
         let folder = &self.installation.folder;
         Ok(match store {
             Store::Postgres(it) => {
                 let read = reader(folder);
                 let endpoint = it.endpoint(&read)?;
                 let admin = it.admin_endpoint(&read)?;
-                let private = self.home.root().join("secrets");
+                let private = secrets_of(&self.home, label);
                 crate::state::home::make_private_dir(&private)?;
                 Arc::new(PostgresStore::new(&it.name, endpoint, admin, label, &private, Arc::clone(&self.runner)))
             }
             Store::Sqlite(it) => Arc::new(SqliteStore::new(&it.name, it.path.under(folder))),
-            Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable)),
+            Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable && !restoring)),
         })
     }
 
@@ -333,7 +346,7 @@ impl Site {
     ///
     /// # Errors
     /// `busy` where another host has it; what the server answers.
-    pub fn hold_server_leases(&self) -> Result<Vec<Box<dyn Send>>> {
+    pub fn hold_server_leases(&self) -> Result<Vec<Box<dyn ServerLease>>> {
         self.stores.iter().filter_map(|it| it.hold_lease().transpose()).collect()
     }
 
@@ -376,6 +389,12 @@ pub fn mark_release(folder: &Path, sha256: &str) -> Result<()> {
     durable::write(&folder.join(RELEASE_MARK), format!("{sha256}\n").as_bytes())
 }
 
+/// Where passfiles stand for as long as somebody of this label works. What a killed worker left is removed by
+/// the next one.
+pub fn secrets_of(home: &Home, label: &str) -> PathBuf {
+    home.root().join("secrets").join(label.split('/').take(2).collect::<Vec<_>>().join("-"))
+}
+
 /// Where scratch servers and sandboxes of an installation may stand: in Liftlock's home, except where the
 /// server's user could not enter it.
 fn scratch_of(home: &Home, installation: &Installation) -> Result<PathBuf> {
@@ -384,8 +403,10 @@ fn scratch_of(home: &Home, installation: &Installation) -> Result<PathBuf> {
         return Ok(Path::new(&chosen).join(installation.name.as_str()));
     }
     if runs_as_root() {
-        // PostgreSQL refuses to run as root, and no other user can enter root's own folders.
-        return Ok(Path::new("/var/tmp/liftlock-scratch").join(installation.name.as_str()));
+        // PostgreSQL refuses to run as root, and no other user can enter root's own folders. Two homes may have
+        // an installation of the same name, and one must never sweep what the other works in.
+        let home: String = crate::digest::sha256(home.root().as_os_str().as_encoded_bytes()).chars().take(12).collect();
+        return Ok(Path::new("/var/tmp/liftlock-scratch").join(home).join(installation.name.as_str()));
     }
     Ok(home.root().join("scratch").join(installation.name.as_str()))
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::model::finding::Finding;
+pub use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Stage, State};
 use crate::state::lease::Holder;

@@ -162,7 +162,7 @@ impl Engine {
             asset: survey.pinned.as_ref().map(|it| it.asset.name.clone()),
             sha256: survey.pinned.and_then(|it| it.sha256),
             findings: survey.findings,
-            steps: steps_of(&site)
+            steps: steps_of(&site, options)
                 .iter()
                 .map(|it| {
                     let key = it.key();

@@ -2,6 +2,7 @@
 //!
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
+mod backups;
 mod doctor;
 mod history;
 mod installations;

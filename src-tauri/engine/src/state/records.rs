@@ -30,7 +30,57 @@ pub struct Original {
     pub kept_since: DateTime<Utc>,
 }
 
+/// A backup, for the list that outlives its folder.
+#[derive(Debug, Clone, Copy)]
+pub struct BackupRecord<'r> {
+    /// Its folder.
+    pub path: &'r str,
+    /// Whose data.
+    pub installation: &'r InstallationName,
+    /// The upgrade that it belongs to.
+    pub upgrade_id: Option<UpgradeId>,
+    /// Why it was made.
+    pub kind: &'r str,
+    /// How far it is trusted.
+    pub grade: &'r str,
+    /// The version that the data belongs to.
+    pub version: Option<&'r str>,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// What a person wrote about it.
+    pub note: &'r str,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// When it was last restored as a test.
+    pub proven_at: Option<DateTime<Utc>>,
+}
+
 impl Db {
+    /// Remembers a backup with the grade that it has now.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn record_backup(&mut self, backup: &BackupRecord<'_>) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO system_backups (path, installation, upgrade_id, kind, grade, version, bytes, note, made_at, proven_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             ON CONFLICT (path) DO UPDATE SET grade = excluded.grade, proven_at = excluded.proven_at",
+            params![
+                backup.path,
+                backup.installation.as_str(),
+                backup.upgrade_id.map(|it| it.to_string()),
+                backup.kind,
+                backup.grade,
+                backup.version,
+                i64::try_from(backup.bytes).unwrap_or(i64::MAX),
+                backup.note,
+                stamp(backup.made_at),
+                backup.proven_at.map(stamp)
+            ],
+        )?;
+        Ok(())
+    }
+
     /// Remembers what is kept, once.
     ///
     /// # Errors

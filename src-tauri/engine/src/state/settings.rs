@@ -31,12 +31,6 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 1, 1440, "a whole number of minutes from 1 to 1440"),
     },
     Setting {
-        key: "originals_kept_days",
-        default: "7",
-        about: "How many days the set-aside original of an update is kept.",
-        check: |text| whole_number(text, 1, 365, "a whole number of days from 1 to 365"),
-    },
-    Setting {
         key: "scratch_dir",
         default: "",
         about: "Where the private scratch server for proofs and rehearsals may stand; empty: chosen by Liftlock.",

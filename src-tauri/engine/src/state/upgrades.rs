@@ -26,8 +26,8 @@ pub struct Options {
     pub rehearse_only: bool,
     /// Change the data in place after a proven final dump, even where there is room for a copy.
     pub in_place: bool,
-    /// Sessions of other programs in the database may be ended at the stop.
-    pub end_other_sessions: bool,
+    /// Not an upgrade but a return to the backup in this folder.
+    pub restore: Option<String>,
 }
 
 /// How an upgrade ended, in the words of the history.

@@ -123,6 +123,14 @@ impl Step for SetAside {
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
         let intent: AsideIntent = parse(intent)?;
         match intent.way {
+            Way::FromBackup => {
+                let backup = crate::steps::restore::backup_to_restore(world)?;
+                let counts = self.store.counts(world.reporter)?;
+                let dumped = backup.dumped(self.store.name())?;
+                self.store.restore_next(&intent.aside, dumped, &backup.path, world.reporter)?;
+                world.halfway("forward", &self.key());
+                record(&AsideAnswer { counts, final_dump: None })
+            }
             Way::InPlace => {
                 let counts = self.store.counts(world.reporter)?;
                 let final_dump = Some(self.take_final_dump(world)?);
@@ -142,7 +150,7 @@ impl Step for SetAside {
         let intent: AsideIntent = parse(intent)?;
         world.halfway("back", &self.key());
         match intent.way {
-            Way::Copy => put_back(world, self.store.as_ref(), &intent.aside),
+            Way::Copy | Way::FromBackup => put_back(world, self.store.as_ref(), &intent.aside),
             Way::InPlace => restore_in_place(world, self.store.as_ref(), &intent),
         }
     }

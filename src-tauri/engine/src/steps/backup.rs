@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use crate::backups::{self, Backup, BackupKind, Request};
 use crate::error::{Error, Result};
+use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::state::journal::StepKey;
+use crate::state::records::BackupRecord;
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::DataStore;
 
@@ -71,6 +73,7 @@ impl Step for TakeBackup {
         let path = backup.path.display().to_string();
         let mut journal = world.journal();
         journal.set_backup(&path)?;
+        journal.db_mut().record_backup(&backup_record(&backup, world.id, &path))?;
         Ok(json!({ "path": path, "bytes": backup.bytes() }))
     }
 }
@@ -98,6 +101,24 @@ impl Step for ProveBackup {
         let backup = backup_of(world)?;
         world.halfway("forward", &self.key());
         let proof = backups::prove(&backup, &stores(world), &world.scratch, world.clock, world.reporter)?;
+        let backup = backup_of(world)?;
+        let path = backup.path.display().to_string();
+        world.journal().db_mut().record_backup(&backup_record(&backup, world.id, &path))?;
         record(&proof)
+    }
+}
+
+fn backup_record<'b>(backup: &'b Backup, upgrade: UpgradeId, path: &'b str) -> BackupRecord<'b> {
+    BackupRecord {
+        path,
+        installation: &backup.manifest.installation,
+        upgrade_id: Some(upgrade),
+        kind: backup.manifest.kind.as_str(),
+        grade: backup.grade_word(),
+        version: backup.manifest.version.as_deref(),
+        bytes: backup.bytes(),
+        note: &backup.manifest.note,
+        made_at: backup.manifest.made_at,
+        proven_at: backup.proven_at,
     }
 }

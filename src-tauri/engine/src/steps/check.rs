@@ -27,6 +27,8 @@ pub enum Way {
     Copy,
     /// It is changed itself, after a proven final dump: there is no room for a copy.
     InPlace,
+    /// What a backup holds takes its place; the original stays untouched.
+    FromBackup,
 }
 
 /// What checking fixed for the rest of the upgrade.
@@ -36,8 +38,8 @@ pub struct Checked {
     pub from: String,
     /// The version to reach.
     pub to: String,
-    /// The release, pinned.
-    pub pinned: Pinned,
+    /// The release, pinned; none for a restore, whose release is here already.
+    pub pinned: Option<Pinned>,
     /// How each store is changed.
     pub ways: BTreeMap<String, Way>,
     /// Why there is no rehearsal, where there is none.
@@ -301,7 +303,7 @@ impl Step for Check {
         record(&Checked {
             from: from.to_string(),
             to: pinned.version.to_string(),
-            pinned,
+            pinned: Some(pinned),
             ways: survey.ways,
             rehearsal: survey.rehearsal,
         })

@@ -200,12 +200,14 @@ impl Step for Compare {
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         let intent = aside_of(world, self.store.name())?;
         let before = counts_before(world, self.store.name())?;
-        let after = if intent.way == Way::Copy {
-            self.store.next_counts(&intent.aside, world.reporter)?
-        } else {
-            self.store.counts(world.reporter)?
+        let after = match intent.way {
+            Way::Copy | Way::FromBackup => self.store.next_counts(&intent.aside, world.reporter)?,
+            Way::InPlace => self.store.counts(world.reporter)?,
         };
         world.halfway("forward", &self.key());
+        if intent.way == Way::FromBackup {
+            return crate::steps::restore::expect_what_was_backed_up(world, self.store.name(), after);
+        }
         let lost: Vec<_> = losses(self.store.name(), &before, &after)
             .into_iter()
             .filter(|it| !is_accepted(&world.options.accepted_losses, it))

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod migrate;
 pub mod rehearse;
 pub mod release;
+pub mod restore;
 pub mod serve;
 mod world;
 

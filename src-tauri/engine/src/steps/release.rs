@@ -57,8 +57,9 @@ impl Step for Fetch {
         let source = world.site.source()?;
         let cache = world.site.answers()?;
         let line = world.site.line(&cache, world.reporter);
-        recheck(&source, &checked.pinned, &line)?;
-        let fetched = fetch(&source, &checked.pinned, &world.home.downloads(), &line)?;
+        let pinned = checked.pinned.as_ref().ok_or_else(|| Error::bug("not_pinned", "A release was not pinned before it was fetched."))?;
+        recheck(&source, pinned, &line)?;
+        let fetched = fetch(&source, pinned, &world.home.downloads(), &line)?;
         world.halfway("forward", &self.key());
         let folder = Self::folder(world)?;
         let answer = json!({ "folder": folder, "sha256": fetched.sha256, "bytes": fetched.bytes });

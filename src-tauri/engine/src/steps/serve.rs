@@ -211,7 +211,7 @@ fn is_the_target(world: &World<'_>, gate: Gate) -> Result<()> {
         return Err(Error::failed("wrong_version", format!("It answers, but as {version} instead of {}.", checked.to))
             .remedy("Report it to the makers of the application: the release says that it is another version."));
     }
-    let digest = checked.pinned.sha256.as_deref();
+    let digest = checked.pinned.as_ref().and_then(|it| it.sha256.as_deref());
     let folder = world.site.release_folder(&checked.to)?;
     if digest.is_some_and(|it| !is_release_from(&folder, it)) {
         return Err(Error::failed("wrong_digest", "The release on disk is not the one that was checked.")

@@ -16,6 +16,7 @@ use crate::state::journal::{Journal, StepKey};
 use crate::state::upgrades::Options;
 use crate::steps::check::Checked;
 use crate::steps::{Step, parse};
+use crate::stores::ServerLease;
 
 /// Everything that the steps of one upgrade share.
 pub struct World<'a> {
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub(crate) answers: Mutex<BTreeMap<String, Value>>,
     /// What lives only as long as this process.
     pub(crate) live: Mutex<Live>,
+    /// The leases that other hosts see.
+    pub(crate) servers: Mutex<Vec<Box<dyn ServerLease>>>,
 }
 
 /// What lives only as long as this process, and is made anew by the next one.
@@ -127,6 +130,14 @@ impl World<'_> {
         if let Some(page) = self.live().page.take() {
             page.lower();
         }
+    }
+
+    /// Whether every lease on a server is still ours.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn still_held(&self) -> Result<()> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().try_for_each(|it| it.still_held())
     }
 
     /// Why going back by itself would lose something, if it would: users may have been let in.

@@ -158,6 +158,15 @@ pub enum Place {
     Path(PathBuf),
 }
 
+/// The lease that another host would see, held until dropped.
+pub trait ServerLease: Send {
+    /// Whether it is still ours.
+    ///
+    /// # Errors
+    /// `lease_lost`: whoever lost it stops.
+    fn still_held(&mut self) -> Result<()>;
+}
+
 /// A dump restored on the side, for a rehearsal; thrown away when dropped.
 pub trait Sandbox: Send {
     /// Where it is.
@@ -206,7 +215,7 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `busy` where another host has it.
-    fn hold_lease(&self) -> Result<Option<Box<dyn Send>>> {
+    fn hold_lease(&self) -> Result<Option<Box<dyn ServerLease>>> {
         Ok(None)
     }
     /// Ends and throws away what a killed worker left below `scratch`.

@@ -100,6 +100,7 @@ impl Drive<'_> {
         let runs = self.journal().runs()?;
         let tries: Vec<_> = runs.iter().filter(|it| it.direction == Direction::Forward && it.key == key).collect();
         self.begin(step, Direction::Forward)?;
+        self.world.still_held()?;
         if step.is_cancellable() && self.journal().is_cancelled()? {
             return Err(cancelled_in(step.phase()));
         }

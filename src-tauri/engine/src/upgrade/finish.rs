@@ -139,7 +139,7 @@ fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option
         announced_losses: 0,
         away_seconds: row.away_from.map(|from| (row.away_to.unwrap_or(now) - from).as_seconds_f64().max(0.0)),
         originals: originals(world)?,
-        trust: world.checked().ok().map(|it| it.pinned.trust.to_string()),
+        trust: world.checked().ok().and_then(|it| it.pinned).map(|it| it.trust.to_string()),
         attention: (outcome == Outcome::RollbackFailed).then(|| Attention {
             place: kept_place(world),
             original_is_whole: originals_are_whole(world),
@@ -205,7 +205,6 @@ fn store_lines(world: &World<'_>, outcome: Outcome) -> Vec<StoreLine> {
 
 fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
     let journal = world.journal();
-    let days: i64 = journal.db().setting("originals_kept_days")?.parse().unwrap_or(7);
     Ok(journal
         .db()
         .originals(Some(&world.site.installation.name))?
@@ -214,7 +213,8 @@ fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
         .map(|it| OriginalLine {
             name: it.place,
             bytes: it.bytes,
-            until: Some(it.kept_since + chrono::TimeDelta::days(days)),
+            // Nothing removes it by itself.
+            until: None,
         })
         .collect())
 }

@@ -4,17 +4,22 @@
 use std::sync::Arc;
 
 use crate::site::Site;
+use crate::state::upgrades::Options;
 use crate::steps::Step;
 use crate::steps::aside::{SetAside, Swap};
 use crate::steps::backup::{ProveBackup, TakeBackup};
 use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
 use crate::steps::rehearse::Rehearse;
+use crate::steps::restore::CheckRestore;
 use crate::steps::release::{CheckSettings, Fetch, Switch};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 
 /// The steps, in the order in which they are taken.
-pub fn steps_of(site: &Site) -> Vec<Box<dyn Step>> {
+pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
+    if options.restore.is_some() {
+        return steps_of_restore(site);
+    }
     let mut steps: Vec<Box<dyn Step>> = vec![
         Box::new(Check),
         Box::new(TakeBackup),
@@ -51,10 +56,30 @@ pub fn steps_of(site: &Site) -> Vec<Box<dyn Step>> {
         steps.push(Box::new(Compare { store: Arc::clone(store) }));
     }
     steps.extend(after.into_iter().map(|it| it as Box<dyn Step>));
-    steps.push(Box::new(Switch));
-    steps.push(Box::new(StartBehindGate));
-    steps.push(Box::new(Verify));
-    steps.push(Box::new(OpenGate));
-    steps.push(Box::new(RestoreAutostart));
+    steps.extend(to_the_users());
     steps
+}
+
+/// A return to a backup walks the same way, without a release to fetch or data to fit: what is there now is set
+/// aside like any original, and comes back if the restored one does not run.
+fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(CheckRestore), Box::new(HoldAutostart)];
+    for component in site.driver.components().into_iter().rev() {
+        steps.push(Box::new(Stop { component }));
+    }
+    for store in &site.stores {
+        steps.push(Box::new(SetAside { store: Arc::clone(store) }));
+    }
+    for store in &site.stores {
+        steps.push(Box::new(Compare { store: Arc::clone(store) }));
+    }
+    for store in &site.stores {
+        steps.push(Box::new(Swap { store: Arc::clone(store) }));
+    }
+    steps.extend(to_the_users());
+    steps
+}
+
+fn to_the_users() -> Vec<Box<dyn Step>> {
+    vec![Box::new(Switch), Box::new(StartBehindGate), Box::new(Verify), Box::new(OpenGate), Box::new(RestoreAutostart)]
 }

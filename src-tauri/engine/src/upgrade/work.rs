@@ -14,7 +14,7 @@ use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::ports::{Clock, Reporter};
 use crate::process::{Identity, OrphanLock, Silent, SystemRunner};
-use crate::site::Site;
+use crate::site::{Site, secrets_of};
 use crate::space;
 use crate::state::Db;
 use crate::state::home::Home;
@@ -62,10 +62,13 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     }
     let runner = Arc::new(SystemRunner::new().acting(Arc::new(orphans)));
     let label = format!("liftlock/{id}/{}", lease.epoch);
+    let secrets = secrets_of(home, &label);
+    remove_secrets(&secrets)?;
     let site = Site::open(installation, home, runner, Arc::clone(clock), &label)?;
-    let _servers = site.hold_server_leases()?;
+    let site = if upgrade.options.restore.is_some() { site.for_restore(&label)? } else { site };
+    let servers = site.hold_server_leases()?;
     site.sweep_scratch(&watch)?;
-    let steps = steps_of(&site);
+    let steps = steps_of(&site, &upgrade.options);
     let runs = crate::state::journal::runs_of(&Db::open(home)?, id)?;
     let answers: BTreeMap<_, _> = runs
         .iter()
@@ -84,6 +87,7 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
         journal: &journal,
         answers: Mutex::new(answers),
         live: Mutex::new(Live::default()),
+        servers: Mutex::new(servers),
     };
     let drive = Drive { journal: &journal, watch: &watch, clock: clock.as_ref(), world: &world, steps: &steps };
     if let Some(error) = too_late(&upgrade, clock.as_ref()) {
@@ -92,6 +96,9 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     let state = drive.to_the_end();
     world.lower_page();
     site.sweep_scratch(&watch)?;
+    drop(world);
+    drop(site);
+    remove_secrets(&secrets)?;
     let state = state?;
     write_history(home)?;
     Ok(state)
@@ -149,6 +156,14 @@ fn too_late(upgrade: &Upgrade, clock: &dyn Clock) -> Option<Error> {
         )
         .remedy("Start it again when it suits you.")
     })
+}
+
+/// Passfiles go with the upgrade that needed them, also those of a worker that was killed.
+fn remove_secrets(folder: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder, &cause)),
+        _ => Ok(()),
+    }
 }
 
 /// A damaged state file must be known before anything relies on it; looking takes a while, so once a boot.

@@ -21,7 +21,7 @@ use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::Secret;
-use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
+use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind};
 
 /// A database of an installation. The server is asked at the first verb, not before.
 pub struct PostgresStore {
@@ -250,7 +250,7 @@ impl DataStore for PostgresStore {
         Ok(found)
     }
 
-    fn hold_lease(&self) -> Result<Option<Box<dyn Send>>> {
+    fn hold_lease(&self) -> Result<Option<Box<dyn ServerLease>>> {
         let client = self.client()?;
         let facts = facts::facts(client, self.database())?;
         let key = lease::key_of(&facts.system_identifier, self.database());
@@ -380,6 +380,12 @@ impl DataStore for PostgresStore {
             Ok(it) => (format!("database {}", it.aside_name), format!("database {}", it.failed_name)),
             Err(_) => (String::new(), String::new()),
         }
+    }
+}
+
+impl ServerLease for lease::LeaseSession {
+    fn still_held(&mut self) -> Result<()> {
+        Self::still_held(self)
     }
 }
 

@@ -1,0 +1,132 @@
+//! The verbs about backups.
+
+use std::path::Path;
+
+use crate::backups::{self, Backup, BackupKind, Request};
+use crate::drivers::Gate;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::ports::Reporter;
+use crate::state::lease::Lease;
+use crate::state::records::BackupRecord;
+use crate::state::upgrades::Options;
+use crate::stores::DataStore;
+use crate::upgrade::work::this_process;
+use crate::view::{BackupView, Finding};
+
+impl Engine {
+    /// Makes a backup and proves it, in this process. It holds the lease meanwhile.
+    ///
+    /// # Errors
+    /// `unknown_installation`, `busy`; what a store answered.
+    pub fn backup(&self, name: &InstallationName, note: &str, reporter: &dyn Reporter) -> Result<BackupView> {
+        let mut db = self.db()?;
+        let installation = db.installation(name)?;
+        let holder = this_process(self.clock.as_ref(), "backup")?;
+        let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
+        let site = self.site(&installation)?;
+        let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
+        let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
+        let request = Request {
+            root: &self.home.backups(name),
+            installation: name,
+            application: &site.profile.application.name,
+            version: version.as_deref(),
+            kind: BackupKind::Manual,
+            note,
+        };
+        let made = backups::create(&request, &stores, self.clock.as_ref(), reporter)?;
+        self.record(&made)?;
+        let proven = backups::prove(&made, &stores, &site.scratch, self.clock.as_ref(), reporter);
+        let backup = backups::open(&made.path)?;
+        self.record(&backup)?;
+        proven.map(|_| BackupView::of(&backup))
+    }
+
+    /// Every backup of an installation or of all, newest first, and what cannot be read as one.
+    ///
+    /// # Errors
+    /// `unknown_installation`; a folder cannot be read.
+    pub fn backups(&self, name: Option<&InstallationName>) -> Result<(Vec<BackupView>, Vec<Finding>)> {
+        let names = match name {
+            Some(name) => vec![self.db()?.installation(name)?.name],
+            None => self.db()?.installations()?.into_iter().map(|it| it.name).collect(),
+        };
+        let (mut views, mut odd) = (Vec::new(), Vec::new());
+        for name in names {
+            let (found, unreadable) = backups::list(&self.home.backups(&name))?;
+            views.extend(found.iter().map(BackupView::of));
+            odd.extend(unreadable.iter().map(Finding::stop));
+        }
+        views.sort_by_key(|it| std::cmp::Reverse(it.made_at));
+        Ok((views, odd))
+    }
+
+    /// Restores a backup once more on the side and says how far it can be trusted.
+    ///
+    /// # Errors
+    /// What does not agree; `busy`.
+    pub fn verify_backup(&self, path: &Path, reporter: &dyn Reporter) -> Result<BackupView> {
+        let backup = backups::open(&absolute(path)?)?;
+        let mut db = self.db()?;
+        let installation = db.installation(&backup.manifest.installation)?;
+        let holder = this_process(self.clock.as_ref(), "verify")?;
+        let _lease = Lease::take(&mut db, &self.home, &installation.name, &installation.folder, &holder)?;
+        let site = self.site(&installation)?;
+        let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
+        let proven = backups::prove(&backup, &stores, &site.scratch, self.clock.as_ref(), reporter);
+        let backup = backups::open(&backup.path)?;
+        self.record(&backup)?;
+        proven.map(|_| BackupView::of(&backup))
+    }
+
+    /// Asks for a return to a backup and starts the worker that does it. What is there now is set aside, untouched.
+    ///
+    /// # Errors
+    /// `unknown_installation`, `busy`; the folder is no backup.
+    pub fn restore(&self, name: &InstallationName, path: &Path, initiated_by: &str) -> Result<UpgradeId> {
+        let backup = backups::open(&absolute(path)?)?;
+        let to = backup.manifest.version.clone().unwrap_or_else(|| "latest".to_owned());
+        let options = Options { restore: Some(backup.path.display().to_string()), ..Options::default() };
+        self.start_upgrade(name, Some(&to), &options, initiated_by)
+    }
+
+    fn record(&self, backup: &Backup) -> Result<()> {
+        let path = backup.path.display().to_string();
+        self.db()?.record_backup(&BackupRecord {
+            path: &path,
+            installation: &backup.manifest.installation,
+            upgrade_id: None,
+            kind: backup.manifest.kind.as_str(),
+            grade: backup.grade_word(),
+            version: backup.manifest.version.as_deref(),
+            bytes: backup.bytes(),
+            note: &backup.manifest.note,
+            made_at: backup.manifest.made_at,
+            proven_at: backup.proven_at,
+        })
+    }
+}
+
+/// A path that means the same to the worker, which stands elsewhere.
+fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+    std::path::absolute(path).map_err(|cause| Error::io("find", path, &cause))
+}
+
+impl BackupView {
+    /// The view of a backup on disk.
+    pub(crate) fn of(backup: &Backup) -> Self {
+        Self {
+            path: backup.path.display().to_string(),
+            installation: backup.manifest.installation.clone(),
+            kind: backup.manifest.kind.as_str().to_owned(),
+            grade: backup.grade_word().to_owned(),
+            version: backup.manifest.version.clone(),
+            bytes: backup.bytes(),
+            note: backup.manifest.note.clone(),
+            made_at: backup.manifest.made_at,
+            proven_at: backup.proven_at,
+        }
+    }
+}
