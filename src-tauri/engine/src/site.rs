@@ -24,10 +24,10 @@ use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
-use crate::stores::{DataStore, ServerLease};
 use crate::stores::files::FilesStore;
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
+use crate::stores::{DataStore, ServerLease};
 
 /// An installation, looked up.
 pub struct Site {

@@ -57,7 +57,10 @@ impl Step for Fetch {
         let source = world.site.source()?;
         let cache = world.site.answers()?;
         let line = world.site.line(&cache, world.reporter);
-        let pinned = checked.pinned.as_ref().ok_or_else(|| Error::bug("not_pinned", "A release was not pinned before it was fetched."))?;
+        let pinned = checked
+            .pinned
+            .as_ref()
+            .ok_or_else(|| Error::bug("not_pinned", "A release was not pinned before it was fetched."))?;
         recheck(&source, pinned, &line)?;
         let fetched = fetch(&source, pinned, &world.home.downloads(), &line)?;
         world.halfway("forward", &self.key());

@@ -76,8 +76,11 @@ impl Step for CheckRestore {
         };
         let to = backup.manifest.version.clone().unwrap_or(current);
         if !world.site.driver.is_fetched(&to) {
-            return Err(Error::refused("release_missing", format!("The backup belongs to {to}, whose release is no longer here."))
-                .remedy(format!("Put the release {to} back into the releases folder, then try again.")));
+            return Err(Error::refused(
+                "release_missing",
+                format!("The backup belongs to {to}, whose release is no longer here."),
+            )
+            .remedy(format!("Put the release {to} back into the releases folder, then try again.")));
         }
         world.journal().set_versions(&from, &to)?;
         let ways = world.site.stores.iter().map(|it| (it.name().to_owned(), Way::FromBackup)).collect();

@@ -11,8 +11,8 @@ use crate::steps::backup::{ProveBackup, TakeBackup};
 use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
 use crate::steps::rehearse::Rehearse;
-use crate::steps::restore::CheckRestore;
 use crate::steps::release::{CheckSettings, Fetch, Switch};
+use crate::steps::restore::CheckRestore;
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 
 /// The steps, in the order in which they are taken.

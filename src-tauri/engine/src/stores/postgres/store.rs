@@ -21,7 +21,9 @@ use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::Secret;
-use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind};
+use crate::stores::{
+    Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
+};
 
 /// A database of an installation. The server is asked at the first verb, not before.
 pub struct PostgresStore {
