@@ -217,7 +217,8 @@ fn a_budget_ends_and_the_error_says_what_to_do_first() {
     assert!(error.remedy.contains("log"), "{error:?}");
 
     let only_wanted = &questions[..2];
-    let settled = with_world(|world| settle(only_wanted, budget, world, &mut |_| {})).unwrap();
+    let ample = Budget { within: Duration::from_secs(20), ..budget };
+    let settled = with_world(|world| settle(only_wanted, ample, world, &mut |_| {})).unwrap();
     assert!(settled.is_up, "the application is up although a wanted probe is down");
 }
 
@@ -252,4 +253,127 @@ fn the_version_is_asked_over_http_and_of_a_command() {
     let command = Invocation::new("echo").arg("corner-shop 1.4.0 (release)");
     assert_eq!(ask(version::VersionQuestion::Command(command)).unwrap().to_string(), "1.4.0");
     assert_eq!(ask(version::VersionQuestion::Command(Invocation::new("false"))).unwrap_err().class, "exit_code");
+}
+
+/// A server of TLS with a certificate for `name` by an authority of its own; answers with the port and with the
+/// authority's certificate.
+fn private_server(name: &str) -> (u16, String) {
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            let mut request = [0; 4096];
+            // A client that does not trust us hangs up here.
+            if stream.read(&mut request).is_ok_and(|read| read > 0) {
+                let _ = stream.write_all(answer("200 OK", "").as_bytes());
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    (port, pem)
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_the_profile_names_it() {
+    let (port, pem) = private_server("127.0.0.1");
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let url: url::Url = format!("https://127.0.0.1:{port}/health").parse().unwrap();
+    let with = |ca: Option<&PathBuf>| {
+        http_question(HttpRequest { url: url.clone(), credentials: None, ca: ca.cloned() }, None)
+    };
+    assert_eq!(class(&with(None)), "tls");
+    assert_eq!(class(&with(Some(&ca))), "not_found");
+    fs::write(&ca, pem).unwrap();
+    assert_eq!(class(&with(Some(&ca))), "up");
+    fs::write(&ca, "no certificate").unwrap();
+    assert_eq!(class(&with(Some(&ca))), "ca_invalid");
+
+    let (other, pem) = private_server("elsewhere.example");
+    fs::write(&ca, pem).unwrap();
+    let mut question = with(Some(&ca));
+    if let Ask::Http { request, .. } = &mut question.ask {
+        request.url.set_port(Some(other)).unwrap();
+    }
+    assert_eq!(class(&question), "tls", "a certificate for another name");
+}
+
+mod from_a_profile {
+    use super::*;
+    use crate::drivers::command::{Place, reader};
+    use crate::model::profile::Profile;
+
+    const SHOP: &str = include_str!("../../profiles/corner-shop.toml");
+
+    fn ask_in<T>(settings: &str, private_port: Option<u16>, act: impl FnOnce(&Profile, At<'_>) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".env"), settings).unwrap();
+        let release = folder.path().join("releases/1.0.0");
+        let place = Place { dir: folder.path(), version: "1.0.0", release: &release };
+        let profile = Profile::parse(SHOP).unwrap();
+        act(&profile, At { place, private_port, read: &reader(folder.path()) })
+    }
+
+    const SETTINGS: &str = "SHOP_PORT=8080\nDATABASE_URL=postgres://shop:hunter2@db.lan:6000/shop\n";
+
+    #[test]
+    fn the_port_is_the_public_one_until_a_private_one_is_named() {
+        for (private, expected) in [(None, 8080), (Some(40123), 40123)] {
+            let questions = ask_in(SETTINGS, private, |profile, at| questions(profile, at).unwrap());
+            let Ask::Http { request, status: 200, field: Some(field) } = &questions[0].ask else { panic!() };
+            assert_eq!(request.url.as_str(), format!("http://127.0.0.1:{expected}/health"));
+            assert_eq!((field.path.as_str(), field.equals.as_deref()), ("status", Some("ok")));
+            let Ask::Postgres(endpoint) = &questions[1].ask else { panic!() };
+            assert_eq!(format!("{endpoint:?}"), "shop@db.lan:6000/shop");
+            assert!(!format!("{questions:?}").contains("hunter2"));
+
+            let version = ask_in(SETTINGS, private, |profile, at| version_question(profile, at).unwrap());
+            let version::VersionQuestion::Http { request, field } = version else { panic!() };
+            assert_eq!(request.url.as_str(), format!("http://127.0.0.1:{expected}/api/v1/system/version"));
+            assert_eq!(field, "version");
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_told_before_anything_is_asked() {
+        let class = |settings: &str| ask_in(settings, None, |profile, at| questions(profile, at).unwrap_err().class);
+        assert_eq!(class("DATABASE_URL=postgres://a@b/c"), "setting_missing");
+        assert_eq!(class("SHOP_PORT=many\nDATABASE_URL=postgres://a@b/c"), "bad_port");
+        assert_eq!(class("SHOP_PORT=0\nDATABASE_URL=postgres://a@b/c"), "bad_port");
+    }
+
+    #[test]
+    fn the_address_to_listen_on_is_read_as_people_write_it() {
+        let read = |_: &crate::model::profile::FilePath| -> Result<String> { Ok(String::new()) };
+        for (written, expected) in
+            [("127.0.0.1", Some("127.0.0.1")), ("localhost", Some("127.0.0.1")), ("[::1]", Some("::1")), ("shop", None)]
+        {
+            let profile = Profile::parse(&SHOP.replace("bind = \"127.0.0.1\"", &format!("bind = \"{written}\"")));
+            // What the profile itself refuses never comes here.
+            let Ok(profile) = profile else { continue };
+            let address = bind_address(&profile, &read).ok().map(|it| it.to_string());
+            assert_eq!(address.as_deref(), expected, "{written}");
+        }
+    }
 }
