@@ -21,7 +21,7 @@ use crate::upgrade::watch::{Allowance, Watch, cancelled_in};
 const TRIES_FORWARD: usize = 3;
 const TRIES_BACK: usize = 5;
 /// How often a worker may take an upgrade up.
-const RESTARTS: i64 = 28;
+pub(crate) const RESTARTS: i64 = 28;
 
 /// What the loop works with.
 pub(crate) struct Drive<'a> {

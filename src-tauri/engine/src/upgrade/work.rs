@@ -5,24 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::history;
 use crate::model::ids::UpgradeId;
-use crate::model::state::State;
-use crate::ports::{Clock, Reporter};
+use crate::model::state::{Event, State};
+use crate::ports::{Clock, Reporter, Runner};
 use crate::process::{Identity, OrphanLock, Silent, SystemRunner};
 use crate::site::{Site, secrets_of};
 use crate::space;
 use crate::state::Db;
 use crate::state::home::Home;
-use crate::state::journal::{Direction, Journal, RunOutcome};
+use crate::state::installations::Installation;
+use crate::state::journal::{Direction, Ending, Journal, RunOutcome};
 use crate::state::lease::{Holder, Lease};
-use crate::state::upgrades::Upgrade;
+use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::{Live, World};
-use crate::upgrade::drive::Drive;
+use crate::stores::ServerLease;
+use crate::upgrade::drive::{Drive, RESTARTS};
 use crate::upgrade::finish;
 use crate::upgrade::plan::steps_of;
 use crate::upgrade::watch::Watch;
@@ -64,44 +66,112 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     let label = format!("liftlock/{id}/{}", lease.epoch);
     let secrets = secrets_of(home, &label);
     remove_secrets(&secrets)?;
-    let site = Site::open(installation, home, runner, Arc::clone(clock), &label)?;
-    let site = if upgrade.options.restore.is_some() { site.for_restore(&label)? } else { site };
-    let servers = site.hold_server_leases()?;
-    site.sweep_scratch(&watch)?;
-    let steps = steps_of(&site, &upgrade.options);
-    let runs = crate::state::journal::runs_of(&Db::open(home)?, id)?;
+    let prepared = prepare(installation, &upgrade, home, runner, clock, &label, &watch);
+    let state = match prepared {
+        Ok((site, servers)) => walk(home, clock, &upgrade, &site, servers, &journal, &watch),
+        Err(error) => end_unprepared(&journal, clock.as_ref(), &upgrade, error),
+    };
+    remove_secrets(&secrets)?;
+    let state = state?;
+    write_history(home)?;
+    Ok(state)
+}
+
+/// Looks everything up that the steps need, and takes the leases that other hosts see.
+fn prepare(
+    installation: Installation,
+    upgrade: &Upgrade,
+    home: &Home,
+    runner: Arc<dyn Runner>,
+    clock: &Arc<dyn Clock>,
+    label: &str,
+    reporter: &dyn Reporter,
+) -> Result<(Site, Vec<Box<dyn ServerLease>>)> {
+    let site = Site::open(installation, home, runner, Arc::clone(clock), label)?;
+    let site = if upgrade.options.restore.is_some() { site.for_restore(label)? } else { site };
+    site.sweep_scratch(reporter)?;
+    let servers = match site.hold_server_leases() {
+        Ok(servers) => servers,
+        // A database that is down is for checking to find and to say; the way back must not wait for it either.
+        Err(error) if error.kind != Kind::Busy => {
+            reporter.say(&format!("No lease on the database server: {error}"));
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((site, servers))
+}
+
+fn walk(
+    home: &Home,
+    clock: &Arc<dyn Clock>,
+    upgrade: &Upgrade,
+    site: &Site,
+    servers: Vec<Box<dyn ServerLease>>,
+    journal: &Mutex<Journal>,
+    watch: &Watch<'_>,
+) -> Result<State> {
+    let steps = steps_of(site, &upgrade.options);
+    let runs = crate::state::journal::runs_of(&Db::open(home)?, upgrade.id)?;
     let answers: BTreeMap<_, _> = runs
         .iter()
         .filter(|it| it.direction == Direction::Forward && it.outcome.is_some_and(RunOutcome::is_there))
         .map(|it| (it.key.to_string(), it.answer.clone()))
         .collect();
     let world = World {
-        id,
+        id: upgrade.id,
         options: &upgrade.options,
         wanted: (upgrade.to != "latest").then(|| upgrade.to.clone()),
-        site: &site,
+        site,
         home,
         scratch: site.scratch.clone(),
         clock: clock.as_ref(),
-        reporter: &watch,
-        journal: &journal,
+        reporter: watch,
+        journal,
         answers: Mutex::new(answers),
         live: Mutex::new(Live::default()),
         servers: Mutex::new(servers),
     };
-    let drive = Drive { journal: &journal, watch: &watch, clock: clock.as_ref(), world: &world, steps: &steps };
-    if let Some(error) = too_late(&upgrade, clock.as_ref()) {
+    let drive = Drive { journal, watch, clock: clock.as_ref(), world: &world, steps: &steps };
+    if let Some(error) = too_late(upgrade, clock.as_ref()) {
         finish::failed(&drive, error, false)?;
     }
     let state = drive.to_the_end();
     world.lower_page();
-    site.sweep_scratch(&watch)?;
-    drop(world);
-    drop(site);
-    remove_secrets(&secrets)?;
-    let state = state?;
-    write_history(home)?;
-    Ok(state)
+    // What is left of a scratch server is swept by the next worker; it changes nothing about how this one ended.
+    if let Err(error) = site.sweep_scratch(watch) {
+        watch.say(&format!("A temporary server was left behind: {error}"));
+    }
+    state
+}
+
+/// Without the profile or the settings nothing can be done: an upgrade that has changed nothing ends here, any other
+/// waits for a worker that finds them, for as often as a worker may take it up.
+fn end_unprepared(journal: &Mutex<Journal>, clock: &dyn Clock, upgrade: &Upgrade, error: Error) -> Result<State> {
+    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = upgrade.state.is_before_change();
+    if error.kind == Kind::LeaseLost || (!before && upgrade.restarts < RESTARTS) {
+        return Err(error);
+    }
+    let ending = |outcome, message: String, error| Ending {
+        outcome,
+        message,
+        error: Some(error),
+        receipt: None,
+        boot_id: clock.boot_id(),
+        uptime: clock.since_boot().as_secs_f64(),
+    };
+    if before {
+        let outcome = if error.kind == Kind::Failed { Outcome::Failed } else { Outcome::Refused };
+        let message = format!("Nothing was changed. The update to {} did not begin.", upgrade.to);
+        return journal.end(Event::Broke, &ending(outcome, message, error), clock.now());
+    }
+    if upgrade.state != State::RollingBack {
+        journal.turn_back(Event::Broke, &error, "Bringing the old version back.")?;
+    }
+    let error = error.as_kind(Kind::NeedsAttention);
+    let message = "Liftlock could not bring the old version back.".to_owned();
+    journal.end(Event::Stranded, &ending(Outcome::RollbackFailed, message, error), clock.now())
 }
 
 /// The record of this process for messages.
