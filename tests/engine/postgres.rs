@@ -10,4 +10,5 @@ mod proxy;
 mod postgres_aside;
 mod postgres_dump;
 mod postgres_faults;
+mod postgres_probe;
 mod postgres_support;
