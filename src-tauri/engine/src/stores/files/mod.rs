@@ -20,11 +20,29 @@ use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::gzip;
+use crate::model::finding::Finding;
 use crate::ports::Reporter;
 use crate::space::Needs;
 use crate::stores::beside::Beside;
 use crate::stores::files::tree::{Tree, What};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
+
+/// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
+pub(in crate::stores) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
+    let entries = match fs::read_dir(scratch) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::io("read", scratch, &cause)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|cause| Error::io("read", scratch, &cause))?.path();
+        if durable::is_marked(&path, purpose) {
+            copy::make_removable(&path);
+            durable::remove_tree_that_we_made(&path, purpose)?;
+        }
+    }
+    Ok(())
+}
 
 /// What a folder for a proof is marked with.
 const PROOF: &str = "files-proof";
@@ -119,6 +137,19 @@ impl DataStore for FilesStore {
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
         Ok(tree::look(&self.dir, reporter)?.counts())
+    }
+
+    fn obstacles(&self, _: &dyn Reporter) -> Result<Vec<Finding>> {
+        // An id that no upgrade has: only whether it could be set aside is asked.
+        Ok(Beside::plan(&self.dir, "0").err().iter().map(Finding::stop).collect())
+    }
+
+    fn sweep(&self, scratch: &Path, _: &dyn Reporter) -> Result<()> {
+        sweep_marked(scratch, PROOF)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        self.dir.canonicalize().ok()?.parent().map(Path::to_owned)
     }
 
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {

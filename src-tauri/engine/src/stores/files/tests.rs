@@ -411,3 +411,25 @@ fn a_missing_folder_and_a_file_in_its_place_are_told() {
     let store = FilesStore::new("uploads", dir.path().join("file"), false);
     assert_eq!(store.size(&Ear::default()).unwrap_err().class, "not_a_folder");
 }
+
+#[test]
+fn what_a_killed_worker_left_is_swept_and_nothing_else_is() {
+    let world = World::full();
+    let dumped = world.store.dump(&world.backup(), &Ear::default()).unwrap();
+    let killed = world.store.sandbox(&dumped, &world.backup(), &world.scratch(), &Ear::default()).unwrap();
+    std::mem::forget(killed);
+    fs::create_dir(world.scratch().join("somebody's")).unwrap();
+    world.store.sweep(&world.scratch(), &Ear::default()).unwrap();
+    let left: Vec<_> = fs::read_dir(world.scratch()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["somebody's"]);
+    world.store.sweep(&world.dir.path().join("none"), &Ear::default()).unwrap();
+}
+
+#[test]
+fn what_stands_in_the_way_is_found_before_anything_begins() {
+    let world = World::full();
+    assert!(world.store.obstacles(&Ear::default()).unwrap().is_empty());
+    assert_eq!(world.store.folder().unwrap(), world.dir.path().canonicalize().unwrap());
+    let disk = FilesStore::new("uploads", "/proc", false);
+    assert_eq!(disk.obstacles(&Ear::default()).unwrap()[0].class, "mount_point");
+}

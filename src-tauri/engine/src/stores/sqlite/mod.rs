@@ -21,10 +21,11 @@ use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::gzip::{self, BlockGzip};
+use crate::model::finding::Finding;
 use crate::ports::Reporter;
 use crate::space::Needs;
 use crate::stores::beside::Beside;
-use crate::stores::files::copy;
+use crate::stores::files::{copy, sweep_marked};
 use crate::stores::stream::{Passed, Watched, unwrapped};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
@@ -183,6 +184,19 @@ impl DataStore for SqliteStore {
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
         Self::count(&self.path, reporter)
+    }
+
+    fn obstacles(&self, _: &dyn Reporter) -> Result<Vec<Finding>> {
+        // An id that no upgrade has: only whether it could be set aside is asked.
+        Ok(Beside::plan(&self.path, "0").err().iter().map(Finding::stop).collect())
+    }
+
+    fn sweep(&self, scratch: &Path, _: &dyn Reporter) -> Result<()> {
+        sweep_marked(scratch, PROOF)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        self.path.canonicalize().ok()?.parent().map(Path::to_owned)
     }
 
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
