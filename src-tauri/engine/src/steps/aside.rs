@@ -99,6 +99,9 @@ impl Step for SetAside {
     fn is_behind_the_page(&self) -> bool {
         true
     }
+    fn is_behind_the_page_on_the_way_back(&self) -> bool {
+        true
+    }
 
     fn intent(&self, world: &World<'_>) -> Result<Value> {
         let way = world.checked()?.way_of(self.store.name());

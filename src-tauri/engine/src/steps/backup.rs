@@ -12,6 +12,7 @@ use crate::state::journal::StepKey;
 use crate::state::records::BackupRecord;
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::DataStore;
+use crate::stores::postgres::answer::is_cut;
 
 /// Makes the backup.
 #[derive(Debug)]
@@ -52,8 +53,7 @@ impl Step for TakeBackup {
     }
     fn may_try_again(&self, error: &Error) -> bool {
         // A dump whose connection was cut is thrown away and made again.
-        ["connection_refused", "connection_lost", "connection_cut", "timeout", "dump_failed"]
-            .contains(&error.class.as_ref())
+        is_cut(error)
     }
     fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
         // A finished one would have been recorded but for the last instant; another is the safe answer.

@@ -61,6 +61,10 @@ pub trait Step: Send + Sync {
     fn is_behind_the_page(&self) -> bool {
         matches!(self.phase(), State::Migrating | State::Restarting | State::Verifying)
     }
+    /// Whether visitors should see the maintenance page while it is undone: nothing else has the public port then.
+    fn is_behind_the_page_on_the_way_back(&self) -> bool {
+        self.phase() == State::Migrating
+    }
     /// Whether trying it again may help after this error.
     fn may_try_again(&self, _error: &Error) -> bool {
         false

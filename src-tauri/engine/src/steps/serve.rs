@@ -303,9 +303,6 @@ impl Step for RestoreAutostart {
     fn is_behind_the_page(&self) -> bool {
         false
     }
-    fn may_try_again(&self, _error: &Error) -> bool {
-        true
-    }
     fn intent(&self, world: &World<'_>) -> Result<Value> {
         let held = HoldAutostart.key();
         let runs = world.journal().runs()?;
@@ -313,9 +310,25 @@ impl Step for RestoreAutostart {
         Ok(run.map(|it| it.intent.clone()).unwrap_or_default())
     }
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
-        world.site.restore_autostart(intent, world.reporter)?;
+        let restored = world.site.restore_autostart(intent, world.reporter);
         world.halfway("forward", &self.key());
-        Ok(json!({ "restored": true }))
+        // Users are in and all is well: this is no reason to take the application from them again.
+        Ok(match restored {
+            Ok(()) => json!({ "restored": true }),
+            Err(error) => {
+                world.reporter.say(&format!("{error} {}", error.remedy));
+                json!({ "restored": false, "message": error.message, "remedy": error.remedy })
+            }
+        })
+    }
+}
+
+impl RestoreAutostart {
+    /// What a person should know where the application will not start by itself any more.
+    pub(crate) fn warning(world: &World<'_>) -> Option<String> {
+        let answer = world.answer(&Self.key())?;
+        (answer["restored"] == false)
+            .then(|| format!("It does not start by itself yet: {}", answer["message"].as_str().unwrap_or_default()))
     }
 }
 

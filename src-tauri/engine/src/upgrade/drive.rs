@@ -4,6 +4,7 @@
 //! begun at most three times forward and five times back; a worker takes an upgrade up at most 28 times.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -241,6 +242,9 @@ impl Drive<'_> {
         loop {
             crash::point("back", &name, Moment::BeforeIntent);
             self.begin(step, Direction::Back)?;
+            if step.is_behind_the_page_on_the_way_back() {
+                self.world.raise_page();
+            }
             if tried >= TRIES_BACK {
                 return Err(Error::failed(
                     "gave_up",
@@ -273,9 +277,21 @@ impl Drive<'_> {
                     if tried >= TRIES_BACK {
                         return Err(error);
                     }
+                    // A server that is just coming up again needs a moment more than a step does.
+                    self.rest(Duration::from_secs(1 << tried.min(4)))?;
                 }
             }
         }
+    }
+
+    /// Waits before another try, and still hears when it has to stop.
+    fn rest(&self, long: Duration) -> Result<()> {
+        let until = self.clock.since_boot() + long;
+        while self.clock.since_boot() < until {
+            self.watch.check()?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     fn begin(&self, step: &dyn Step, direction: Direction) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
 use crate::steps::backup::backup_of;
 use crate::steps::migrate::Compare;
 use crate::steps::rehearse::{Rehearse, Rehearsed};
+use crate::steps::serve::RestoreAutostart;
 use crate::steps::{World, parse};
 use crate::stores::{Counts, StoreKind};
 use crate::upgrade::drive::Drive;
@@ -23,7 +24,11 @@ use crate::upgrade::drive::Drive;
 pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
-    end(drive, &upgrade, Event::Advanced, Outcome::Success, format!("{name} {} is running.", upgrade.to), None)
+    let mut message = format!("{name} {} is running.", upgrade.to);
+    if let Some(warning) = RestoreAutostart::warning(drive.world) {
+        message = format!("{message} {warning}");
+    }
+    end(drive, &upgrade, Event::Advanced, Outcome::Success, message, None)
 }
 
 /// A rehearsal was all that was asked for: nothing was changed.

@@ -24,6 +24,7 @@ use crate::state::lease::{Holder, Lease};
 use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::{Live, World};
 use crate::stores::ServerLease;
+use crate::stores::postgres::answer::is_cut;
 use crate::upgrade::drive::{Drive, RESTARTS};
 use crate::upgrade::finish;
 use crate::upgrade::plan::steps_of;
@@ -31,6 +32,8 @@ use crate::upgrade::watch::Watch;
 
 /// How long orphans of a killed worker may take to end.
 const ORPHANS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a database server may take to come up after a restart of the computer.
+const STORES_WITHIN: Duration = Duration::from_secs(120);
 /// After so many seconds nobody expects last week's click to take the application away.
 const RESUME_WITHIN: f64 = 15.0 * 60.0;
 
@@ -133,6 +136,9 @@ fn walk(
         servers: Mutex::new(servers),
     };
     let drive = Drive { journal, watch, clock: clock.as_ref(), world: &world, steps: &steps };
+    if !upgrade.state.is_before_change() {
+        wait_for_stores(site, clock.as_ref(), watch)?;
+    }
     if let Some(error) = too_late(upgrade, clock.as_ref()) {
         finish::failed(&drive, error, false)?;
     }
@@ -143,6 +149,23 @@ fn walk(
         watch.say(&format!("A temporary server was left behind: {error}"));
     }
     state
+}
+
+/// After a restart of the computer a database server may need a while. What is begun goes on when it is there; when
+/// it does not come, the steps say what is wrong.
+fn wait_for_stores(site: &Site, clock: &dyn Clock, reporter: &dyn Reporter) -> Result<()> {
+    let until = clock.since_boot() + STORES_WITHIN;
+    for store in &site.stores {
+        while let Err(error) = store.size(reporter) {
+            reporter.check()?;
+            if clock.since_boot() > until || !is_cut(&error) {
+                reporter.say(&format!("{}: {error}", store.name()));
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    Ok(())
 }
 
 /// Without the profile or the settings nothing can be done: an upgrade that has changed nothing ends here, any other
