@@ -5,8 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+mod change;
 mod errors;
 mod follow;
 mod help;
 mod read;
 mod support;
+mod worker;

@@ -1,12 +1,13 @@
 //! A home in a temporary folder, the binary, and what a worker would have written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use chrono::{DateTime, Utc};
 use liftlock_engine::Error;
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::model::state::{Event, State};
+use liftlock_engine::process::Identity;
 use liftlock_engine::state::Db;
 use liftlock_engine::state::home::Home;
 use liftlock_engine::state::installations::Installation;
@@ -93,7 +94,7 @@ impl Bench {
             .add_installation(&Installation {
                 name: name.clone(),
                 folder,
-                profile: String::new(),
+                profile: liftlock_engine::profiles::text_of("corner-shop").unwrap(),
                 application: "corner-shop".to_owned(),
                 version: Some("1.0.0".to_owned()),
                 added_at: Utc::now(),
@@ -134,6 +135,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"(now|in \d+ \w+|\d+ \w+ ago) \(\d{4}-\d\d-\d\d \d\d:\d\d\)", "[AGO]"),
     (r#""(pid|started_ticks|seq)":\d+"#, r#""$1":"[N]""#),
     (r"\d\d:\d\d:\d\d ", "[TIME] "),
+    (r#""boot_id":"[^"]*""#, r#""boot_id":"[BOOT]""#),
     (r"process \d+ of", "process [N] of"),
     (r"\b\d+\.\d s\b", "[S] s"),
     (r"(\S) {3,}", "$1  "),
@@ -183,11 +185,12 @@ fn boot() -> String {
 }
 
 pub(crate) fn this_process() -> Holder {
+    let identity = Identity::of_self().unwrap();
     Holder {
-        pid: std::process::id(),
-        started_ticks: 1,
+        pid: identity.pid,
+        started_ticks: identity.start_ticks,
         started_at: DateTime::<Utc>::from_timestamp(1_790_000_000, 0).unwrap(),
-        boot_id: "boot-of-the-test".to_owned(),
+        boot_id: identity.boot_id,
         host: "harbour".to_owned(),
         user: "keeper".to_owned(),
         doing: "upgrade".to_owned(),
@@ -201,4 +204,23 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < end, "waited too long until {what}");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+/// Everything in a folder with its content, save what SQLite needs while someone reads.
+pub(crate) fn fingerprint(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !name.ends_with("-shm") && !name.ends_with("-wal") {
+                found.push((path.clone(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
 }

@@ -180,7 +180,8 @@ impl UpgradeStatus {
         match self.state {
             State::RolledBack => 4,
             State::NeedsAttention => 5,
-            State::Failed if self.result.as_deref() != Some("success") => self.error.as_ref().map_or(1, |it| it.code),
+            // One that stopped where it was asked to, after its rehearsal, has no error.
+            State::Failed => self.error.as_ref().map_or(0, |it| it.code),
             _ => 0,
         }
     }

@@ -74,9 +74,6 @@ pub(crate) struct Upgrading {
     /// Change the data in place after a proven final dump, even where there is room for a copy
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// Allow sessions of other programs in the database to be ended at the stop
-    #[arg(long)]
-    pub(crate) end_other_sessions: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,6 +184,9 @@ pub(crate) enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Make, list, prove and bring back backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// List how updates ended, newest first
     History {
         #[command(flatten)]
@@ -226,6 +226,41 @@ pub(crate) enum Command {
     Man {
         /// The command, in words: `backup restore`
         command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Back up all data while the application is in use, and restore it once on the side to prove it
+    Create {
+        #[command(flatten)]
+        of: Named,
+        /// What it is for, in your words
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+    },
+    /// List the backups, newest first, with how far each can be trusted
+    List {
+        /// Name of an installation; those of all otherwise
+        name: Option<String>,
+    },
+    /// Restore a backup once more on the side, and say how far it can be trusted
+    Verify {
+        /// Folder of the backup
+        path: PathBuf,
+    },
+    /// Go back to a backup; what is there now is set aside, untouched
+    Restore {
+        /// Name of the installation
+        name: String,
+        /// Folder of the backup
+        path: PathBuf,
+        /// Accept that what was entered since the backup will not be there; --yes does not say this
+        #[arg(long)]
+        accept_loss_of_new_work: bool,
+        /// Start it and return at once
+        #[arg(long)]
+        detach: bool,
     },
 }
 

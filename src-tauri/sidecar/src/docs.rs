@@ -68,7 +68,7 @@ const DOCUMENTS: &[Document] = &[
     document("`releases`", None, shape::<view::ReleasesView>, ""),
     document("`plan`", None, shape::<view::PlanView>, "Exit code 3 where `possible` is false."),
     document(
-        "`upgrade`, `retry`, `rollback`, `resume ID`",
+        "`upgrade`, `retry`, `rollback`, `resume ID`, `backup restore`",
         None,
         shape::<view::UpgradeStatus>,
         "One a line for each change; the last one is the end, with `receipt`. With `--detach` only the first.",
@@ -92,6 +92,13 @@ const DOCUMENTS: &[Document] = &[
     ),
     document("`history --verify`", None, shape::<view::HistoryCheck>, "Exit code 1 where `intact` is false."),
     document("`doctor`", None, shape::<view::DoctorView>, "Exit code 1 where a finding is a `stop`."),
+    document("`backup create`, `backup verify`", None, shape::<view::BackupView>, ""),
+    document(
+        "`backup list`",
+        Some("backups"),
+        shape::<Vec<view::BackupView>>,
+        "Beside it a list of [Finding](#finding) as `findings`: folders that cannot be read as backups.",
+    ),
     document("`settings`", Some("settings"), shape::<Vec<view::SettingView>>, ""),
     document("`settings KEY`, `settings KEY VALUE`", None, shape::<view::SettingView>, ""),
     document("`profile list`", Some("profiles"), shape::<Vec<String>>, ""),

@@ -49,6 +49,15 @@ pub(crate) fn follow(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Wat
 }
 
 async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching) -> Result<u8> {
+    // Listened for before the first word is printed: whoever sees it may press Ctrl-C at once.
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Then Ctrl-C ends this process, which is as good.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::pin!(ctrl_c);
+    tokio::select! { biased; () = &mut ctrl_c => {} () = std::future::ready(()) => {} }
     let mut display = Display::new(screen);
     let mut shown: Option<UpgradeStatus> = None;
     let mut last_log_line = 0;
@@ -88,8 +97,7 @@ async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching)
         shown = Some(status);
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            // Where the signal cannot be listened for, Ctrl-C ends this process, which is as good.
-            Ok(()) = tokio::signal::ctrl_c() => {
+            () = &mut ctrl_c => {
                 display.clear();
                 screen.aside("The update goes on; only the watching has ended.");
                 screen.aside(format!("  → `liftlock status --follow --upgrade {id}` watches it again, `liftlock cancel {id}` stops it."));

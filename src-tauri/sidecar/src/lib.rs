@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod docs;
 mod follow;
+mod progress;
 mod screen;
 mod text;
 mod usage;

@@ -219,6 +219,15 @@ impl Screen {
         error.exit_code()
     }
 
+    /// Asks for a word on the terminal, where a wrong key must not be enough.
+    pub(crate) fn confirm_by(&self, question: &str, word: &str) -> bool {
+        let _ = write!(io::stderr(), "{}\nType {word} to go on: ", Style::Bold.on(question, self.coloured_errors));
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        answer.trim() == word
+    }
+
     /// Asks on the terminal; anything but yes is no.
     pub(crate) fn confirm(&self, question: &str) -> bool {
         let _ = write!(io::stderr(), "{} [y/N] ", Style::Bold.on(question, self.coloured_errors));

@@ -70,6 +70,22 @@ pub(crate) fn duration(seconds: f64) -> String {
     if whole < 60 { format!("{whole} s") } else { format!("{} min {} s", whole / 60, whole % 60) }
 }
 
+/// "412 MB", in powers of ten as on the box of a disk.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 999.5 {
+            return if unit == "bytes" || value >= 9.95 {
+                format!("{value:.0} {unit}")
+            } else {
+                format!("{value:.1} {unit}")
+            };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_units() {
+    fn sizes_and_durations_have_units() {
+        assert_eq!([size(0), size(999), size(1000), size(412_300_000)], ["0 bytes", "999 bytes", "1.0 kB", "412 MB"]);
+        assert_eq!(size(u64::MAX), "18446744.1 TB");
         assert_eq!([duration(1.23), duration(48.4), duration(370.0)], ["1.2 s", "48 s", "6 min 10 s"]);
     }
 }

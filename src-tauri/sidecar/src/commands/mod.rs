@@ -1,5 +1,6 @@
 //! The commands: each asks one verb of the engine and lays out its view.
 
+mod backup;
 mod doctor;
 mod health;
 mod history;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Rollback { of, accept_loss_of_new_work, detach } => {
             upgrade::rollback(engine, screen, &named(engine, of)?, accept_loss_of_new_work, detach)
         }
+        Command::Backup(command) => backup::run(engine, screen, command),
         Command::History { verify: true, .. } => history::verify(engine, screen),
         Command::History { of, .. } => {
             let name = of.name.map(|it| it.parse()).transpose()?;
@@ -66,7 +68,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
 }
 
 /// The installation that was named, or the only one.
-fn named(engine: &Engine, of: Named) -> Result<InstallationName> {
+pub(crate) fn named(engine: &Engine, of: Named) -> Result<InstallationName> {
     match of.name {
         Some(name) => name.parse(),
         None => engine.the_only_installation(),

@@ -72,7 +72,7 @@ pub(crate) fn options(how: Upgrading) -> Options {
         accepted_losses: how.accept_loss,
         rehearse_only: how.rehearse_only,
         in_place: how.in_place,
-        end_other_sessions: how.end_other_sessions,
+        ..Options::default()
     }
 }
 
@@ -98,12 +98,7 @@ pub(crate) fn print(screen: &Screen, plan: &PlanView) {
         });
     }
     if let Some(asset) = &plan.asset {
-        let trust = if plan.trust == "none" {
-            "not signed and without a checksum".to_owned()
-        } else {
-            format!("checked by its {}", plan.trust)
-        };
-        screen.line(format!("  The release is {asset}, {trust}."));
+        screen.line(format!("  The release is {asset} ({}).", plan.trust));
     }
     print_findings(screen, &plan.findings);
 }

@@ -62,9 +62,8 @@ pub(crate) fn acknowledge(engine: &Engine, screen: &Screen, id: UpgradeId) -> Re
 /// Lays out an upgrade: a heading that says how it is, a sentence, then facts.
 pub(crate) fn print(screen: &Screen, upgrade: &UpgradeStatus) {
     screen.line(heading(upgrade));
-    if !upgrade.message.is_empty() {
-        screen.paragraph("  ", &upgrade.message);
-    }
+    let in_heading = usize::from(upgrade.state.is_final());
+    upgrade.message.lines().skip(in_heading).for_each(|it| screen.line(format!("  {it}")));
     if let Some(error) = &upgrade.error {
         if error.message != upgrade.message {
             screen.paragraph("  ", &error.message);
@@ -120,12 +119,16 @@ pub(crate) fn print_remedy(screen: &Screen, indent: &str, error: &ErrorView) {
 fn heading(upgrade: &UpgradeStatus) -> Line {
     let name = &upgrade.installation;
     let to = &upgrade.to;
-    let from = upgrade.from.as_deref().unwrap_or("the old version");
+    // How it ended is said by the engine, who saw it.
+    let end = |style| {
+        let said = upgrade.message.lines().next().unwrap_or_else(|| label(upgrade.state));
+        Line::new(Style::Bold, format!("{name}: ")).and(style, said)
+    };
     match upgrade.state {
-        State::Complete => Line::new(Style::Good, format!("{name} {to} is running.")),
-        State::RolledBack => Line::new(Style::Warn, format!("{name} {from} is running again.")),
-        State::Failed => Line::new(Style::Warn, format!("Nothing was changed: {name} was not touched.")),
-        State::NeedsAttention => Line::new(Style::Danger, format!("{name} needs you.")),
+        State::Complete => end(Style::Good),
+        State::Failed if upgrade.exit_code() == 0 => end(Style::Good),
+        State::RolledBack | State::Failed => end(Style::Warn),
+        State::NeedsAttention => end(Style::Danger),
         state => {
             let way = upgrade.from.as_ref().map_or_else(|| format!("to {to}"), |from| format!("from {from} to {to}"));
             let standing = if upgrade.interrupted {

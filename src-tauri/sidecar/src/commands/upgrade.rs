@@ -11,6 +11,8 @@ use crate::screen::{Line, Screen, Style};
 
 /// The exit code of what was not begun.
 const REFUSED: u8 = 3;
+/// The exit code of an upgrade that was brought back.
+const ROLLED_BACK: u8 = 4;
 
 pub(crate) fn upgrade(
     engine: &Engine,
@@ -45,7 +47,7 @@ pub(crate) fn upgrade(
 }
 
 /// An update that this command has started: followed, or left alone.
-fn begun(engine: &Engine, screen: &Screen, id: UpgradeId, detach: bool) -> Result<u8> {
+pub(crate) fn begun(engine: &Engine, screen: &Screen, id: UpgradeId, detach: bool) -> Result<u8> {
     if !detach {
         return follow(engine, screen, id, Watching::Own);
     }
@@ -132,11 +134,15 @@ pub(crate) fn rollback(
         return Ok(REFUSED);
     }
     let id = engine.rollback(name, accept_loss)?;
-    begun(engine, screen, id, detach)
+    // To be back is what was asked for.
+    Ok(match begun(engine, screen, id, detach)? {
+        ROLLED_BACK => 0,
+        code => code,
+    })
 }
 
 /// Who asked, for the record.
-fn asker() -> String {
+pub(crate) fn asker() -> String {
     let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
     format!("{} on the command line", user.as_deref().unwrap_or("someone"))
 }

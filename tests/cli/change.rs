@@ -1,0 +1,225 @@
+//! Commands that change something, where they are refused, and what they leave alone.
+
+use liftlock_engine::model::state::{Event, State};
+use liftlock_engine::state::upgrades::Outcome;
+
+use crate::support::{Bench, fingerprint};
+
+/// A snapshot of the words and of the document of one command that does not work here.
+macro_rules! refused {
+    ($bench:expr, $code:expr, $name:literal, $($arg:expr),+) => {
+        let words = $bench.run(&[$($arg),+]);
+        assert_eq!((words.code, words.out.as_str()), ($code, ""), "{}", words.shown());
+        insta::assert_snapshot!($name, $bench.settled(&words.err));
+        let document = $bench.run(&[$($arg,)+ "--json"]);
+        assert_eq!((document.code, document.err.as_str()), ($code, ""), "{}", document.shown());
+        assert_eq!(document.json()["error"]["code"], $code);
+    };
+}
+
+#[test]
+fn what_is_not_known_is_wrong_usage_for_every_command() {
+    let bench = Bench::new();
+    bench.install("shop");
+    for command in ["check", "releases", "plan", "upgrade", "status", "rollback", "remove"] {
+        let answer = bench.run(&[command, "nowhere", "--json"]);
+        assert_eq!(answer.code, 2, "{command}: {}", answer.shown());
+        assert_eq!(answer.json()["error"]["class"], "unknown_installation", "{command}");
+    }
+    let id = "0198c2a4-0000-7000-8000-000000000000";
+    for command in ["ack", "cancel", "retry", "settle", "resume", "work"] {
+        let answer = bench.run(&[command, id, "--json"]);
+        assert_eq!(answer.code, 2, "{command}: {}", answer.shown());
+        if command != "work" {
+            assert_eq!(answer.json()["error"]["class"], "unknown_upgrade", "{command}");
+        }
+    }
+}
+
+#[test]
+fn an_application_that_is_not_there_is_not_added() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.folder("empty")).unwrap();
+    refused!(bench, 2, "add_no_profile", "add", "nonsense", "empty");
+    refused!(bench, 1, "add_no_file", "add", "./nonsense.toml", "empty");
+    refused!(bench, 2, "add_no_folder", "add", "corner-shop", "nowhere");
+    refused!(bench, 3, "add_not_recognised", "add", "corner-shop", "empty");
+    refused!(bench, 2, "add_bad_name", "add", "corner-shop", "empty", "--name", "a/b");
+    assert_eq!(bench.run(&["list", "--json"]).json()["installations"], serde_json::json!([]));
+}
+
+#[test]
+fn a_profile_is_told_all_its_mistakes_with_their_places() {
+    let bench = Bench::new();
+    let text = bench.run(&["profile", "show", "corner-shop"]).out;
+    std::fs::write(bench.folder("good.toml"), &text).unwrap();
+    std::fs::write(bench.folder("bad.toml"), text.replace("tag =", "tagg =").replace("[limits]", "[limit]")).unwrap();
+    let good = bench.run(&["profile", "check", "good.toml"]);
+    assert_eq!(good.code, 0, "{}", good.shown());
+    for (name, args) in [
+        ("profile_bad", &["profile", "check", "bad.toml"][..]),
+        ("profile_bad_json", &["profile", "check", "bad.toml", "--json"]),
+        ("profile_list", &["profile", "list"]),
+        ("profile_list_json", &["profile", "list", "--json"]),
+    ] {
+        insta::assert_snapshot!(name, bench.settled(&bench.run(args).shown()));
+    }
+    assert_eq!(bench.run(&["profile", "check", "bad.toml"]).code, 2);
+    let schema: serde_json::Value = serde_json::from_str(&bench.run(&["profile", "schema"]).out).unwrap();
+    assert!(schema["$schema"].is_string());
+    assert!(!bench.home().root().exists(), "profiles need no home");
+}
+
+#[test]
+fn nothing_is_cancelled_tried_again_settled_or_brought_back_where_there_is_nothing_to() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    refused!(bench, 3, "cancel_nothing", "cancel");
+    refused!(bench, 3, "rollback_nothing", "rollback", "shop");
+    insta::assert_snapshot!("resume_nothing", bench.settled(&bench.run(&["resume"]).shown()));
+    insta::assert_snapshot!("resume_nothing_json", bench.settled(&bench.run(&["resume", "--all", "--json"]).shown()));
+    let id = bench.ask(&shop);
+    refused!(bench, 3, "retry_running", "retry", &id.to_string());
+    refused!(bench, 3, "settle_running", "settle", &id.to_string());
+    let mut worker = bench.worker(&shop, id);
+    worker.go_to(State::Verifying);
+    worker.end(Event::Advanced, Outcome::Success, "Corner Shop 1.1.0 is running.", None);
+    drop(worker);
+    refused!(bench, 3, "cancel_over", "cancel", &id.to_string());
+}
+
+#[test]
+fn a_running_upgrade_is_asked_to_stop_and_a_rollback_is_not() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    let mut worker = bench.worker(&shop, id);
+    worker.go_to(State::Migrating);
+    insta::assert_snapshot!("cancel", bench.settled(&bench.run(&["cancel"]).shown()));
+    assert!(worker.journal.is_cancelled().unwrap());
+    assert_eq!(bench.run(&["cancel", "--json"]).json()["state"], "migrating");
+    worker.journal.advance(Event::Cancelled).unwrap();
+    refused!(bench, 3, "cancel_rollback", "cancel", &id.to_string());
+}
+
+#[test]
+fn the_history_says_where_it_was_changed() {
+    let bench = Bench::new();
+    insta::assert_snapshot!("verify_empty", bench.settled(&bench.run(&["history", "--verify"]).shown()));
+    let shop = bench.install("shop");
+    for _ in 0..2 {
+        let id = bench.ask(&shop);
+        let mut worker = bench.worker(&shop, id);
+        worker.go_to(State::Verifying);
+        worker.end(Event::Advanced, Outcome::Success, "Corner Shop 1.1.0 is running.", None);
+    }
+    // Lines that are missing in the file are written again here.
+    assert_eq!(bench.run(&["resume"]).code, 0);
+    insta::assert_snapshot!("verify_intact", bench.settled(&bench.run(&["history", "--verify"]).shown()));
+    insta::assert_snapshot!(
+        "verify_intact_json",
+        bench.settled(&bench.run(&["history", "--verify", "--json"]).shown())
+    );
+    let file = bench.home().history();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("success", "failed_", 1)).unwrap();
+    let changed = bench.run(&["history", "--verify"]);
+    assert_eq!(changed.code, 1);
+    insta::assert_snapshot!("verify_changed", bench.settled(&changed.shown()));
+    insta::assert_snapshot!(
+        "verify_changed_json",
+        bench.settled(&bench.run(&["history", "--verify", "--json"]).shown())
+    );
+    insta::assert_snapshot!("doctor_history", bench.settled(&bench.run(&["doctor"]).shown()));
+}
+
+#[test]
+fn the_doctor_finds_what_is_interrupted() {
+    let bench = Bench::new();
+    insta::assert_snapshot!("doctor_well", bench.settled(&bench.run(&["doctor"]).shown()));
+    insta::assert_snapshot!("doctor_well_json", bench.settled(&bench.run(&["doctor", "--json"]).shown()));
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    drop(bench.worker(&shop, id));
+    let answer = bench.run(&["doctor", "--json"]).json();
+    let classes: Vec<_> =
+        answer["findings"].as_array().unwrap().iter().map(|it| it["class"].as_str().unwrap()).collect();
+    assert!(classes.contains(&"interrupted"), "{classes:?}");
+}
+
+#[test]
+fn reading_leaves_a_home_as_it_is() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    let mut worker = bench.worker(&shop, id);
+    worker.end(Event::Broke, Outcome::Failed, "It stopped before shop was touched.", None);
+    drop(worker);
+    bench.db().checkpoint().unwrap();
+    let id = id.to_string();
+    let before = fingerprint(bench.home().root());
+    for args in [
+        &["list"][..],
+        &["status"],
+        &["status", "--upgrade", &id],
+        &["history"],
+        &["history", "--verify"],
+        &["settings"],
+        &["doctor"],
+        &["plan"],
+        &["plan", "--help"],
+        &["check"],
+    ] {
+        bench.run(args);
+        assert!(fingerprint(bench.home().root()) == before, "{args:?} has changed something in the home");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_question_is_asked_on_a_terminal_only_and_anything_but_yes_is_no() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let bench = Bench::new();
+    bench.install("shop");
+    // util-linux's `script` gives the command a terminal.
+    let answer = |typed: &str, more: &str| {
+        let line = format!("{} rollback shop --no-color {more}", env!("CARGO_BIN_EXE_liftlock"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).env("LIFTLOCK_HOME", bench.home().root());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for no in ["n\n", "\n", "perhaps\n"] {
+        let (code, said) = answer(no, "");
+        assert!(code == 3 && said.contains("[y/N]") && said.contains("Nothing was begun."), "{code} {said}");
+    }
+    let (code, said) = answer("y\n", "");
+    assert!(code == 3 && said.contains("no update that could be taken back"), "{code} {said}");
+    let (_, said) = answer("", "--yes");
+    assert!(!said.contains("[y/N]"), "{said}");
+    assert!(!bench.run(&["rollback", "shop"]).err.contains("[y/N]"), "a pipe is not asked");
+}
+
+#[test]
+fn backups_are_listed_and_one_that_is_none_is_neither_proven_nor_restored() {
+    let bench = Bench::new();
+    insta::assert_snapshot!("backups_none", bench.settled(&bench.run(&["backup", "list"]).shown()));
+    insta::assert_snapshot!("backups_none_json", bench.settled(&bench.run(&["backup", "list", "--json"]).shown()));
+    bench.install("shop");
+    std::fs::create_dir(bench.folder("no-backup")).unwrap();
+    for command in [
+        &["backup", "verify", "no-backup"][..],
+        &["backup", "restore", "shop", "no-backup", "--accept-loss-of-new-work"],
+    ] {
+        let answer = bench.run(command);
+        assert!(answer.code != 0 && answer.err.contains("  → "), "{command:?}: {}", answer.shown());
+    }
+    // Nobody but a person, or a word of its own, says that work may be lost.
+    for yes in [&[][..], &["--yes"]] {
+        let answer = bench.run(&[&["backup", "restore", "shop", "no-backup", "--json"], yes].concat());
+        assert_eq!((answer.code, &answer.json()["error"]["class"]), (3, &"work_would_be_lost".into()));
+    }
+}
