@@ -32,6 +32,9 @@ fn a_dump_is_proven_on_a_scratch_server_by_its_owner_and_rehearsed_there() {
         &mut admin.connect(&name).unwrap(),
         &[
             "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+            &format!("ALTER DATABASE {name} SET work_mem = '7MB'"),
+            &format!("ALTER DATABASE {name} SET search_path = \"Odd schema\", public"),
+            &format!("ALTER ROLE {owner} SET temp_buffers = '9MB'"),
             "CREATE SCHEMA Extra",
             "CREATE EXTENSION hstore SCHEMA extra",
             "CREATE EXTENSION postgres_fdw",
@@ -67,6 +70,8 @@ fn a_dump_is_proven_on_a_scratch_server_by_its_owner_and_rehearsed_there() {
     assert!(restored.notes.iter().any(|it| it.contains("elsewhere")), "{:?}", restored.notes);
     let as_owner = scratch.client().as_user(&owner, Some(restored.access.password.clone()), &private_dir()).unwrap();
     let mut inside = as_owner.connect("shop").unwrap();
+    let set = "SELECT 1 AS one WHERE current_setting('work_mem') = '7MB' AND current_setting('temp_buffers') = '9MB'";
+    assert!(inside.finds(set).unwrap(), "the settings are those of the original");
     inside.run("ALTER TABLE public.item ADD COLUMN colour text").unwrap();
     inside.run("DELETE FROM public.\"Order Lines\" WHERE amount > 1990").unwrap();
     assert!(!inside.finds("SELECT 1 AS one FROM pg_foreign_server").unwrap(), "no way out");

@@ -28,8 +28,12 @@ pub(crate) struct Cluster {
     keeper: Child,
 }
 
-/// The newest installed server's programs.
+/// The programs of the server that the tests run against: those in the folder that `LIFTLOCK_TEST_POSTGRES` names,
+/// else the newest that are installed.
 pub(crate) fn bin() -> PathBuf {
+    if let Some(dir) = std::env::var_os("LIFTLOCK_TEST_POSTGRES") {
+        return dir.into();
+    }
     let mut all: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| {
             entries.flatten().map(|it| it.path().join("bin")).filter(|it| it.join("initdb").exists()).collect()
@@ -79,7 +83,8 @@ pub(crate) fn server_dir(prefix: &str) -> PathBuf {
 /// A cluster that was initialised once and is copied since, which is quicker than `initdb`.
 fn template(bin: &Path) -> PathBuf {
     let owner = unprivileged().map_or(0, |it| it.0);
-    let version = bin.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    let told = Command::new(bin.join("postgres")).arg("--version").output().unwrap().stdout;
+    let version = String::from_utf8(told).unwrap().split_whitespace().nth(2).unwrap().to_owned();
     let template = std::env::temp_dir().join(format!("liftlock-tests-initdb-{version}-{owner}"));
     if template.join("PG_VERSION").exists() {
         return template;

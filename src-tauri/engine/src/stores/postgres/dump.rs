@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer;
-use super::aside::Like;
+use super::aside::{Belongings, Like, Setting};
 use super::client::Client;
 use super::facts::Extension;
 use super::inventory::{self, Inventory, Positions};
@@ -62,6 +62,9 @@ pub struct Shape {
     pub roles: Vec<String>,
     /// Its extensions.
     pub extensions: Vec<Extension>,
+    /// Settings of the database, of roles in it, and of its owner everywhere.
+    #[serde(default)]
+    pub settings: Vec<Setting>,
     /// Where the sequences stood before the dump.
     pub sequences_before: Positions,
     /// Where they stood after it.
@@ -182,6 +185,7 @@ fn shape(session: &mut Session, database: &str, oid: u32, sequences_before: Posi
         owner_is_superuser: bool,
         roles: Vec<String>,
         extensions: Vec<Extension>,
+        owner_settings: Vec<Setting>,
     }
     // The first superuser owns things without being noted as their owner.
     let row: Row = session.one(&format!(
@@ -189,7 +193,10 @@ fn shape(session: &mut Session, database: &str, oid: u32, sequences_before: Posi
          (SELECT json_agg(DISTINCT r.rolname) FROM pg_roles r WHERE r.oid IN (10, d.datdba) OR r.oid IN \
          (SELECT s.refobjid FROM pg_shdepend s WHERE s.refclassid = 'pg_authid'::regclass AND s.dbid = d.oid)) AS roles, \
          (SELECT coalesce(json_agg(json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname) \
-         ORDER BY e.oid), '[]') FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace) AS extensions \
+         ORDER BY e.oid), '[]') FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace) AS extensions, \
+         (SELECT coalesce(json_agg(json_build_object('role', o.rolname, 'name', split_part(c, '=', 1), 'value', \
+         substr(c, strpos(c, '=') + 1))), '[]') FROM pg_db_role_setting s, unnest(s.setconfig) c \
+         WHERE s.setdatabase = 0 AND s.setrole = d.datdba) AS owner_settings \
          FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba WHERE d.oid = {oid}"
     ))?;
     Ok(Shape {
@@ -199,6 +206,7 @@ fn shape(session: &mut Session, database: &str, oid: u32, sequences_before: Posi
         owner_is_superuser: row.owner_is_superuser,
         roles: row.roles,
         extensions: row.extensions,
+        settings: row.owner_settings.into_iter().chain(Belongings::of(session, oid)?.settings).collect(),
         sequences_before,
         sequences_after: BTreeMap::new(),
     })

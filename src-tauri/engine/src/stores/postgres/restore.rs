@@ -1,4 +1,4 @@
-//! `pg_restore` into a database that was just made for it, from a compressed dump, in one transaction.
+//! `pg_restore` into a database that was just made for it, from a compressed dump.
 //!
 //! What a dump holds runs code while it is restored (index expressions, for one), written by whoever could
 //! write to the database. It is therefore restored as the database's own owner, and as a superuser only where
@@ -37,20 +37,23 @@ pub(super) struct How {
     pub(super) without: Vec<String>,
     /// Owners are given as they were.
     pub(super) with_owners: bool,
+    /// On a scratch server: without tablespaces, which it has not, and in one transaction, which is quicker where
+    /// nothing is logged but needs a lock for every table at a time.
+    pub(super) on_scratch: bool,
 }
 
 impl How {
     /// Left out everywhere: comments on extensions, which only their owner may set.
     pub(super) fn for_live() -> Self {
-        Self { without: vec!["COMMENT - EXTENSION ".to_owned()], with_owners: true }
+        Self { without: vec!["COMMENT - EXTENSION ".to_owned()], with_owners: true, on_scratch: false }
     }
 }
 
 /// Restores `archive`, a dump of [`super::dump::dump`], into the empty database `database` as the user of `client`.
 ///
 /// # Errors
-/// `archive_damaged`, `insufficient_rights`, `disk_full`, `stalled`, what `reporter` answered, …; the database then
-/// has nothing of it.
+/// `archive_damaged`, `insufficient_rights`, `disk_full`, `stalled`, what `reporter` answered, …; the database is
+/// then of no use, and has to be dropped.
 pub(super) fn restore(
     client: &Client,
     database: &str,
@@ -62,7 +65,8 @@ pub(super) fn restore(
     let list = contents(client, archive, how)?;
     let invocation = client
         .invoke("pg_restore", database)
-        .args(["--format=custom", "--exit-on-error", "--single-transaction", "--no-tablespaces"])
+        .args(["--format=custom", "--exit-on-error"])
+        .args(how.on_scratch.then_some(["--single-transaction", "--no-tablespaces"]).into_iter().flatten())
         .args((!how.with_owners).then_some("--no-owner"))
         .arg("--use-list")
         .arg(list.path());
@@ -236,7 +240,11 @@ mod tests {
     fn entries_are_left_out_by_what_they_are() {
         let listed = "; comment\n2; 3079 16390 EXTENSION - pg_trgm \n3503; 0 0 COMMENT - EXTENSION pg_trgm \n\
                       215; 1259 16389 TABLE public EXTENSION owner\n";
-        let how = How { without: vec!["EXTENSION ".into(), "COMMENT - EXTENSION ".into()], with_owners: true };
+        let how = How {
+            without: vec!["EXTENSION ".into(), "COMMENT - EXTENSION ".into()],
+            with_owners: true,
+            on_scratch: true,
+        };
         assert_eq!(keep(listed, &how), "; comment\n215; 1259 16389 TABLE public EXTENSION owner\n");
     }
 }

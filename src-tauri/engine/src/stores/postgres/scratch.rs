@@ -171,7 +171,14 @@ impl Scratch {
         let mut outcome = Err(Error::bug("no_way", "No way of restoring was tried."));
         for (client, with_owners, note) in ways.into_iter().chain(dump.shape.owner_is_superuser.then_some(last)) {
             let without = self.prepare(dump, database, owner, &password, &mut notes)?;
-            outcome = restore(client, database, archive, &dump.sha256, &How { without, with_owners }, reporter);
+            outcome = restore(
+                client,
+                database,
+                archive,
+                &dump.sha256,
+                &How { without, with_owners, on_scratch: true },
+                reporter,
+            );
             match &outcome {
                 Err(error) if error.class == "insufficient_rights" => {}
                 _ => {
@@ -190,7 +197,7 @@ impl Scratch {
             _ => error,
         })?;
         agree(&self.client, database, dump, reporter)?;
-        self.seal(dump, database, owner, &mut notes)?;
+        self.seal(dump, database, owner, &mut notes, reporter)?;
         Ok(Restored { access: self.access(owner, password, database), notes })
     }
 
@@ -309,8 +316,15 @@ impl Scratch {
         ))
     }
 
-    /// Cuts the ways out, and takes back what the owner was given for the restore.
-    fn seal(&self, dump: &Dump, database: &str, owner: &str, notes: &mut Vec<String>) -> Result<()> {
+    /// Cuts the ways out, takes back what the owner was given for the restore, and makes the settings.
+    fn seal(
+        &self,
+        dump: &Dump,
+        database: &str,
+        owner: &str,
+        notes: &mut Vec<String>,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
         #[derive(Deserialize)]
         struct Row {
             name: String,
@@ -323,7 +337,14 @@ impl Scratch {
         for role in dump.shape.roles.iter().filter(|it| !it.starts_with("pg_") && *it != owner && *it != SUPERUSER) {
             inside.run(&format!("REVOKE {} FROM {}", ident(role), ident(owner)))?;
         }
-        Ok(())
+        for setting in &dump.shape.settings {
+            let given = inside.transact(|it| setting.statements(database).iter().try_for_each(|sql| it.run(sql)));
+            if given.is_err() {
+                notes.push(format!("The setting {} could not be made on the copy.", setting.name));
+            }
+        }
+        // A migration without statistics takes ways that it would never take on the real database.
+        inside.run_watched("ANALYZE", Duration::from_secs(3600), &mut || reporter.check())
     }
 }
 

@@ -128,24 +128,33 @@ impl Belongings {
             }
         }
         for setting in self.settings.iter().filter(|it| !now.settings.contains(it)) {
-            let whose = match &setting.role {
-                None => format!("ALTER DATABASE {database}"),
-                Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", ident(role)),
-            };
-            if is_list(&setting.name) {
-                // A list of names is kept as one text, and only the server can take it apart again.
-                let (name, value) = (literal(&setting.name), literal(&setting.value));
-                all.push(format!("SELECT set_config({name}, {value}, true)"));
-                all.push(format!("{whose} SET {} FROM CURRENT", ident(&setting.name)));
-            } else {
-                all.push(format!("{whose} SET {} TO {}", setting_name(&setting.name), literal(&setting.value)));
-            }
+            all.extend(setting.statements(name));
         }
         for label in &self.labels {
             let (provider, label) = (ident(&label.provider), literal(&label.label));
             all.push(format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}"));
         }
         all
+    }
+}
+
+impl Setting {
+    /// The statements that give it to the database `name`, for one transaction.
+    pub(in crate::stores::postgres) fn statements(&self, name: &str) -> Vec<String> {
+        let database = ident(name);
+        let whose = match &self.role {
+            None => format!("ALTER DATABASE {database}"),
+            Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", ident(role)),
+        };
+        if is_list(&self.name) {
+            // A list of names is kept as one text, and only the server can take it apart again.
+            let (name, value) = (literal(&self.name), literal(&self.value));
+            return vec![
+                format!("SELECT set_config({name}, {value}, true)"),
+                format!("{whose} SET {} FROM CURRENT", ident(&self.name)),
+            ];
+        }
+        vec![format!("{whose} SET {} TO {}", setting_name(&self.name), literal(&self.value))]
     }
 }
 

@@ -24,7 +24,7 @@ use crate::digest;
 use crate::error::{Error, Result};
 use crate::ports::Clock;
 
-pub use belongings::{Belongings, carried_over};
+pub use belongings::{Belongings, Setting, carried_over};
 pub use copy::{Like, Strategy, copy, drop_copy, restore_beside};
 pub use places::{close, discard, put_back, reopen, swap};
 
