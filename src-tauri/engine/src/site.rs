@@ -25,6 +25,7 @@ use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
 use crate::stores::files::FilesStore;
+use crate::stores::files::tree::{self, Tree};
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{DataStore, ServerLease};
@@ -299,12 +300,59 @@ impl Site {
         Ok(missing)
     }
 
-    /// What stands in the way in the installation's folder.
+    /// Writes down what the files of a release are like, so that changes by hand are noticed later.
     ///
     /// # Errors
-    /// It cannot be looked at.
-    pub fn look_at_installation(&self, target: Option<&Version>, reporter: &dyn Reporter) -> Vec<Finding> {
+    /// They cannot be read, or it cannot be written.
+    pub fn take_baseline(&self, version: &str, reporter: &dyn Reporter) -> Result<()> {
+        let tree = tree::list(&self.release_folder(version)?, reporter)?;
+        let path = self.home.baseline(&self.installation.name, version);
+        durable::create_private_dir(durable::parent(&path)?)?;
+        // Names that are no text cannot be written down; then nothing is claimed about changes.
+        match serde_json::to_vec(&tree) {
+            Ok(text) => durable::write(&path, &text),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Files of the release in use that were changed by hand since Liftlock first saw them, by path.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn changed_by_hand(&self, reporter: &dyn Reporter) -> Result<Vec<PathBuf>> {
+        let Some(version) = self.driver.current_release()? else { return Ok(Vec::new()) };
+        let path = self.home.baseline(&self.installation.name, &version);
+        let Some(first) = fs::read(&path).ok().and_then(|it| serde_json::from_slice::<Tree>(&it).ok()) else {
+            return Ok(Vec::new());
+        };
+        let difference = first.difference(&tree::list(&self.release_folder(&version)?, reporter)?);
+        // Programs write caches beside themselves; a file that was added is nobody's change.
+        Ok(difference.changed.into_iter().chain(difference.missing).collect())
+    }
+
+    /// What stands in the way in the installation's folder. `leave_changes`: a person knows that files changed by hand
+    /// stay behind.
+    pub fn look_at_installation(
+        &self,
+        target: Option<&Version>,
+        leave_changes: bool,
+        reporter: &dyn Reporter,
+    ) -> Vec<Finding> {
         let mut found = Vec::new();
+        match self.changed_by_hand(reporter) {
+            Ok(changed) if changed.is_empty() => {}
+            Ok(changed) => {
+                let names: Vec<_> = changed.iter().take(5).map(|it| it.display().to_string()).collect();
+                found.push(Finding::new(
+                    if leave_changes { Severity::Warning } else { Severity::Stop },
+                    "dirty_folder",
+                    format!("Files of the release in use were changed by hand: {}.", names.join(", ")),
+                    "The new release does not have these changes. Keep them elsewhere, then start the update with \
+                     --leave-changes; the old release's folder stays as it is.",
+                ));
+            }
+            Err(error) => found.push(Finding::stop(&error)),
+        }
         if let Err(error) = self.autostart(reporter) {
             found.push(Finding::stop(&error));
         }

@@ -78,6 +78,9 @@ impl Engine {
         // An application that is down can be added; checking it will say what is wrong.
         installation.version = site.ask_version(Gate::Public, &Silent).ok().map(|it| it.to_string());
         self.db()?.add_installation(&installation)?;
+        if let Some(version) = site.driver.current_release()? {
+            site.take_baseline(&version, &Silent)?;
+        }
         let mut all = self.installations()?;
         all.retain(|it| it.name == name);
         all.pop().ok_or_else(|| Error::bug("added_and_gone", "An installation was added and is not there."))

@@ -73,6 +73,10 @@ impl Home {
     pub fn downloads(&self) -> PathBuf {
         self.root.join("downloads")
     }
+    /// What the files of a release were like when Liftlock first saw them.
+    pub fn baseline(&self, installation: &InstallationName, version: &str) -> PathBuf {
+        self.root.join("baselines").join(installation.as_str()).join(format!("{version}.json"))
+    }
     /// Private copies of the worker by their digest.
     pub fn workers(&self) -> PathBuf {
         self.root.join("workers")

@@ -26,6 +26,8 @@ pub struct Options {
     pub rehearse_only: bool,
     /// Change the data in place after a proven final dump, even where there is room for a copy.
     pub in_place: bool,
+    /// Files of the release in use that were changed by hand may stay behind in its folder.
+    pub leave_changes: bool,
     /// Not an upgrade but a return to the backup in this folder.
     pub restore: Option<String>,
 }

@@ -102,7 +102,11 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
             }
         },
     }
-    found.extend(site.look_at_installation(target.as_ref().map(|it| &it.version), line.reporter));
+    found.extend(site.look_at_installation(
+        target.as_ref().map(|it| &it.version),
+        options.leave_changes,
+        line.reporter,
+    ));
     let mut ways = BTreeMap::new();
     for store in &site.stores {
         line.reporter.check()?;

@@ -90,6 +90,7 @@ impl Step for Fetch {
         if let Some(parent) = folder.parent() {
             durable::fsync_dir(parent)?;
         }
+        world.site.take_baseline(&checked.to, world.reporter)?;
         Ok(answer)
     }
 }

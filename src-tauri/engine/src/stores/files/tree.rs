@@ -18,6 +18,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -29,7 +31,8 @@ use crate::stores::stream::{Passed, Watched, unwrapped};
 const DEEPEST: usize = 256;
 
 /// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum What {
     /// A file.
     File {
@@ -45,7 +48,7 @@ pub enum What {
 }
 
 /// A file, folder or link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What it is.
     pub what: What,
@@ -54,7 +57,7 @@ pub struct Entry {
 }
 
 /// A folder's content by path, relative to the folder; names need not be text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tree {
     /// Each entry.
     pub entries: BTreeMap<PathBuf, Entry>,
