@@ -1,0 +1,13 @@
+//! The main job, proven: real upgrades of a real application by the real worker process, on real PostgreSQL, from
+//! a real release server. Workers are killed, frozen, starved and cut off; after every run one judge looks at all
+//! of it (`support/judge.rs`). Each test has a world of its own, so that two may run at a time.
+//!
+//! `LIFTLOCK_SEED` replays the sampled runs, `LIFTLOCK_LONG=1` runs what is sampled otherwise in full.
+
+#![cfg(target_os = "linux")]
+#![allow(dead_code, reason = "the support is there for all of the tests to come")]
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
+
+mod matrix;
+mod releases;
+mod support;

@@ -1,0 +1,229 @@
+//! One Liftlock home in a world, and the row of workers that carry an upgrade to its end however often one dies.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use liftlock_engine::Engine;
+use liftlock_engine::engine::AddRequest;
+use liftlock_engine::model::ids::{InstallationName, UpgradeId};
+use liftlock_engine::model::state::State;
+use liftlock_engine::state::Db;
+use liftlock_engine::state::home::Home;
+use liftlock_engine::state::upgrades::{Options, Upgrade};
+use serde_json::Value;
+
+use super::watch::Eavesdropper;
+use super::{Expected, PATIENCE, World, judge, wait_for};
+
+/// As many as the bounds allow: more would be a row without an end.
+const MOST_WORKERS: usize = 40;
+
+/// A home of Liftlock that looks after the shop of a world.
+pub(crate) struct Case<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) home: Home,
+    pub(crate) engine: Engine,
+    pub(crate) name: InstallationName,
+}
+
+/// How one worker went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It ended by itself with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+/// How a row of workers went.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) id: UpgradeId,
+    /// How many of them were killed.
+    pub(crate) killed: usize,
+    /// Command lines that showed a password.
+    pub(crate) heard: Vec<String>,
+}
+
+/// The ballast of every home would add up.
+impl Drop for Case<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(self.home.root());
+        }
+    }
+}
+
+impl<'w> Case<'w> {
+    pub(crate) fn new(world: &'w World, root: PathBuf, profile: &std::path::Path) -> Self {
+        let home = Home::at(&root);
+        let engine = Engine::at(home.clone()).with_worker(PathBuf::from(env!("CARGO_BIN_EXE_liftlock")));
+        // Where the server's user can go too; a home is closed to it.
+        let scratch = world.dir.join("scratch").join(root.file_name().unwrap());
+        engine.choose("scratch_dir", Some(scratch.to_str().unwrap())).unwrap();
+        let request = AddRequest { profile: profile.display().to_string(), folder: world.shop.clone(), name: None };
+        let added = engine.add(&request).unwrap_or_else(|error| panic!("cannot be added: {error:?}"));
+        Self { world, home, engine, name: added.name }
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.world.dir.join("scratch").join(self.home.root().file_name().unwrap())
+    }
+
+    pub(crate) fn db(&self) -> Db {
+        Db::open(&self.home).unwrap()
+    }
+
+    pub(crate) fn upgrade(&self, id: UpgradeId) -> Upgrade {
+        self.db().upgrade(id).unwrap()
+    }
+
+    /// Asks for an upgrade that nobody works on yet.
+    pub(crate) fn ask(&self, to: &str) -> UpgradeId {
+        self.ask_with(to, &Options::default())
+    }
+
+    pub(crate) fn ask_with(&self, to: &str, options: &Options) -> UpgradeId {
+        self.db().ask_for_upgrade(&self.name, "shop", to, options, "a test", chrono::Utc::now()).unwrap()
+    }
+
+    /// `liftlock` in this home, with nothing of the test's own environment that it could react to.
+    pub(crate) fn liftlock(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_liftlock"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.world.dir)
+            .env("TZ", "UTC")
+            .env("LIFTLOCK_HOME", self.home.root())
+            .env("LIFTLOCK_LOG", "info")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The exit code of a command and its last document.
+    pub(crate) fn answer(&self, args: &[&str]) -> (i32, Value) {
+        let output = self.liftlock(args).arg("--json").output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        let documents = serde_json::Deserializer::from_str(&out).into_iter::<Value>();
+        let last = documents.map(|it| it.unwrap_or_else(|cause| panic!("{cause} in {out}"))).last();
+        (output.status.code().unwrap_or(-1), last.unwrap_or_default())
+    }
+
+    pub(crate) fn crash_log(&self, id: UpgradeId) -> PathBuf {
+        self.home.root().join(format!("crash-{id}.log"))
+    }
+
+    pub(crate) fn worker_log(&self) -> PathBuf {
+        self.home.root().join("workers.log")
+    }
+
+    /// A worker in the foreground of this test, which dies at the points that nobody has died at before it.
+    pub(crate) fn worker(&self, id: UpgradeId, points: &[String]) -> Child {
+        let log = OpenOptions::new().create(true).append(true).open(self.worker_log()).unwrap();
+        self.liftlock(&["work", &id.to_string()])
+            .env("LIFTLOCK_CRASH_AT", points.join(","))
+            .env("LIFTLOCK_CRASH_LOG", self.crash_log(id))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits for a worker.
+    pub(crate) fn end_of(&self, worker: &mut Child) -> Exit {
+        let within =
+            std::env::var("LIFTLOCK_LONG").map_or(PATIENCE, |it| if it == "1" { PATIENCE * 4 } else { PATIENCE });
+        let status = wait_for("a worker has ended", within, || worker.try_wait().unwrap());
+        status.code().map_or_else(|| Exit::Signal(status.signal().unwrap()), Exit::Code)
+    }
+
+    /// Sends worker after worker until the upgrade has ended, each dying at the first point left.
+    pub(crate) fn work(&self, id: UpgradeId, points: &[String]) -> Ended {
+        let eavesdropper = Eavesdropper::on(&self.world.secrets);
+        let mut killed = 0;
+        for _ in 0..MOST_WORKERS {
+            let mut worker = self.worker(id, points);
+            match self.end_of(&mut worker) {
+                Exit::Signal(9) => killed += 1,
+                Exit::Code(0) => return Ended { id, killed, heard: eavesdropper.heard() },
+                other => panic!("a worker went with {other:?}\n{}", self.story(id)),
+            }
+        }
+        panic!("{MOST_WORKERS} workers did not come to an end\n{}", self.story(id));
+    }
+
+    /// Asks for an upgrade and works on it until it has ended as expected; answers the judged upgrade.
+    pub(crate) fn run(&self, to: &str, points: &[String], expected: &Expected<'_>) -> Ended {
+        let ended = self.work(self.ask(to), points);
+        judge::judge(self, &ended, expected);
+        ended
+    }
+
+    /// The points at which a worker of this upgrade has died.
+    pub(crate) fn died_at(&self, id: UpgradeId) -> BTreeSet<String> {
+        let log = fs::read_to_string(self.crash_log(id)).unwrap_or_default();
+        log.lines().filter_map(|it| it.strip_prefix("died ")).map(str::to_owned).collect()
+    }
+
+    /// Waits until the upgrade stands somewhere.
+    pub(crate) fn until(
+        &self,
+        id: UpgradeId,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&Upgrade) -> bool,
+    ) -> Upgrade {
+        wait_for(what, within, || {
+            let upgrade = self.upgrade(id);
+            assert!(
+                !upgrade.state.is_final() || is_so(&upgrade),
+                "it ended as {} before {what}\n{}",
+                upgrade.state,
+                self.story(id)
+            );
+            is_so(&upgrade).then_some(upgrade)
+        })
+    }
+
+    /// Waits until it has ended, whoever works on it.
+    pub(crate) fn until_ended(&self, id: UpgradeId) -> State {
+        wait_for("the upgrade has ended", PATIENCE, || Some(self.upgrade(id).state).filter(|it| it.is_final()))
+    }
+
+    /// Everything that is known of an upgrade, for a test that fails.
+    pub(crate) fn story(&self, id: UpgradeId) -> String {
+        use std::fmt::Write;
+
+        let upgrade = self.upgrade(id);
+        let mut story = format!(
+            "upgrade {id} to {}: {} {:?}, {} restarts\n{:#?}\n",
+            upgrade.to, upgrade.state, upgrade.result, upgrade.restarts, upgrade.error
+        );
+        for run in liftlock_engine::state::journal::runs_of(&self.db(), id).unwrap() {
+            let _ = writeln!(
+                story,
+                "  {} {} try {}: {:?} {}",
+                run.direction.as_str(),
+                run.key,
+                run.attempt,
+                run.outcome,
+                run.error.map(|it| it.message).unwrap_or_default()
+            );
+        }
+        for file in [self.crash_log(id), self.worker_log(), self.home.upgrade(id).join("worker.log")] {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let _ = writeln!(story, "--- the end of {}", file.display());
+            lines[lines.len().saturating_sub(40)..].iter().for_each(|it| {
+                let _ = writeln!(story, "{it}");
+            });
+        }
+        story
+    }
+}

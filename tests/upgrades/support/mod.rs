@@ -1,0 +1,93 @@
+//! What every test here stands on: a world to upgrade in, a row of workers, and a judge.
+
+pub(crate) mod case;
+pub(crate) mod judge;
+pub(crate) mod watch;
+pub(crate) mod world;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+pub(crate) use case::{Case, Ended};
+pub(crate) use judge::Expected;
+pub(crate) use world::World;
+
+/// How long anything here may take before the test has found something: generous, because machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Asks again and again until it is so.
+pub(crate) fn wait_for<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < within, "waited {within:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Every process: number and command line, its words with blanks between.
+pub(crate) fn processes() -> Vec<(u32, String)> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok())
+        .filter_map(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+        })
+        .collect()
+}
+
+/// A variable of a process, while it lives.
+pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
+    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let wanted = format!("{name}=");
+    all.split(|it| *it == 0).map(String::from_utf8_lossy).find_map(|it| it.strip_prefix(&wanted).map(str::to_owned))
+}
+
+/// Whether a process is there and more than a zombie.
+pub(crate) fn lives(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|it| it.rsplit_once(')').map(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
+        .unwrap_or(false)
+}
+
+/// Sends a signal. A process that is gone by then is none of our business any more.
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// Every file below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// A profile with another limit.
+pub(crate) fn limit(profile: String, key: &str, value: &str) -> String {
+    let mut found = 0;
+    let lines = profile.lines().map(|line| {
+        if line.split('=').next().is_some_and(|it| it.trim() == key) {
+            found += 1;
+            return format!("{key} = \"{value}\"");
+        }
+        line.to_owned()
+    });
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(found, 1, "{key} stands in the profile once");
+    lines.join("\n") + "\n"
+}
