@@ -9,7 +9,6 @@
 mod create;
 mod prove;
 mod read;
-mod restore;
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +23,6 @@ use crate::stores::{Dumped, Grade, Proof};
 pub use create::{Request, clear_unfinished, create, needs};
 pub use prove::{check, prove};
 pub use read::{list, open};
-pub use restore::{plan_restore, put_back, restore_beside, swap};
 
 const MANIFEST: &str = "manifest.json";
 const PROOF: &str = "proof.json";

@@ -13,9 +13,9 @@ use rusqlite::Connection;
 use super::*;
 use crate::durable;
 use crate::ports::{Clock, Reporter, Unit};
+use crate::stores::DataStore;
 use crate::stores::files::FilesStore;
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::{AsideState, DataStore};
 
 /// A clock that goes on by a second at each look.
 struct Ticking(AtomicU32);
@@ -290,52 +290,6 @@ fn being_kept_from_looking_costs_no_grade() {
     let unknown = prove(&backup, &[&world.main], &world.scratch(), &world.clock, &ear());
     assert_eq!(class(unknown), "store_unknown");
     assert_eq!(open(&backup.path).unwrap().grade, Grade::Proven);
-}
-
-#[test]
-fn a_backup_is_restored_beside_and_all_change_places_and_back() {
-    let world = World::new();
-    let backup = world.create();
-    Connection::open(world.dir.path().join("shop.db")).unwrap().execute_batch("DELETE FROM orders").unwrap();
-    let logo = world.dir.path().join("uploads/logo.png");
-    fs::remove_file(&logo).unwrap();
-    let plan = plan_restore(&backup, &world.stores(), "7").unwrap();
-    assert_eq!(class(swap(&world.stores(), &plan)), "not_restored");
-    restore_beside(&backup, &world.stores(), &plan, &ear()).unwrap();
-    assert_eq!((world.orders(), logo.exists()), (0, false), "the live ones are untouched");
-    swap(&world.stores(), &plan).unwrap();
-    assert_eq!((world.orders(), logo.exists()), (3, true));
-    swap(&world.stores(), &plan).unwrap();
-    put_back(&world.stores(), &plan).unwrap();
-    assert_eq!((world.orders(), logo.exists()), (0, false));
-}
-
-#[test]
-fn where_one_store_cannot_change_places_none_does() {
-    let world = World::new();
-    let backup = world.create();
-    Connection::open(world.dir.path().join("shop.db")).unwrap().execute_batch("DELETE FROM orders").unwrap();
-    let plan = plan_restore(&backup, &world.stores(), "7").unwrap();
-    restore_beside(&backup, &world.stores(), &plan, &ear()).unwrap();
-    // Something stands where the original of the files would go.
-    fs::create_dir(world.dir.path().join("uploads__failed_7")).unwrap();
-    assert!(swap(&world.stores(), &plan).is_err());
-    assert_eq!(world.orders(), 0, "the database is where it was");
-    assert_ne!(world.main.observe(&plan[0].1).unwrap(), AsideState::Swapped);
-}
-
-#[test]
-fn a_restore_of_a_damaged_backup_touches_nothing() {
-    let world = World::new();
-    let backup = world.create();
-    let path = backup.path.join(&backup.manifest.stores[1].file);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[40] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let plan = plan_restore(&backup, &world.stores(), "7").unwrap();
-    assert_eq!(class(restore_beside(&backup, &world.stores(), &plan, &ear())), "backup_damaged");
-    assert!(plan.iter().zip(["main", "uploads"]).all(|((name, _), wanted)| name == wanted));
-    assert_eq!(world.main.observe(&plan[0].1).unwrap(), AsideState::NotStarted);
 }
 
 /// A small disk of its own in memory, where we may mount one.

@@ -6,6 +6,7 @@
 
 mod archive;
 pub(in crate::stores) mod copy;
+mod listed;
 pub mod tree;
 
 use std::{
@@ -14,17 +15,16 @@ use std::{
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
-
-use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::gzip;
 use crate::model::finding::Finding;
 use crate::ports::Reporter;
+use crate::process::Silent;
 use crate::space::Needs;
 use crate::stores::beside::Beside;
-use crate::stores::files::tree::{Tree, What};
+use crate::stores::files::listed::Listed;
+use crate::stores::files::tree::Tree;
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
@@ -55,22 +55,6 @@ pub struct FilesStore {
     immutable: bool,
 }
 
-/// How an immutable folder is set aside: by a list beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Listed {
-    live: PathBuf,
-    list: PathBuf,
-}
-
-/// A line of a list: hash, size and the bytes of the path in hexadecimal, because a name need not be text.
-#[derive(Serialize, Deserialize)]
-struct ListLine {
-    path_hex: String,
-    sha256: Option<String>,
-    bytes: Option<u64>,
-    target_hex: Option<String>,
-}
-
 impl FilesStore {
     /// The store `name` in the folder `dir`; `immutable` where old files are never rewritten.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, immutable: bool) -> Self {
@@ -83,10 +67,6 @@ impl FilesStore {
     /// What the disk or the reporter answered.
     pub fn list(&self, reporter: &dyn Reporter) -> Result<Tree> {
         tree::list(&self.dir, reporter)
-    }
-
-    fn listed(aside: &Aside) -> Option<Listed> {
-        serde_json::from_value(aside.0.clone()).ok()
     }
 
     /// Restores into the new folder `into` and compares with what the dump says of itself.
@@ -201,14 +181,11 @@ impl DataStore for FilesStore {
         if !self.immutable {
             return Ok(beside.to_aside());
         }
-        let listed = Listed { list: durable::beside(&beside.live, &format!("__list_{id}.jsonl")), live: beside.live };
-        serde_json::to_value(listed)
-            .map(Aside)
-            .map_err(|cause| Error::bug("journal", "The list of files could not be planned.").because(&cause))
+        Listed::beside(&beside.live, id).to_aside()
     }
 
     fn observe(&self, aside: &Aside) -> Result<AsideState> {
-        match Self::listed(aside) {
+        match Listed::from_aside(aside) {
             None => Beside::from_aside(aside)?.observe(),
             // A list is written whole or not at all, and nothing changes places: going forward and back are both done with it.
             Some(listed) if listed.list.is_file() => Ok(AsideState::Copied),
@@ -217,9 +194,9 @@ impl DataStore for FilesStore {
     }
 
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
-        match Self::listed(aside) {
+        match Listed::from_aside(aside) {
             Some(listed) if listed.list.is_file() => Ok(()),
-            Some(listed) => write_list(&tree::list(&listed.live, reporter)?, &listed.list),
+            Some(listed) => listed.write(reporter),
             None => {
                 let beside = Beside::from_aside(aside)?;
                 beside.make_next(|next| copy::tree(&beside.live, next, reporter))
@@ -228,7 +205,7 @@ impl DataStore for FilesStore {
     }
 
     fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
-        let beside = match Self::listed(aside) {
+        let beside = match Listed::from_aside(aside) {
             None => Beside::from_aside(aside)?,
             Some(_) => {
                 return Err(Error::bug("immutable_restore", "A list of files cannot take the place of a folder."));
@@ -241,17 +218,21 @@ impl DataStore for FilesStore {
     }
 
     fn swap(&self, aside: &Aside) -> Result<()> {
-        if Self::listed(aside).is_some() { Ok(()) } else { Beside::from_aside(aside)?.swap() }
+        if Listed::from_aside(aside).is_some() { Ok(()) } else { Beside::from_aside(aside)?.swap() }
     }
 
     fn put_back(&self, aside: &Aside) -> Result<()> {
-        match Self::listed(aside) {
+        match Listed::from_aside(aside) {
             None => Beside::from_aside(aside)?.put_back(),
-            Some(listed) => check_list(&listed),
+            Some(listed) => listed.check(&Silent),
         }
     }
 
     fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts> {
+        if let Some(listed) = Listed::from_aside(aside) {
+            // A count alone would not see that an old file was rewritten.
+            listed.check(reporter)?;
+        }
         let dir = match self.next_place(aside)? {
             Place::Path(dir) => dir,
             Place::Postgres { .. } => return Err(Error::bug("place", "A folder of files is not in a database.")),
@@ -260,7 +241,7 @@ impl DataStore for FilesStore {
     }
 
     fn next_place(&self, aside: &Aside) -> Result<Place> {
-        match Self::listed(aside) {
+        match Listed::from_aside(aside) {
             Some(listed) => Ok(Place::Path(listed.live)),
             None => Beside::from_aside(aside)?.copy().map(Place::Path),
         }
@@ -318,90 +299,6 @@ impl Drop for FilesSandbox {
         // Folders in it may forbid to remove what they hold. A rest bears our mark and is removed by the next clearing up.
         copy::make_removable(&self.dir);
         let _ = durable::remove_tree_that_we_made(&self.dir, PROOF);
-    }
-}
-
-fn write_list(tree: &Tree, to: &Path) -> Result<()> {
-    durable::write_with(to, |file| {
-        let mut out = io::BufWriter::new(file);
-        for (path, entry) in &tree.entries {
-            let mut line = ListLine {
-                path_hex: digest::hex(tree::raw(path.as_os_str())),
-                sha256: None,
-                bytes: None,
-                target_hex: None,
-            };
-            match &entry.what {
-                What::Dir => continue,
-                What::File { bytes, sha256 } => {
-                    line.bytes = Some(*bytes);
-                    line.sha256 = Some(sha256.clone());
-                }
-                What::Link(target) => line.target_hex = Some(digest::hex(tree::raw(target.as_os_str()))),
-            }
-            let written = serde_json::to_writer(&mut out, &line).map_err(io::Error::from);
-            written
-                .and_then(|()| io::Write::write_all(&mut out, b"\n"))
-                .map_err(|cause| Error::io("write", to, &cause))?;
-        }
-        io::Write::flush(&mut out).map_err(|cause| Error::io("write", to, &cause))
-    })
-}
-
-/// Whether every file of the list is as it was. New ones are users' work and none of our business.
-fn check_list(listed: &Listed) -> Result<()> {
-    let text = match fs::read_to_string(&listed.list) {
-        Ok(text) => text,
-        // Not yet listed means that nothing was begun.
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::io("read", &listed.list, &cause)),
-    };
-    let now = tree::list(&listed.live, &Unheard)?;
-    let now: std::collections::BTreeMap<String, &What> =
-        now.entries.iter().map(|(path, it)| (digest::hex(tree::raw(path.as_os_str())), &it.what)).collect();
-    let mut wrong = Vec::new();
-    for line in text.lines() {
-        let line: ListLine = serde_json::from_str(line).map_err(|cause| {
-            Error::failed("list_damaged", format!("The list {} is damaged.", listed.list.display()))
-                .remedy("Compare the files with the backup.")
-                .because(&cause)
-        })?;
-        let same = match now.get(&line.path_hex) {
-            Some(What::File { sha256, .. }) => line.sha256.as_ref() == Some(sha256),
-            Some(What::Link(target)) => line.target_hex == Some(digest::hex(tree::raw(target.as_os_str()))),
-            Some(What::Dir) | None => false,
-        };
-        if !same {
-            let how = if now.contains_key(&line.path_hex) { "changed" } else { "missing" };
-            wrong.push(format!("{how}: {}", readable(&line.path_hex)));
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let mut error = Error::failed(
-        "files_changed",
-        format!("{} files in {} are missing or were changed.", wrong.len(), listed.live.display()),
-    )
-    .remedy("Take these files from the backup; the details name them.");
-    error.details = wrong;
-    Err(error)
-}
-
-/// A path from its bytes in hexadecimal, as well as it can be shown.
-fn readable(hex: &str) -> String {
-    let bytes: Option<Vec<u8>> =
-        (0..hex.len() / 2).map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()).collect();
-    bytes.map_or_else(|| hex.to_owned(), |it| String::from_utf8_lossy(&it).escape_debug().to_string())
-}
-
-/// Where nobody listens.
-struct Unheard;
-impl Reporter for Unheard {
-    fn moved(&self, _: u64, _: Option<u64>, _: crate::ports::Unit) {}
-    fn say(&self, _: &str) {}
-    fn check(&self) -> Result<()> {
-        Ok(())
     }
 }
 

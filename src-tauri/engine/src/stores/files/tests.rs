@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::*;
+use crate::digest;
 use crate::ports::Unit;
 
 /// Remembers what it was told, and says stop after so many questions.
@@ -384,9 +385,34 @@ fn an_immutable_folder_is_listed_and_what_changed_is_told() {
     store.put_back(&aside).unwrap();
     fs::write(world.root().join("logo.png"), "LOGO").unwrap();
     fs::remove_file(world.root().join("newest")).unwrap();
+    assert_eq!(store.next_counts(&aside, &Ear::default()).unwrap_err().class, "files_changed");
     let told = store.put_back(&aside).unwrap_err();
     assert_eq!(told.class, "files_changed");
     assert_eq!(told.details, ["changed: logo.png", "missing: newest"]);
+}
+
+#[test]
+fn a_listed_file_is_read_again_only_where_the_file_system_knows_it_differently() {
+    let world = World::full();
+    let store = FilesStore::new("uploads", world.root(), true);
+    let aside = store.plan_aside("9").unwrap();
+    store.copy_next(&aside, &Ear::default()).unwrap();
+    let untouched = Ear::default();
+    store.next_counts(&aside, &untouched).unwrap();
+    assert_eq!(*untouched.moved.lock().unwrap(), 0);
+    // Touched, and written anew with the same length and the old time: both are read, one differs.
+    let (logo, invoice) = (world.root().join("logo.png"), world.root().join("2026/11/invoice.pdf"));
+    let modified = fs::metadata(&logo).unwrap().modified().unwrap();
+    fs::write(&logo, "LOGO").unwrap();
+    let set = |path: &Path, at| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(at)).unwrap();
+    };
+    set(&logo, modified);
+    set(&invoice, UNIX_EPOCH);
+    let ear = Ear::default();
+    assert_eq!(store.next_counts(&aside, &ear).unwrap_err().details, ["changed: logo.png"]);
+    assert_eq!(*ear.moved.lock().unwrap(), (3 << 20) + 4);
 }
 
 #[test]

@@ -295,7 +295,7 @@ pub fn list(root: &Path, reporter: &dyn Reporter) -> Result<Tree> {
 }
 
 /// Size and hash of a file; `None` where it vanished.
-fn hash(path: &Path, passed: &Passed, reporter: &dyn Reporter) -> Result<Option<(u64, String)>> {
+pub(super) fn hash(path: &Path, passed: &Passed, reporter: &dyn Reporter) -> Result<Option<(u64, String)>> {
     let file = match durable::open_no_follow(path) {
         Ok(file) => file,
         Err(error) if error.class == "not_found" => return Ok(None),
