@@ -11,4 +11,5 @@ mod postgres_aside;
 mod postgres_dump;
 mod postgres_faults;
 mod postgres_probe;
+mod postgres_store;
 mod postgres_support;

@@ -125,6 +125,16 @@ pub struct Other {
     pub kind: String,
 }
 
+impl Other {
+    /// Whether a person sits behind it, by what the program calls itself. Such a session is nobody's to end, even
+    /// where it came in as the application's own user.
+    pub fn is_hand_tool(&self) -> bool {
+        const KNOWN: [&str; 8] = ["psql", "pgadmin", "dbeaver", "datagrip", "pgcli", "postico", "tableplus", "pg_dump"];
+        let name = self.application.to_ascii_lowercase();
+        KNOWN.iter().any(|it| name.starts_with(it))
+    }
+}
+
 /// Settings of the server that matter here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {

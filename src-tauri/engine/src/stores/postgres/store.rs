@@ -72,6 +72,8 @@ impl PostgresStore {
     fn open(&self, endpoint: &Endpoint, database: &str) -> Result<Client> {
         let mut server = Server::new(&endpoint.host, endpoint.port, &endpoint.user);
         server.ssl_mode = ssl_mode(endpoint)?;
+        let root = endpoint.parameters.iter().find(|(key, _)| key == "sslrootcert");
+        server.ssl_root_cert = root.map(|(_, path)| PathBuf::from(path));
         if let Some(password) = &endpoint.password {
             server = server.password(Secret::new(password.clone()));
         }
@@ -101,9 +103,10 @@ impl PostgresStore {
         &self.endpoint.database
     }
 
-    /// The application was stopped: what it left behind may be ended, and nobody else's session.
+    /// The application was stopped: what it left behind may be ended, and nobody else's session. (The server's own
+    /// helpers, such as autovacuum, are not among those that are asked about.)
     fn may_end(&self, other: &Other) -> bool {
-        other.user == self.endpoint.user || other.kind.starts_with("autovacuum")
+        other.user == self.endpoint.user && !other.is_hand_tool()
     }
 
     /// What bears the application's name or waits to: where commands and counts go.
@@ -350,11 +353,13 @@ impl DataStore for PostgresStore {
     }
 
     fn swap(&self, aside: &Aside) -> Result<()> {
-        aside::swap(self.admin()?, &[ours(aside)?], &|other| self.may_end(other))
+        // What a migration left in the copy goes too, whatever it calls itself.
+        aside::swap(self.admin()?, &[ours(aside)?], &|other| other.user == self.endpoint.user)
     }
 
     fn put_back(&self, aside: &Aside) -> Result<()> {
-        aside::put_back(self.admin()?, &[ours(aside)?], &|other| self.may_end(other))
+        // Whoever looks into a copy that failed must not keep the original from coming back.
+        aside::put_back(self.admin()?, &[ours(aside)?], &|_| true)
     }
 
     fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts> {

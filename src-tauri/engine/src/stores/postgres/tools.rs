@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::error::{Error, Result};
-use crate::ports::{Invocation, Patience, Runner};
+use crate::ports::{Finished, Invocation, Patience, Runner};
 use crate::process::Silent;
 
 /// The programs of one version, which lie in one folder.
@@ -43,6 +43,7 @@ pub fn find(runner: &dyn Runner, major: u32, extra_dirs: &[PathBuf]) -> Result<T
     for dir in folders(extra_dirs) {
         match look(runner, &dir) {
             // One with the server's programs beside serves for scratch clusters too.
+            Some(tools) if tools.major == major && !same_version(runner, &tools) => {}
             Some(tools) if tools.major == major && (tools.has_server || found.is_none()) => {
                 let is_whole = tools.has_server;
                 found = Some(tools);
@@ -64,8 +65,9 @@ pub fn find(runner: &dyn Runner, major: u32, extra_dirs: &[PathBuf]) -> Result<T
 /// # Errors
 /// `tools_missing`.
 pub fn newest(runner: &dyn Runner, extra_dirs: &[PathBuf]) -> Result<Tools> {
-    let all = folders(extra_dirs).into_iter().filter_map(|dir| look(runner, &dir));
-    all.max_by_key(|tools| tools.major).ok_or_else(|| {
+    let mut all: Vec<Tools> = folders(extra_dirs).into_iter().filter_map(|dir| look(runner, &dir)).collect();
+    all.sort_by_key(|tools| (tools.major, tools.has_server));
+    all.into_iter().rev().find(|tools| same_version(runner, tools)).ok_or_else(|| {
         Error::refused(
             "tools_missing",
             "The PostgreSQL tools (psql, pg_dump, pg_restore) were not found on this machine.",
@@ -135,26 +137,31 @@ fn children(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     dirs
 }
 
-/// The tools in `dir`, if all three are there and tell the same major version.
+/// The tools in `dir`, if all three are there. One of them is asked for its version; see [`same_version`].
 fn look(runner: &dyn Runner, dir: &Path) -> Option<Tools> {
-    let tools = Tools { major: 0, version: String::new(), dir: dir.to_owned(), has_server: false };
-    let mut versions = Vec::new();
+    let mut tools = Tools { major: 0, version: String::new(), dir: dir.to_owned(), has_server: false };
     for tool in ["psql", "pg_dump", "pg_restore"] {
-        let path = tools.path(tool);
-        if !path.is_file() {
+        // Debian's programs in /usr/bin choose a version by themselves, and the versions are found without them.
+        let real = tools.path(tool).canonicalize().ok()?;
+        if real.file_name().is_some_and(|name| name == "pg_wrapper") {
             return None;
         }
-        let asked = Invocation::new(path).arg("--version").env("LC_ALL", "C").quiet();
-        let patience = Patience { deadline: Duration::from_secs(10), stall_after: None };
-        let answer = runner.run(&asked, patience, &[], &Silent).ok().filter(|it| it.succeeded())?;
-        versions.push(version(&answer.stdout)?);
     }
-    let (major, version) = versions.pop()?;
-    if versions.iter().any(|(other, _)| *other != major) {
-        return None;
-    }
-    let has_server = ["initdb", "postgres", "pg_ctl"].iter().all(|tool| tools.path(tool).is_file());
-    Some(Tools { major, version, has_server, ..tools })
+    (tools.major, tools.version) = ask(runner, &tools.path("pg_dump"))?;
+    tools.has_server = ["initdb", "postgres", "pg_ctl"].iter().all(|tool| tools.path(tool).is_file());
+    Some(tools)
+}
+
+/// Whether the other tools beside `pg_dump` are of its version: in a folder of links they need not be.
+fn same_version(runner: &dyn Runner, tools: &Tools) -> bool {
+    ["psql", "pg_restore"].iter().all(|it| ask(runner, &tools.path(it)).is_some_and(|(major, _)| major == tools.major))
+}
+
+fn ask(runner: &dyn Runner, tool: &Path) -> Option<(u32, String)> {
+    let asked = Invocation::new(tool).arg("--version").env("LC_ALL", "C").quiet();
+    let patience = Patience { deadline: Duration::from_secs(10), stall_after: None };
+    let answer = runner.run(&asked, patience, &[], &Silent).ok().filter(Finished::succeeded)?;
+    version(&answer.stdout)
 }
 
 /// `psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → 15 and `15.18`.

@@ -5,29 +5,33 @@
 //! (`statement_timeout`) and here; past it psql is ended. A session that failed to answer is broken for good:
 //! what became of its last statement must then be observed through another one, never assumed.
 
+mod backend;
+mod pipes;
+
 use std::{
-    collections::HashSet,
     fmt,
-    io::{self, Read, Write},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc,
+        atomic::Ordering,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::pipes::{Answers, Shared, Statements};
 use super::answer;
 use super::client::Client;
 use super::quote::literal;
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
-use crate::ports::{Clock, Finished, Patience, Pipes, Reporter, Unit};
+use crate::ports::{Clock, Finished, Patience, Pipes};
+
+pub use backend::{Backend, end_backend, end_earlier};
 
 /// How long an ordinary question may take.
 pub const SHORT: Duration = Duration::from_secs(30);
@@ -37,16 +41,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(15);
 const AFTER_SERVER: Duration = Duration::from_secs(5);
 /// How often somebody who watches a long statement is asked.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
-const KEPT_WORDS: usize = 32 * 1024;
-
-/// One backend of the server, told from a later one with the same pid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backend {
-    /// Its process id on the server.
-    pub pid: i32,
-    /// When it started, as the server writes it.
-    pub started: String,
-}
 
 /// A session. See the module for its promises.
 pub struct Session {
@@ -76,12 +70,6 @@ impl fmt::Debug for Session {
     }
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    stop: AtomicBool,
-    words: Mutex<String>,
-}
-
 #[derive(Deserialize)]
 struct Hello {
     pid: i32,
@@ -109,7 +97,7 @@ impl Session {
         let psql = thread::Builder::new()
             .name("psql".into())
             .spawn(move || {
-                let mut stdin = Statements { words, now: Vec::new(), at: 0 };
+                let mut stdin = Statements::new(words);
                 let mut stdout = Answers(answers);
                 let pipes = Pipes { stdin: Some(&mut stdin), stdout: Some(&mut stdout) };
                 // Statements have deadlines of their own.
@@ -407,71 +395,6 @@ impl Drop for Session {
     }
 }
 
-/// Ends a backend and waits until it is gone, so that nothing which it was told can still happen. It is asked
-/// for from within `database`, which must accept connections.
-///
-/// # Errors
-/// `backend_lives` where it is still there after `within`, or why the server cannot be asked.
-pub fn end_backend(client: &Client, database: &str, backend: &Backend, within: Duration) -> Result<()> {
-    let clock = SystemClock;
-    let until = clock.since_boot() + within;
-    let is_it = format!("pid = {} AND backend_start::text = {}", backend.pid, literal(&backend.started));
-    let mut session = client.connect_again(database, within)?;
-    loop {
-        let select = format!("SELECT pg_terminate_backend(pid) AS told FROM pg_stat_activity WHERE {is_it}");
-        if !session.finds(&select)? {
-            return Ok(());
-        }
-        if clock.since_boot() >= until {
-            return Err(still_there());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Ends the sessions that an earlier epoch of the same upgrade left on the server, and waits until they are gone:
-/// a worker that was killed may have left a statement behind that still runs. Answers with how many there were.
-///
-/// # Errors
-/// `backend_lives`, or why the server cannot be asked.
-pub fn end_earlier(session: &mut Session, within: Duration) -> Result<usize> {
-    #[derive(Deserialize)]
-    struct Row {
-        pid: i32,
-    }
-    let label = session.client.label().to_owned();
-    let Some((upgrade, _epoch)) = label.rsplit_once('/').filter(|(upgrade, _)| upgrade.contains('/')) else {
-        return Ok(0);
-    };
-    let prefix = literal(&format!("{upgrade}/"));
-    let theirs = format!(
-        "a.pid <> pg_backend_pid() AND a.application_name <> {} AND starts_with(a.application_name, {prefix}) \
-         AND a.usesysid IS NOT NULL",
-        literal(&label)
-    );
-    let clock = SystemClock;
-    let until = clock.since_boot() + within;
-    let mut ended = HashSet::new();
-    loop {
-        let select =
-            format!("SELECT a.pid, pg_terminate_backend(a.pid) AS told FROM pg_stat_activity a WHERE {theirs}");
-        let there: Vec<Row> = session.rows(&select)?;
-        if there.is_empty() {
-            return Ok(ended.len());
-        }
-        ended.extend(there.iter().map(|it| it.pid));
-        if clock.since_boot() >= until {
-            return Err(still_there());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn still_there() -> Error {
-    Error::failed("backend_lives", "A session of an earlier attempt is still at work on the server.")
-        .remedy("Wait until it has ended, or restart the database server, then try again.")
-}
-
 fn read_row<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
     serde_json::from_slice(line).map_err(|cause| bad_answer("a row could not be read").because(&cause))
 }
@@ -479,78 +402,4 @@ fn read_row<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
 fn bad_answer(why: &str) -> Error {
     Error::failed("bad_answer", format!("The database server gave an unexpected answer ({why})."))
         .remedy("Report this with the details, and the version of the database server.")
-}
-
-impl Shared {
-    fn take_words(&self) -> String {
-        std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What the server added to an error, apart from the statement itself, which may hold data. psql writes it
-    /// on another pipe, so it may come a little later.
-    fn hints(&self, state: &str) -> Vec<String> {
-        for _ in 0..10 {
-            let words = self.words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if words.contains("LOCATION:") && words.contains(state) {
-                let is_hint = |line: &&str| line.starts_with("DETAIL:") || line.starts_with("HINT:");
-                return words.lines().filter(is_hint).map(str::to_owned).collect();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Vec::new()
-    }
-}
-
-impl Reporter for Shared {
-    fn moved(&self, _done: u64, _total: Option<u64>, _unit: Unit) {}
-    fn say(&self, line: &str) {
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.len() < KEPT_WORDS {
-            words.push_str(line);
-            words.push('\n');
-        }
-    }
-    fn check(&self) -> Result<()> {
-        if self.stop.load(Ordering::Acquire) {
-            return Err(Error::failed("cancelled", "The database session was ended."));
-        }
-        Ok(())
-    }
-}
-
-/// psql's standard input. It says `Interrupted` now and then, so that whoever feeds psql sees that psql is gone.
-struct Statements {
-    words: Receiver<Vec<u8>>,
-    now: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Statements {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.now.len() {
-            match self.words.recv_timeout(Duration::from_millis(100)) {
-                Ok(next) => (self.now, self.at) = (next, 0),
-                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::Interrupted.into()),
-                Err(RecvTimeoutError::Disconnected) => return Ok(0),
-            }
-        }
-        let length = into.len().min(self.now.len() - self.at);
-        into[..length].copy_from_slice(&self.now[self.at..self.at + length]);
-        self.at += length;
-        Ok(length)
-    }
-}
-
-/// psql's standard output.
-struct Answers(Sender<Vec<u8>>);
-
-impl Write for Answers {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A session that was dropped does not listen, which is no reason to fail.
-        let _ = self.0.send(bytes.to_vec());
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
