@@ -101,9 +101,6 @@ impl World {
     fn prove(&self, backup: &Backup) -> Result<Trust> {
         prove(backup, &self.stores(), &self.scratch(), &self.clock, &ear())
     }
-    fn orders(&self) -> u64 {
-        self.main.counts(&ear()).unwrap()["orders"]
-    }
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root()).unwrap();
         entries.map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect()

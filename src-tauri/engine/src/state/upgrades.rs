@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -394,5 +394,20 @@ impl Db {
             .prepare_cached("SELECT seq, record FROM history ORDER BY seq")?
             .query_and_then([], |row| Ok((row.get(0)?, from_json(&row.get::<_, String>(1)?)?)))?
             .collect()
+    }
+
+    /// How many terminal outcomes there are, with the upgrade and result of the last.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn last_outcome(&self) -> Result<(u64, Option<(String, String)>)> {
+        let count: i64 = self.conn.query_row("SELECT count(*) FROM history", [], |row| row.get(0))?;
+        let last = self
+            .conn
+            .query_row("SELECT upgrade_id, result FROM history ORDER BY seq DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        Ok((u64::try_from(count).unwrap_or(0), last))
     }
 }

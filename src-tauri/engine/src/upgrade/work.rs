@@ -220,7 +220,13 @@ pub(crate) fn this_process(clock: &dyn Clock, doing: &str) -> Result<Holder> {
 /// # Errors
 /// As the history's own.
 pub(crate) fn write_history(home: &Home) -> Result<()> {
-    let records: Vec<_> = Db::open(home)?
+    let db = Db::open(home)?;
+    let (count, last) = db.last_outcome()?;
+    // The end of the file tells, so that years of upgrades are not read at every start.
+    if history::is_complete(&home.history(), count, last.as_ref().map(|(id, result)| (id.as_str(), result.as_str()))) {
+        return Ok(());
+    }
+    let records: Vec<_> = db
         .history_records()?
         .into_iter()
         .filter_map(|(_, record)| match record {

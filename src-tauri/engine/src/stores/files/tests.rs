@@ -459,3 +459,37 @@ fn what_stands_in_the_way_is_found_before_anything_begins() {
     let disk = FilesStore::new("uploads", "/proc", false);
     assert_eq!(disk.obstacles(&Ear::default()).unwrap()[0].class, "mount_point");
 }
+
+/// A small disk of its own in memory, where we may mount one.
+struct SmallDisk(PathBuf);
+impl SmallDisk {
+    fn at(path: &Path, megabytes: u32) -> Option<Self> {
+        let options = format!("size={megabytes}m,mode=0700");
+        let mounted =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(path).status();
+        mounted.is_ok_and(|it| it.success()).then(|| Self(path.to_owned()))
+    }
+}
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_while_copying_leaves_the_original_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(_disk) = SmallDisk::at(dir.path(), 10) else { return };
+    let uploads = dir.path().join("uploads");
+    fs::create_dir(&uploads).unwrap();
+    fs::write(uploads.join("a"), vec![1; 2 << 20]).unwrap();
+    fs::write(uploads.join("b"), vec![2; 6 << 20]).unwrap();
+    let store = FilesStore::new("uploads", &uploads, false);
+    let before = store.list(&Ear::default()).unwrap();
+    let aside = store.plan_aside("9").unwrap();
+    assert_eq!(store.copy_next(&aside, &Ear::default()).unwrap_err().class, "disk_full");
+    assert_eq!(store.observe(&aside).unwrap(), AsideState::Copying);
+    store.put_back(&aside).unwrap();
+    assert_eq!(store.list(&Ear::default()).unwrap(), before);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "what was begun is gone");
+}
