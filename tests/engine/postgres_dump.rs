@@ -95,6 +95,29 @@ pub(crate) fn open(dir: &std::path::Path) {
 }
 
 #[test]
+fn a_database_of_another_character_set_is_dumped_byte_for_byte() {
+    let admin = admin();
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let scratch = Scratch::start(admin.tools(), &home.path().join("one"), &scratch_options()).unwrap();
+    // Bytes that are no UTF-8 live in old databases without a character set.
+    for (encoding, bytes) in [("LATIN1", r"\xe9"), ("SQL_ASCII", r"\xff80e9")] {
+        let name = cluster::fresh("old");
+        let create =
+            format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        admin.connect("postgres").unwrap().run(&create).unwrap();
+        let value = format!("convert_from('{bytes}'::bytea, getdatabaseencoding())");
+        let fill = format!("CREATE TABLE public.word AS SELECT {value} AS word");
+        admin.connect(&name).unwrap().run(&fill).unwrap();
+        let (_dir, path, dump) = dumped(&admin, &name);
+        assert_eq!(dump.shape.like.encoding, encoding);
+        scratch.restore(&path, &dump, &name, &Silent).unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+        let same = format!("SELECT 1 AS one FROM public.word WHERE word = {value}");
+        assert!(scratch.client().connect(&name).unwrap().finds(&same).unwrap(), "{encoding}");
+    }
+}
+
+#[test]
 fn a_damaged_dump_is_found_by_restoring_it() {
     let admin = admin();
     let (name, _) = shop(&admin);

@@ -186,6 +186,7 @@ fn what_stands_in_the_way_is_found_before_anything_is_touched() {
     assert_eq!(classes, ["insufficient_rights", "prepared_transaction", "replication_slot"]);
     assert_eq!((found.sessions.len(), found.sessions[0].user.as_str()), (1, stranger.server().user.as_str()));
     assert_eq!(found.place, Place::Here);
+    assert_eq!(found.settings.data_directory, Some(cluster::shared().dir.join("data")), "for the space that it has");
     assert!(found.size.unwrap() > 0);
 
     // Where nobody looked before, the server still refuses, and the database is open as before.

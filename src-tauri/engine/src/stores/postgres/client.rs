@@ -267,7 +267,6 @@ impl Client {
             .args(["--no-password", "--dbname"])
             .arg(info.trim_end())
             .env("LC_ALL", "C")
-            .env("PGCLIENTENCODING", "UTF8")
             .quiet();
         invocation.user = server.run_as;
         invocation

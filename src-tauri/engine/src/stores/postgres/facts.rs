@@ -172,6 +172,9 @@ pub fn facts(client: &Client, database: &str) -> Result<Facts> {
     let mut inside = client.connect(database)?;
     let mut facts = ask(&mut inside, database)?;
     facts.place = place(client, &inside);
+    if facts.settings.data_directory.is_none() && facts.place == Place::Here {
+        facts.settings.data_directory = data_directory_of(inside.backend().pid);
+    }
     Ok(facts)
 }
 
@@ -254,10 +257,11 @@ fn ask(inside: &mut Session, database: &str) -> Result<Facts> {
 
 const OTHER: &str = "json_build_object('pid', a.pid, 'user', coalesce(a.usename, ''), 'application', \
      coalesce(a.application_name, ''), 'client', coalesce(host(a.client_addr), ''), 'kind', coalesce(a.backend_type, ''))";
-/// Sessions with a client behind them; the server ends its own helpers by itself.
-/// Whoever may not see the kind of a backend still sees that one with a user is somebody's.
+/// Sessions that keep a database from being copied or renamed. The server ends its own helpers by itself, and
+/// workers of a query end with it. Whoever may not see the kind of a backend still sees that one with a user is
+/// somebody's.
 const OTHERS: &str = "a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL AND \
-     coalesce(a.backend_type, 'client backend') IN ('client backend', 'walsender')";
+     coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'parallel worker')";
 
 /// The sessions in the database with this object id, ours in `session` left out.
 ///
@@ -288,6 +292,18 @@ pub(super) fn is_local_backend(pid: i32, database: &str) -> bool {
     let Ok(title) = std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline")) else { return false };
     let title = String::from_utf8_lossy(&title);
     title.starts_with("postgres:") && title.split(' ').any(|word| word == database)
+}
+
+/// The folder that the server of a backend was started with, which everybody may read where the server's own
+/// answer is for administrators: `postgres -D /var/lib/postgresql/15/main`.
+fn data_directory_of(pid: i32) -> Option<PathBuf> {
+    let proc = Path::new("/proc");
+    let stat = std::fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
+    let server = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+    let arguments = std::fs::read(proc.join(server).join("cmdline")).ok()?;
+    let mut arguments = arguments.split(|byte| *byte == 0).map(|it| String::from_utf8_lossy(it).into_owned());
+    arguments.find(|it| it == "-D")?;
+    arguments.next().map(PathBuf::from).filter(|it| it.is_absolute())
 }
 
 /// What stands in the way of setting this database aside, as errors of the kind `Refused`, worst first.

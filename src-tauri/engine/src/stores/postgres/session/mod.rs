@@ -89,6 +89,8 @@ impl Session {
             "--set=VERBOSITY=verbose",
             "--set=SHOW_CONTEXT=never",
         ]);
+        // For psql alone: a dump keeps the character set of its database, byte for byte.
+        let invocation = invocation.env("PGCLIENTENCODING", "UTF8");
         let shared = Arc::new(Shared::default());
         let (to, words) = mpsc::channel();
         let (answers, from) = mpsc::channel();
