@@ -50,3 +50,43 @@ fn the_manual_and_the_completions_are_made_without_a_home() {
     }
     assert!(!bench.home().root().exists());
 }
+
+/// What a remedy tells people to type must be what can be typed.
+#[test]
+fn every_command_that_a_message_names_is_one() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let quoted = regex::Regex::new(r"[`“](liftlock [^`”]+)[`”]").unwrap();
+    let blank = regex::Regex::new(r"\{[^}]*\}").unwrap();
+    let mut folders = vec![root.join("engine/src"), root.join("sidecar/src")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|it| it != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines().filter(|it| !it.trim_start().starts_with("//") && !it.contains("<command>")) {
+                for found in quoted.captures_iter(line) {
+                    seen += 1;
+                    let typed = blank.replace_all(&found[1], "0198c2a4-0000-7000-8000-000000000000");
+                    // A command named in prose is named without its arguments.
+                    let outcome = command().try_get_matches_from(typed.split_whitespace());
+                    let fits = outcome.map_or_else(
+                        |it| {
+                            use clap::error::ErrorKind as Kind;
+                            matches!(it.kind(), Kind::DisplayHelp | Kind::MissingRequiredArgument)
+                        },
+                        |_| true,
+                    );
+                    assert!(fits, "{}: {typed}", path.display());
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} commands were found");
+}

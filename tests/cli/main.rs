@@ -11,4 +11,5 @@ mod follow;
 mod help;
 mod read;
 mod support;
+mod whole;
 mod worker;

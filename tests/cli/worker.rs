@@ -46,3 +46,21 @@ fn a_second_worker_says_who_works_and_leaves_everything_alone() {
     }
     worker.journal.advance(Event::Advanced).unwrap();
 }
+
+#[test]
+fn a_worker_that_ends_before_its_time_is_replaced_three_times_and_then_a_person_is_told_why() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    // Taken away behind Liftlock's back, so that no worker gets to where it could record its end.
+    let conn = rusqlite::Connection::open(bench.home().database()).unwrap();
+    conn.execute("DELETE FROM installation", []).unwrap();
+    drop(conn);
+    let answer = bench.run(&["resume", &id.to_string()]);
+    assert_eq!(answer.code, 1, "{}", answer.shown());
+    insta::assert_snapshot!("worker_replaced", bench.settled(&answer.err));
+    let told = bench.run(&["status", "--follow", "--upgrade", &id.to_string(), "--json"]);
+    let last: serde_json::Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
+    assert_eq!((told.code, &last["error"]["class"]), (1, &"interrupted".into()), "{}", told.shown());
+    assert!(last["error"]["details"].to_string().contains("no installation called shop"), "{}", told.shown());
+}

@@ -20,7 +20,7 @@ use crate::words::label;
 /// How often the database is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long nobody may work on an unfinished upgrade before the watcher says so.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(3);
 /// A log that is not a terminal gets at most one line in this time while the phase stays the same.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 /// As a shell counts a program that was ended by Ctrl-C.

@@ -55,13 +55,12 @@ pub(crate) fn plan(engine: &Engine, screen: &Screen, name: &InstallationName, ho
     } else {
         print(screen, &view);
         let mut phase = None;
-        for step in &view.steps {
+        for step in view.steps.iter().filter(|_| view.possible) {
             if phase != Some(step.phase) {
                 phase = Some(step.phase);
                 screen.line(Line::new(Style::Bold, label(step.phase)));
             }
-            let about = step.about.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
-            screen.line(format!("  {}{about}", step.does));
+            screen.line(format!("  {}", step.does));
         }
     }
     Ok(if view.possible { 0 } else { REFUSED })
@@ -81,7 +80,7 @@ pub(crate) fn print(screen: &Screen, plan: &PlanView) {
     let from = plan.from.as_ref().map_or_else(String::new, |it| format!(" from {it}"));
     let heading = match &plan.to {
         Some(to) => format!("{}{from} to {to}", plan.installation),
-        None => format!("{}{from}: there is nothing to update to", plan.installation),
+        None => format!("{}{from}: it cannot be updated now", plan.installation),
     };
     screen.line(Line::new(Style::Bold, heading));
     if plan.to.is_some() {
