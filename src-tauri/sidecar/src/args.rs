@@ -74,6 +74,9 @@ pub(crate) struct Upgrading {
     /// Change the data in place after a proven final dump, even where there is room for a copy
     #[arg(long)]
     pub(crate) in_place: bool,
+    /// Let files of the release in use that were changed by hand stay behind in its folder
+    #[arg(long)]
+    pub(crate) leave_changes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -210,9 +210,20 @@ pub(crate) fn this_process(clock: &dyn Clock, doing: &str) -> Result<Holder> {
         started_at: clock.now(),
         boot_id: identity.boot_id,
         host: sysinfo::System::host_name().unwrap_or("this computer".to_owned()),
-        user: user.unwrap_or_else(|| "unknown".to_owned()),
+        user: user.unwrap_or_else(user_number),
         doing: doing.to_owned(),
     })
+}
+
+/// Who this is where no variable tells a name, as for services.
+#[cfg(unix)]
+fn user_number() -> String {
+    format!("user {}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn user_number() -> String {
+    "unknown".to_owned()
 }
 
 /// Adds to the history file whatever outcome it does not have yet.

@@ -71,6 +71,7 @@ pub(crate) fn options(how: Upgrading) -> Options {
         accepted_losses: how.accept_loss,
         rehearse_only: how.rehearse_only,
         in_place: how.in_place,
+        leave_changes: how.leave_changes,
         ..Options::default()
     }
 }
