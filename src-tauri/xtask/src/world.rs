@@ -4,12 +4,12 @@
 use std::{
     env,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::run::{read, target_dir};
@@ -48,22 +48,9 @@ impl World {
         }
         let mut world = Self { dir, bin: target_dir().join(profile), name: String::new(), is_kept: false };
         let up = world.demo(&["up", "--release", "1.0.0", "--orders", &orders.to_string()])?;
-        world.make_impatient(Path::new(text(&up, "profile")?))?;
         let added = world.liftlock_ok(&["add", text(&up, "profile")?, text(&up, "install_dir")?])?;
         added["name"].as_str().context("`liftlock add` does not tell the name")?.clone_into(&mut world.name);
         Ok(world)
-    }
-
-    /// Ten minutes are right for a real shop; a demo of a migration that hangs need not take as long.
-    fn make_impatient(&self, profile: &Path) -> Result<()> {
-        let mut patience = fs::read_to_string(profile)?;
-        for (limit, usual, here) in [("stall_after", "10m", "10s"), ("start_within", "60s", "20s")] {
-            let usual = format!("{limit} = \"{usual}\"");
-            ensure!(patience.contains(&usual), "the profile of Corner Shop has no line `{usual}`");
-            patience = patience.replace(&usual, &format!("{limit} = \"{here}\""));
-        }
-        fs::write(profile, patience)?;
-        Ok(())
     }
 
     /// Asks `liftlock-demo` for one document.
