@@ -113,6 +113,8 @@ pub(crate) fn print_remedy(screen: &Screen, indent: &str, error: &ErrorView) {
     }
     if screen.verbose {
         error.details.iter().for_each(|it| screen.line(Line::new(Style::Muted, format!("{indent}| {it}"))));
+    } else if !error.details.is_empty() {
+        screen.note(Line::new(Style::Muted, format!("{indent}  (--verbose shows the cause)")));
     }
 }
 
