@@ -152,7 +152,9 @@ impl State {
             (Self::Applying | Self::Migrating | Self::Restarting | Self::Verifying, E::Broke | E::Cancelled) => {
                 Self::RollingBack
             }
-            (Self::Verifying, E::Stranded) => Self::NeedsAttention,
+            (Self::Applying | Self::Migrating | Self::Restarting | Self::Verifying, E::Stranded) => {
+                Self::NeedsAttention
+            }
             (Self::RollingBack, E::Advanced) => Self::RolledBack,
             (Self::RollingBack, E::Stranded) => Self::NeedsAttention,
             (Self::NeedsAttention, E::SettledOld) => Self::RolledBack,
@@ -269,6 +271,9 @@ mod tests {
             (S::Verifying, E::Advanced, S::Complete),
             (S::Verifying, E::Broke, S::RollingBack),
             (S::Verifying, E::Cancelled, S::RollingBack),
+            (S::Applying, E::Stranded, S::NeedsAttention),
+            (S::Migrating, E::Stranded, S::NeedsAttention),
+            (S::Restarting, E::Stranded, S::NeedsAttention),
             (S::Verifying, E::Stranded, S::NeedsAttention),
             (S::RollingBack, E::Advanced, S::RolledBack),
             (S::RollingBack, E::Stranded, S::NeedsAttention),

@@ -355,12 +355,26 @@ impl Journal {
         let tx = self.db.write()?;
         let state = one(&tx, id)?.state.on(event)?;
         mine(tx.execute(
-            "UPDATE system_updates SET state = ?3, finished_at = NULL, result = NULL, acknowledged_at = NULL, seq = seq + 1 \
-             WHERE id = ?1 AND epoch = ?2",
+            "UPDATE system_updates SET state = ?3, finished_at = NULL, result = NULL, acknowledged_at = NULL, restarts = 0, \
+             seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
             params![id.to_string(), epoch, state.as_str()],
         )?)?;
+        // What was undone, and how often it was tried, counts from here on: a person may have changed things since.
+        tx.execute(
+            "INSERT INTO setting (key, value) SELECT '_' || ?1, coalesce(max(id), 0) FROM step_run WHERE upgrade_id = ?2 \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            params![reopened(id), id.to_string()],
+        )?;
         tx.commit()?;
         Ok(())
+    }
+
+    /// The last try that was on record when a person asked for the way back anew; 0 where nobody has.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn reopened_at(&self) -> Result<i64> {
+        Ok(self.db.note(&reopened(self.id))?.and_then(|it| it.parse().ok()).unwrap_or(0))
     }
 
     /// A person asked to stop.
@@ -471,6 +485,10 @@ pub fn runs_of(db: &Db, id: UpgradeId) -> Result<Vec<StepRun>> {
             })
         })?
         .collect()
+}
+
+fn reopened(id: UpgradeId) -> String {
+    format!("reopened/{id}")
 }
 
 fn unreadable(cause: serde_json::Error) -> Error {

@@ -41,6 +41,8 @@ impl Step for HoldAutostart {
         Ok(json!({ "held": true }))
     }
     fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        // After a restart of the computer nothing runs, whatever an earlier worker had started.
+        run_publicly(world)?;
         world.site.restore_autostart(intent, world.reporter)?;
         world.halfway("back", &self.key());
         // The last step back: here the old version must be running again, with everybody let in.
@@ -154,6 +156,19 @@ impl Step for StartBehindGate {
         world.raise_page();
         Ok(())
     }
+}
+
+/// Starts whatever does not run, with the public port. Answers whether anything had to be started.
+fn run_publicly(world: &World<'_>) -> Result<bool> {
+    let mut started = false;
+    for component in world.site.driver.components() {
+        if !world.site.driver.is_running(&component, world.reporter)? {
+            world.lower_page();
+            world.site.start(&component, Gate::Public, world.reporter)?;
+            started = true;
+        }
+    }
+    Ok(started)
 }
 
 /// Looked at closely before; now the first good answer is what people wait for.
@@ -310,6 +325,12 @@ impl Step for RestoreAutostart {
         Ok(run.map(|it| it.intent.clone()).unwrap_or_default())
     }
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
+        // A restart of the computer since the gate was opened has ended what nothing may start by itself yet.
+        if run_publicly(world)? {
+            let budget = at_once(world.site.profile.limits.start_within);
+            world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
+            is_the_target(world, Gate::Public)?;
+        }
         let restored = world.site.restore_autostart(intent, world.reporter);
         world.halfway("forward", &self.key());
         // Users are in and all is well: this is no reason to take the application from them again.
@@ -320,6 +341,10 @@ impl Step for RestoreAutostart {
                 json!({ "restored": false, "message": error.message, "remedy": error.remedy })
             }
         })
+    }
+    fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        // A return that was asked for later: until it has ended nothing may start by itself either.
+        world.site.hold_autostart(intent, world.reporter)
     }
 }
 
@@ -335,7 +360,10 @@ impl RestoreAutostart {
 /// Why going back by itself would lose something: users could have come in, and data is not as it was then.
 pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
     let opened = if world.site.profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() };
-    let runs = world.journal().runs().ok()?;
+    let runs = match world.journal().runs() {
+        Ok(runs) => runs,
+        Err(error) => return Some(format!("it cannot be told whether users were let in: {error}")),
+    };
     if !runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened) {
         return None;
     }

@@ -144,6 +144,16 @@ impl World<'_> {
     pub fn why_not_back(&self) -> Option<String> {
         crate::steps::serve::why_not_back(self)
     }
+
+    /// Starts what was stopped to find that out: what users have entered is in the new version's data.
+    pub fn let_users_in_again(&self) {
+        self.lower_page();
+        for component in self.site.driver.components() {
+            if let Err(error) = self.site.start(&component, crate::drivers::Gate::Public, self.reporter) {
+                self.reporter.say(&format!("{component} could not be started again: {error}"));
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for World<'_> {

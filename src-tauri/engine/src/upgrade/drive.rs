@@ -21,6 +21,8 @@ use crate::upgrade::watch::{Allowance, Watch, cancelled_in};
 /// How often a step may be begun.
 const TRIES_FORWARD: usize = 3;
 const TRIES_BACK: usize = 5;
+/// How long finding out whether users were let in may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(3600);
 /// How often a worker may take an upgrade up.
 pub(crate) const RESTARTS: i64 = 28;
 
@@ -58,7 +60,7 @@ impl Drive<'_> {
                 State::RollingBack => self.back()?,
                 phase => {
                     if let Err(error) = self.phase(phase) {
-                        if error.kind == Kind::LeaseLost || error.class == "state_busy" {
+                        if ends_this_worker(&error) {
                             return Err(error);
                         }
                         self.leave(phase, error)?;
@@ -106,6 +108,12 @@ impl Drive<'_> {
             return Err(cancelled_in(step.phase()));
         }
         self.world.between(step)?;
+        // Ended between the record of a failure and the turn that follows it: what failed for good is not tried again.
+        if let Some(StepRun { outcome: Some(RunOutcome::Failed), error: Some(error), .. }) = tries.last()
+            && !(step.may_try_again(error) && tries.len() < TRIES_FORWARD)
+        {
+            return Err(error.clone());
+        }
         let unfinished = tries.last().filter(|it| it.outcome.is_none());
         if let Some(run) = unfinished {
             match step.observe(self.world, &run.intent)? {
@@ -149,7 +157,7 @@ impl Drive<'_> {
                     crash::point("forward", &name, Moment::AfterOutcome);
                     return Ok(());
                 }
-                Err(error) if error.kind == Kind::LeaseLost => return Err(error),
+                Err(error) if ends_this_worker(&error) => return Err(error),
                 Err(error) => {
                     self.watch.say(&format!("{name}: {error}"));
                     let again = step.may_try_again(&error) && tried < TRIES_FORWARD;
@@ -198,7 +206,16 @@ impl Drive<'_> {
         if phase.is_before_change() {
             return finish::failed(self, error, cancelled);
         }
+        // Looking must not fail for the very reason why the step was left: a wish to cancel, a time that is over.
+        self.watch.begin(&Allowance {
+            phase,
+            sentence: self.sentence(phase),
+            share: (0.0, 0.0),
+            cancellable: false,
+            deadline: LOOK_WITHIN,
+        })?;
         if let Some(why) = self.world.why_not_back() {
+            self.world.let_users_in_again();
             return finish::stranded(self, error.detail(why));
         }
         let event = if cancelled { Event::Cancelled } else { Event::Broke };
@@ -214,7 +231,10 @@ impl Drive<'_> {
 
     /// Walks the journal back: whatever was begun is undone, newest first.
     fn back(&self) -> Result<()> {
-        let runs = self.journal().runs()?;
+        // Where a person asked for it anew, everything is undone once more: each undoing looks first.
+        let asked_anew = self.journal().reopened_at()?;
+        let mut runs = self.journal().runs()?;
+        runs.retain(|it| it.direction == Direction::Forward || it.id > asked_anew);
         let mut begun: Vec<&StepRun> = Vec::new();
         for run in runs.iter().rev().filter(|it| it.direction == Direction::Forward) {
             if !begun.iter().any(|it| it.key == run.key) {
@@ -222,12 +242,17 @@ impl Drive<'_> {
             }
         }
         for run in begun {
-            let Some(step) = self.steps.iter().find(|it| it.key() == run.key) else { continue };
+            let Some(step) = self.steps.iter().find(|it| it.key() == run.key) else {
+                if State::parse(&run.phase).is_ok_and(State::is_before_change) {
+                    continue;
+                }
+                return finish::stranded(self, unknown_step(&run.key));
+            };
             if step.phase().is_before_change() || is_there(&runs, Direction::Back, &run.key) {
                 continue;
             }
             if let Err(error) = self.undo(step.as_ref(), run, &runs) {
-                if error.kind == Kind::LeaseLost {
+                if ends_this_worker(&error) {
                     return Err(error);
                 }
                 return finish::stranded(self, error);
@@ -263,7 +288,7 @@ impl Drive<'_> {
                     crash::point("back", &name, Moment::AfterOutcome);
                     return Ok(());
                 }
-                Err(error) if error.kind == Kind::LeaseLost => return Err(error),
+                Err(error) if ends_this_worker(&error) => return Err(error),
                 Err(error) => {
                     self.watch.say(&format!("undoing {name}: {error}"));
                     self.journal().conclude(
@@ -345,6 +370,16 @@ impl Drive<'_> {
             | State::NeedsAttention => String::new(),
         }
     }
+}
+
+/// Whether an error speaks of this worker and not of the step: then another one goes on, and looks first.
+fn ends_this_worker(error: &Error) -> bool {
+    error.kind == Kind::LeaseLost || error.class == "state_busy"
+}
+
+fn unknown_step(key: &StepKey) -> Error {
+    Error::failed("unknown_step", format!("This Liftlock does not know how the step {key} is undone."))
+        .remedy("Install the Liftlock that began this update, or a newer one, then try again.")
 }
 
 /// Whether what a step is for is already so.

@@ -81,9 +81,6 @@ pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
         "{} If that does not help, show the steps in the receipt to someone who looks after computers.",
         commands.first().map_or_else(|| "Try again first.".to_owned(), |it| format!("Try again first: `{it}`."))
     );
-    if !matches!(upgrade.state, State::RollingBack | State::Verifying) {
-        drive.journal().turn_back(Event::Broke, &error, "Bringing the old version back.")?;
-    }
     end(drive, &upgrade, Event::Stranded, Outcome::RollbackFailed, message, Some(error))
 }
 

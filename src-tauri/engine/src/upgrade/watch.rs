@@ -77,7 +77,8 @@ impl<'a> Watch<'a> {
                 from: 0.0,
                 until: 0.0,
                 share: 0.0,
-                cancellable: true,
+                // Nothing is at work yet that could be stopped: a wish to cancel is heard by the steps.
+                cancellable: false,
                 deadline: since_boot + Duration::from_secs(600),
                 stall_after: None,
                 moved_at: since_boot,
@@ -86,6 +87,19 @@ impl<'a> Watch<'a> {
                 last: (0, None),
             }),
         }
+    }
+
+    /// Shows that a worker lives that still gets ready; what it says of the upgrade stays as it is.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn get_ready(&self, phase: State, sentence: &str) -> Result<()> {
+        {
+            let mut now = held(&self.now);
+            now.phase = phase;
+            sentence.clone_into(&mut now.sentence);
+        }
+        self.write()
     }
 
     /// A step begins: from here on its sentence is shown and its deadline counts.

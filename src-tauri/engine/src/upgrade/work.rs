@@ -62,6 +62,8 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     check_once_a_boot(&mut db, clock.as_ref())?;
     let journal = Mutex::new(Journal::take_up(db, id, lease.epoch, &holder, clock.now())?);
     let watch = Watch::new(&journal, clock.as_ref());
+    // The deadline on record is that of the worker before: by that one a watchdog would end this one too.
+    watch.get_ready(upgrade.state, &upgrade.message)?;
     for orphan in ended {
         watch.say(&format!("ended process {} that an earlier worker had left behind", orphan.pid));
     }
@@ -188,9 +190,6 @@ fn end_unprepared(journal: &Mutex<Journal>, clock: &dyn Clock, upgrade: &Upgrade
         let outcome = if error.kind == Kind::Failed { Outcome::Failed } else { Outcome::Refused };
         let message = format!("Nothing was changed. The update to {} did not begin.", upgrade.to);
         return journal.end(Event::Broke, &ending(outcome, message, error), clock.now());
-    }
-    if upgrade.state != State::RollingBack {
-        journal.turn_back(Event::Broke, &error, "Bringing the old version back.")?;
     }
     let error = error.as_kind(Kind::NeedsAttention);
     let message = "Liftlock could not bring the old version back.".to_owned();
