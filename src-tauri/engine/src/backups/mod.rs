@@ -17,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::ids::InstallationName;
+use crate::model::ids::{InstallationName, UpgradeId};
+use crate::state::records::BackupRecord;
 use crate::stores::{Dumped, Grade, Proof};
 
 pub use create::{Request, clear_unfinished, create, needs};
@@ -160,6 +161,24 @@ fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 fn damaged(path: &Path, why: &str) -> Error {
     Error::failed("backup_damaged", format!("{} is not as it was written: {why}.", path.display()))
         .remedy("Do not rely on this backup. Make a new one: `liftlock backup create`. Check the disk.")
+}
+
+impl<'b> BackupRecord<'b> {
+    /// What the state keeps of a backup on disk.
+    pub(crate) fn of(backup: &'b Backup, upgrade_id: Option<UpgradeId>, path: &'b str) -> Self {
+        Self {
+            path,
+            installation: &backup.manifest.installation,
+            upgrade_id,
+            kind: backup.manifest.kind.as_str(),
+            grade: backup.grade_word(),
+            version: backup.manifest.version.as_deref(),
+            bytes: backup.bytes(),
+            note: &backup.manifest.note,
+            made_at: backup.manifest.made_at,
+            proven_at: backup.proven_at,
+        }
+    }
 }
 
 #[cfg(test)]

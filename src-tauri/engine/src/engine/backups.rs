@@ -94,18 +94,7 @@ impl Engine {
 
     fn record(&self, backup: &Backup) -> Result<()> {
         let path = backup.path.display().to_string();
-        self.db()?.record_backup(&BackupRecord {
-            path: &path,
-            installation: &backup.manifest.installation,
-            upgrade_id: None,
-            kind: backup.manifest.kind.as_str(),
-            grade: backup.grade_word(),
-            version: backup.manifest.version.as_deref(),
-            bytes: backup.bytes(),
-            note: &backup.manifest.note,
-            made_at: backup.manifest.made_at,
-            proven_at: backup.proven_at,
-        })
+        self.db()?.record_backup(&BackupRecord::of(backup, None, &path))
     }
 }
 

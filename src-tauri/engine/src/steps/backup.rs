@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::backups::{self, Backup, BackupKind, Request};
 use crate::error::{Error, Result};
-use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::state::journal::StepKey;
 use crate::state::records::BackupRecord;
@@ -73,7 +72,7 @@ impl Step for TakeBackup {
         let path = backup.path.display().to_string();
         let mut journal = world.journal();
         journal.set_backup(&path)?;
-        journal.db_mut().record_backup(&backup_record(&backup, world.id, &path))?;
+        journal.db_mut().record_backup(&BackupRecord::of(&backup, Some(world.id), &path))?;
         Ok(json!({ "path": path, "bytes": backup.bytes() }))
     }
 }
@@ -103,22 +102,7 @@ impl Step for ProveBackup {
         let proof = backups::prove(&backup, &stores(world), &world.scratch, world.clock, world.reporter)?;
         let backup = backup_of(world)?;
         let path = backup.path.display().to_string();
-        world.journal().db_mut().record_backup(&backup_record(&backup, world.id, &path))?;
+        world.journal().db_mut().record_backup(&BackupRecord::of(&backup, Some(world.id), &path))?;
         record(&proof)
-    }
-}
-
-fn backup_record<'b>(backup: &'b Backup, upgrade: UpgradeId, path: &'b str) -> BackupRecord<'b> {
-    BackupRecord {
-        path,
-        installation: &backup.manifest.installation,
-        upgrade_id: Some(upgrade),
-        kind: backup.manifest.kind.as_str(),
-        grade: backup.grade_word(),
-        version: backup.manifest.version.as_deref(),
-        bytes: backup.bytes(),
-        note: &backup.manifest.note,
-        made_at: backup.manifest.made_at,
-        proven_at: backup.proven_at,
     }
 }

@@ -150,9 +150,7 @@ impl Step for StartBehindGate {
     }
     fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
         world.halfway("back", &self.key());
-        for component in world.site.driver.components().into_iter().rev() {
-            world.site.stop(&component, world.reporter)?;
-        }
+        stop_all(world)?;
         world.raise_page();
         Ok(())
     }
@@ -235,6 +233,12 @@ fn is_the_target(world: &World<'_>, gate: Gate) -> Result<()> {
     Ok(())
 }
 
+/// Stops every component, those that were started last first.
+fn stop_all(world: &World<'_>) -> Result<()> {
+    let components = world.site.driver.components();
+    components.iter().rev().try_for_each(|it| world.site.stop(it, world.reporter))
+}
+
 /// Lets users in.
 #[derive(Debug)]
 pub struct OpenGate;
@@ -269,9 +273,7 @@ impl Step for OpenGate {
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         if world.site.profile.gate.is_some() {
-            for component in world.site.driver.components().into_iter().rev() {
-                world.site.stop(&component, world.reporter)?;
-            }
+            stop_all(world)?;
             world.halfway("forward", &self.key());
             world.lower_page();
             for component in world.site.driver.components() {
@@ -290,9 +292,7 @@ impl Step for OpenGate {
     }
     fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
         world.halfway("back", &self.key());
-        for component in world.site.driver.components().into_iter().rev() {
-            world.site.stop(&component, world.reporter)?;
-        }
+        stop_all(world)?;
         world.raise_page();
         Ok(())
     }

@@ -76,7 +76,7 @@ pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
     if let Some(first) = &upgrade.error {
         error = error.detail(format!("the update was left because: {first}"));
     }
-    let commands = commands_for_a_person(drive.world, &upgrade);
+    let commands = commands_for_a_person(&upgrade);
     error.remedy = format!(
         "{} If that does not help, show the steps in the receipt to someone who looks after computers.",
         commands.first().map_or_else(|| "Try again first.".to_owned(), |it| format!("Try again first: `{it}`."))
@@ -145,7 +145,7 @@ fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option
         attention: (outcome == Outcome::RollbackFailed).then(|| Attention {
             place: kept_place(world),
             original_is_whole: originals_are_whole(world),
-            commands: commands_for_a_person(world, upgrade),
+            commands: commands_for_a_person(upgrade),
         }),
         steps: runs.iter().map(step_line).collect(),
         started_at: row.started_at.unwrap_or(row.created_at),
@@ -242,7 +242,7 @@ fn originals_are_whole(world: &World<'_>) -> bool {
 }
 
 /// What a person can type, in order, first the safest.
-fn commands_for_a_person(world: &World<'_>, upgrade: &Upgrade) -> Vec<String> {
+fn commands_for_a_person(upgrade: &Upgrade) -> Vec<String> {
     let name = &upgrade.installation;
     let mut commands = vec![
         format!("liftlock rollback {name}"),
@@ -252,6 +252,5 @@ fn commands_for_a_person(world: &World<'_>, upgrade: &Upgrade) -> Vec<String> {
     if let Some(backup) = &upgrade.backup {
         commands.push(format!("liftlock backup restore {name} {backup}"));
     }
-    let _ = world;
     commands
 }
