@@ -42,5 +42,8 @@ fn deaf_to_hangup() -> Option<(tokio::runtime::Runtime, tokio::signal::unix::Sig
     Some((runtime, signal))
 }
 
+/// There is no such signal here.
 #[cfg(not(unix))]
-fn deaf_to_hangup() {}
+fn deaf_to_hangup() -> Option<()> {
+    None
+}
