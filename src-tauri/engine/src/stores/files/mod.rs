@@ -24,7 +24,6 @@ use crate::process::Silent;
 use crate::space::Needs;
 use crate::stores::beside::Beside;
 use crate::stores::files::listed::Listed;
-use crate::stores::files::tree::Tree;
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
@@ -59,14 +58,6 @@ impl FilesStore {
     /// The store `name` in the folder `dir`; `immutable` where old files are never rewritten.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, immutable: bool) -> Self {
         Self { name: name.into(), dir: dir.into(), immutable }
-    }
-
-    /// Everything in it, every file read and hashed.
-    ///
-    /// # Errors
-    /// What the disk or the reporter answered.
-    pub fn list(&self, reporter: &dyn Reporter) -> Result<Tree> {
-        tree::list(&self.dir, reporter)
     }
 
     /// Restores into the new folder `into` and compares with what the dump says of itself.
