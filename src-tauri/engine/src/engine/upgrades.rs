@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::clock::same_boot;
 use crate::drivers::Gate;
@@ -12,14 +13,23 @@ use crate::model::state::{Event, State};
 use crate::ports::Invocation;
 use crate::probes::Budget;
 use crate::process::{Identity, LogFile, Silent, end_with_descendants, spawn_detached};
-use crate::state::journal::{Ending, Journal};
+use crate::site::Site;
+use crate::state::installations::Installation;
+use crate::state::journal::{Direction, Ending, Journal, StepRun, runs_of};
 use crate::state::lease::Lease;
 use crate::state::upgrades::{Options, Outcome, Upgrade};
-use crate::steps::aside::AsideIntent;
-use crate::steps::parse;
-use crate::stores::AsideState;
+use crate::steps::aside::{AsideAnswer, AsideIntent, SetAside};
+use crate::steps::check::Way;
+use crate::steps::migrate::{Compare, migration_was_begun};
+use crate::steps::release::Switch;
+use crate::steps::serve::{HoldAutostart, users_may_be_in};
+use crate::steps::{Step, parse};
+use crate::stores::{AsideState, Counts};
 use crate::upgrade::work::{private_copy, this_process, work, write_history};
 use crate::view::{ResumeView, UpgradeStatus};
+
+/// How often a worker that lost a connection, not its upgrade, takes the upgrade up again by itself.
+const TAKEN_ANEW: u32 = 5;
 
 impl Engine {
     /// Asks for an upgrade and starts the worker that does it.
@@ -91,15 +101,22 @@ impl Engine {
     /// # Errors
     /// `busy`, `lease_lost`, and those of the state itself.
     pub fn work(&self, id: UpgradeId) -> Result<State> {
-        let state = work(&self.home, &self.clock, id);
-        if let Err(error) = &state
-            && error.class == "disk_full"
-            && crate::space::release_ballast(&self.home.ballast())
-        {
-            // With the ballast gone there is room to write down what happened.
-            return work(&self.home, &self.clock, id);
+        let _ = crate::space::ensure_ballast(&self.home.ballast());
+        let mut again = 0;
+        loop {
+            match work(&self.home, &self.clock, id) {
+                // With the ballast gone there is room to write down what happened.
+                Err(error) if error.class == "disk_full" && crate::space::release_ballast(&self.home.ballast()) => {}
+                // Nobody else need come by while the application is away: stopped, it takes everything anew and looks first.
+                Err(error)
+                    if again < TAKEN_ANEW && matches!(error.class.as_ref(), "server_lease_lost" | "state_busy") =>
+                {
+                    again += 1;
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                ended => return ended,
+            }
         }
-        state
     }
 
     /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
@@ -186,11 +203,18 @@ impl Engine {
     pub fn rollback(&self, name: &InstallationName, accept_loss: bool) -> Result<UpgradeId> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
-        let upgrade = db.newest_upgrade(name)?.ok_or_else(|| nothing_to_roll_back(name))?;
+        // Attempts since then that changed nothing do not stand in the way.
+        let upgrades = db.upgrades(Some(name), 1000)?;
+        let upgrade =
+            upgrades.into_iter().find(|it| it.state != State::Failed).ok_or_else(|| nothing_to_roll_back(name))?;
         let event = match upgrade.state {
             State::NeedsAttention => Event::RollbackRetried,
             State::Complete => Event::ReturnAsked,
             State::Failed | State::RolledBack => return Err(nothing_to_roll_back(name)),
+            State::RollingBack => {
+                self.resume(Some(upgrade.id))?;
+                return Ok(upgrade.id);
+            }
             _ => {
                 self.cancel(upgrade.id)?;
                 return Ok(upgrade.id);
@@ -199,46 +223,24 @@ impl Engine {
         {
             let holder = this_process(self.clock.as_ref(), "rollback")?;
             let lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
-            let mut journal = Journal::take_up(db, upgrade.id, lease.epoch, &holder, self.clock.now())?;
-            if event == Event::ReturnAsked && !accept_loss {
-                self.refuse_to_lose_work(&journal, &installation, &upgrade)?;
+            let runs = runs_of(&db, upgrade.id)?;
+            if event == Event::ReturnAsked {
+                expect_originals(&self.site_of(&installation, &upgrade)?, &runs)?;
             }
-            journal.reopen(event)?;
+            let loses = event == Event::ReturnAsked || users_may_be_in(&self.profile_of(&installation)?, &runs);
+            if loses && !accept_loss {
+                return Err(would_lose_work(&self.site_of(&installation, &upgrade)?, &runs, &upgrade));
+            }
+            Journal::take_up(db, upgrade.id, lease.epoch, &holder, self.clock.now())?.reopen(event)?;
         }
         self.launch(upgrade.id)?;
         Ok(upgrade.id)
     }
 
-    /// What was entered since an upgrade is lost by going back to the originals: that needs a person's word.
-    fn refuse_to_lose_work(
-        &self,
-        journal: &Journal,
-        installation: &crate::state::installations::Installation,
-        upgrade: &Upgrade,
-    ) -> Result<()> {
+    /// The installation as the worker of this upgrade sees it.
+    fn site_of(&self, installation: &Installation, upgrade: &Upgrade) -> Result<Site> {
         let site = self.site(installation)?;
-        let mut changes = Vec::new();
-        let runs = journal.runs()?;
-        for store in &site.stores {
-            let compared = crate::steps::migrate::Compare::key_of(store.name());
-            let after =
-                runs.iter().rfind(|it| it.key == compared).map(|it| it.answer["after"].clone()).unwrap_or_default();
-            let after: crate::stores::Counts = serde_json::from_value(after).unwrap_or_default();
-            let now = store.counts(&Silent)?;
-            for (table, rows) in &now {
-                let before = after.get(table).copied().unwrap_or(0);
-                if *rows != before {
-                    changes.push(format!("{table}: {before} after the update, {rows} now"));
-                }
-            }
-        }
-        let seen = if changes.is_empty() {
-            "No row was added or removed, but rows may have been edited.".to_owned()
-        } else {
-            changes.join("; ")
-        };
-        Err(Error::refused("work_would_be_lost", format!("What was entered since the update to {} will not be there in {}. {seen}", upgrade.to, upgrade.from.as_deref().unwrap_or("the old version")))
-            .remedy("If that is what you want, say so with --accept-loss-of-new-work. The data of today stays beside, under the name that the receipt tells."))
+        if upgrade.options.restore.is_some() { site.for_restore("liftlock") } else { Ok(site) }
     }
 
     /// Leaves `needs_attention` by looking: the installation must run well, with one version's release and data.
@@ -258,11 +260,11 @@ impl Engine {
         let installation = db.installation(&upgrade.installation)?;
         let holder = this_process(self.clock.as_ref(), "settle")?;
         let lease = Lease::take(&mut db, &self.home, &upgrade.installation, &installation.folder, &holder)?;
-        let site = self.site(&installation)?;
+        let site = self.site_of(&installation, &upgrade)?;
         site.wait_until_healthy(Gate::Public, Budget::after_start(site.profile.limits.start_within), &Silent)?;
         let version = site.ask_version(Gate::Public, &Silent)?.to_string();
-        let mut journal = Journal::take_up(db, id, lease.epoch, &holder, self.clock.now())?;
-        let swapped = stores_swapped(&journal, &site)?;
+        let runs = runs_of(&db, id)?;
+        let swapped = has_new_data(&runs, &site)?;
         let (event, outcome) = if upgrade.from.as_deref() == Some(&version) && !swapped.contains(&true) {
             (Event::SettledOld, Outcome::RolledBack)
         } else if upgrade.to == version && !swapped.contains(&false) {
@@ -277,6 +279,13 @@ impl Engine {
                 upgrade.installation
             )));
         };
+        // It was held when the upgrade began, and nobody else lets it go.
+        let held = HoldAutostart.key();
+        if let Some(run) = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == held) {
+            site.restore_autostart(&run.intent, &Silent)?;
+        }
+        let mut journal = Journal::take_up(db, id, lease.epoch, &holder, self.clock.now())?;
+        journal.set_away(None, Some(self.clock.now()))?;
         let ending = Ending {
             outcome,
             message: format!("{version} is running well; you settled it."),
@@ -292,15 +301,19 @@ impl Engine {
     }
 }
 
-/// For each store that changes places: whether its copy is in the place of the original.
-fn stores_swapped(journal: &Journal, site: &crate::site::Site) -> Result<Vec<bool>> {
-    let runs = journal.runs()?;
+/// For each store that changes places: whether the new version's data is in place.
+fn has_new_data(runs: &[StepRun], site: &Site) -> Result<Vec<bool>> {
     let mut swapped = Vec::new();
     for store in site.stores.iter().filter(|it| it.changes_places()) {
         let key = crate::steps::aside::SetAside::key_of(store.name());
         let Some(run) = runs.iter().rfind(|it| it.key == key) else { continue };
         let intent: AsideIntent = parse(&run.intent)?;
         match store.observe(&intent.aside)? {
+            // Changed where it is: what takes its place then is the old data again.
+            AsideState::Swapped if intent.way == Way::InPlace => swapped.push(false),
+            AsideState::NotStarted | AsideState::Copying | AsideState::Copied if intent.way == Way::InPlace => {
+                swapped.push(migration_was_begun(runs));
+            }
             AsideState::Swapped => swapped.push(true),
             AsideState::NotStarted | AsideState::Copying | AsideState::Copied | AsideState::PutBack => {
                 swapped.push(false)
@@ -319,6 +332,62 @@ fn stores_swapped(journal: &Journal, site: &crate::site::Site) -> Result<Vec<boo
         }
     }
     Ok(swapped)
+}
+
+/// A return stops the application, so it is not begun where there is nothing to return to.
+fn expect_originals(site: &Site, runs: &[StepRun]) -> Result<()> {
+    let gone = |what: String| {
+        Error::refused("original_gone", format!("There is no way back any more: {what}."))
+            .remedy("To go back all the same, restore a backup: `liftlock backup list`.")
+    };
+    for store in site.stores.iter().filter(|it| it.changes_places()) {
+        let key = SetAside::key_of(store.name());
+        let Some(run) = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == key) else { continue };
+        let intent: AsideIntent = parse(&run.intent)?;
+        let is_there = match intent.way {
+            Way::InPlace => parse::<AsideAnswer>(&run.answer)?.final_dump.is_none_or(|it| it.folder.is_dir()),
+            Way::Copy | Way::FromBackup => store.observe(&intent.aside)? == AsideState::Swapped,
+        };
+        if !is_there {
+            return Err(gone(format!("the original of {} is not where it was kept", store.name())));
+        }
+    }
+    let switched = Switch.key();
+    let old = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == switched);
+    match old.and_then(|it| it.intent["old"].as_str()) {
+        Some(old) if !site.driver.is_fetched(old) => Err(gone(format!("the release {old} is no longer here"))),
+        _ => Ok(()),
+    }
+}
+
+/// What was entered since an upgrade is lost by going back to the originals: that needs a person's word.
+fn would_lose_work(site: &Site, runs: &[StepRun], upgrade: &Upgrade) -> Error {
+    let mut changes = Vec::new();
+    for store in &site.stores {
+        let compared = Compare::key_of(store.name());
+        let after = runs.iter().rfind(|it| it.key == compared).map(|it| it.answer["after"].clone()).unwrap_or_default();
+        let after: Counts = serde_json::from_value(after).unwrap_or_default();
+        match store.counts(&Silent) {
+            Ok(now) => changes.extend(now.iter().filter_map(|(table, rows)| {
+                let before = after.get(table).copied().unwrap_or(0);
+                (*rows != before).then(|| format!("{table}: {before} after the update, {rows} now"))
+            })),
+            Err(error) => changes.push(format!("{} cannot be counted: {}", store.name(), error.message)),
+        }
+    }
+    let seen = if changes.is_empty() {
+        "No row was added or removed, but rows may have been edited.".to_owned()
+    } else {
+        changes.join("; ")
+    };
+    let from = upgrade.from.as_deref().unwrap_or("the old version");
+    Error::refused(
+        "work_would_be_lost",
+        format!("What was entered since the update to {} will not be there in {from}. {seen}", upgrade.to),
+    )
+    .remedy(
+        "If that is what you want, say so with --accept-loss-of-new-work. The data of today stays beside, under the name that the receipt tells.",
+    )
 }
 
 fn nothing_to_roll_back(name: &InstallationName) -> Error {

@@ -30,10 +30,13 @@ pub(super) fn outcome(receipt: &Receipt) -> (String, String) {
         }
         Outcome::RolledBack => (
             format!("{app} {from} is running again"),
-            format!(
-                "The update to {to} did not work: {}. Your data is as it was before the update.",
-                reason(receipt.error.as_ref())
-            ),
+            match &receipt.error {
+                Some(_) => format!(
+                    "The update to {to} did not work: {}. Your data is as it was before the update.",
+                    reason(receipt.error.as_ref())
+                ),
+                None => format!("You took the update to {to} back. Your data is as it was before the update."),
+            },
         ),
         Outcome::Failed | Outcome::Refused => {
             let remedy = receipt.error.as_ref().map_or("", |error| error.remedy.as_str());

@@ -102,6 +102,18 @@ impl Db {
         Ok(())
     }
 
+    /// Forgets what is back in its place.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn keep_no_longer(&mut self, upgrade_id: UpgradeId, store: &str, kept: &str) -> Result<()> {
+        self.conn.execute(
+            "DELETE FROM original WHERE upgrade_id = ?1 AND store = ?2 AND kept = ?3",
+            params![upgrade_id.to_string(), store, kept],
+        )?;
+        Ok(())
+    }
+
     /// What is kept of an installation, or of all, oldest first.
     ///
     /// # Errors

@@ -290,11 +290,19 @@ impl Db {
         one(&self.conn, id)
     }
 
-    /// The newest upgrade of an installation.
+    /// The upgrade of an installation that has not ended, else its newest one.
     ///
     /// # Errors
     /// Only those of the state itself.
     pub fn newest_upgrade(&self, installation: &InstallationName) -> Result<Option<Upgrade>> {
+        // An older one may be on its way back, after attempts that changed nothing.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state NOT IN ('complete', 'rolled_back', 'failed')"
+        );
+        let open = self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.next().transpose()?;
+        if open.is_some() {
+            return Ok(open);
+        }
         let sql = format!(
             "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 ORDER BY created_at DESC, id DESC LIMIT 1"
         );

@@ -165,7 +165,12 @@ fn put_back(world: &World<'_>, store: &dyn DataStore, aside: &Aside) -> Result<(
     if !store.changes_places() {
         return Ok(());
     }
-    keep(world, store, aside, "failed_copy")
+    // It is in its place again and no longer kept beside.
+    world.journal().db_mut().keep_no_longer(world.id, store.name(), "original")?;
+    if store.observe(aside)? == AsideState::PutBack {
+        keep(world, store, "failed_copy", store.kept_places(aside).1)?;
+    }
+    Ok(())
 }
 
 /// After migrations in place: the proven final dump is restored beside, and the two change places.
@@ -200,12 +205,10 @@ fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideInte
         AsideState::Unknown(why) => return Err(unclear(store.name(), &why)),
     }
     // What stands aside now is the half-migrated one.
-    keep(world, store, &intent.aside, "failed_copy")
+    keep(world, store, "failed_copy", store.kept_places(&intent.aside).0)
 }
 
-fn keep(world: &World<'_>, store: &dyn DataStore, aside: &Aside, kept: &str) -> Result<()> {
-    let (original, failed) = store.kept_places(aside);
-    let place = if kept == "original" { original } else { failed };
+fn keep(world: &World<'_>, store: &dyn DataStore, kept: &str, place: String) -> Result<()> {
     world.journal().db_mut().keep(&Original {
         upgrade_id: world.id,
         installation: world.site.installation.name.clone(),
@@ -264,7 +267,7 @@ impl Step for Swap {
         }
         self.store.swap(&intent.aside)?;
         world.halfway("forward", &self.key());
-        keep(world, self.store.as_ref(), &intent.aside, "original")?;
+        keep(world, self.store.as_ref(), "original", self.store.kept_places(&intent.aside).0)?;
         Ok(json!({ "swapped": true }))
     }
 

@@ -18,6 +18,7 @@ use crate::space::Needs;
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
 use crate::steps::{Observed, Step, World, key, record};
+use crate::stores::DataStore;
 
 /// How a store is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         match store.obstacles(line.reporter) {
             Ok(obstacles) => {
                 found.extend(obstacles);
-                ways.insert(store.name().to_owned(), if options.in_place { Way::InPlace } else { Way::Copy });
+                ways.insert(store.name().to_owned(), in_place_or_listed(store.as_ref(), options.in_place));
             }
             Err(error) => found.push(stop(error)?),
         }
@@ -138,6 +139,11 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.severity));
     Ok(Survey { from, target, pinned, ways, rehearsal, findings: found })
+}
+
+/// What is only listed has no copy that could be spared.
+fn in_place_or_listed(store: &dyn DataStore, in_place: bool) -> Way {
+    if in_place && store.changes_places() { Way::InPlace } else { Way::Copy }
 }
 
 /// An error as a finding, except for the reasons to stop looking.
@@ -190,7 +196,12 @@ fn room(
         Ok(()) => {}
         Err(error) if error.class != "no_room" && error.class != "disk_full" => found.push(Finding::stop(&error)),
         Err(error) => {
-            let in_place: BTreeMap<_, _> = ways.keys().map(|it| (it.clone(), Way::InPlace)).collect();
+            let in_place: BTreeMap<_, _> = site
+                .stores
+                .iter()
+                .filter(|it| ways.contains_key(it.name()))
+                .map(|it| (it.name().to_owned(), in_place_or_listed(it.as_ref(), true)))
+                .collect();
             match needs(&in_place) {
                 Ok(()) => {
                     found.push(Finding::new(

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::profile::{CommandLine, Store};
 use crate::model::state::State;
 use crate::ports::SignOfWork;
-use crate::state::journal::{Direction, StepKey};
+use crate::state::journal::{Direction, StepKey, StepRun};
 use crate::steps::aside::{aside_of, counts_before};
 use crate::steps::check::Way;
 use crate::steps::commands::{Pointed, did_not_work, run};
@@ -160,12 +160,13 @@ impl Step for Migrate {
 
 /// Whether any command has been begun that may have changed data.
 pub(crate) fn was_begun(world: &World<'_>) -> Result<bool> {
+    Ok(migration_was_begun(&world.journal().runs()?))
+}
+
+/// The same, from the journal.
+pub(crate) fn migration_was_begun(runs: &[StepRun]) -> bool {
     let names = ["pre_upgrade", "migrate", "post_upgrade"];
-    Ok(world
-        .journal()
-        .runs()?
-        .iter()
-        .any(|it| it.direction == Direction::Forward && names.contains(&it.key.step.as_str())))
+    runs.iter().any(|it| it.direction == Direction::Forward && names.contains(&it.key.step.as_str()))
 }
 
 /// Compares original and copy before the new version may start.

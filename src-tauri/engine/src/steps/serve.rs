@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use crate::drivers::{Gate, port};
 use crate::error::{Error, Result};
+use crate::model::profile::Profile;
 use crate::model::state::State;
 use crate::probes::Budget;
 use crate::site::is_release_from;
-use crate::state::journal::{Direction, StepKey};
+use crate::state::journal::{Direction, StepKey, StepRun};
 use crate::steps::migrate::Compare;
 use crate::steps::{Observed, Step, World, component_key, key};
 use crate::stores::Counts;
@@ -357,9 +358,21 @@ impl RestoreAutostart {
     }
 }
 
+/// The step from which on users may be let in.
+fn opening(profile: &Profile) -> StepKey {
+    if profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() }
+}
+
+/// Whether users may have been let in, and are not shut out again: nothing was undone since.
+pub(crate) fn users_may_be_in(profile: &Profile, runs: &[StepRun]) -> bool {
+    let opened = opening(profile);
+    runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened)
+        && !runs.iter().any(|it| it.direction == Direction::Back)
+}
+
 /// Why going back by itself would lose something: users could have come in, and data is not as it was then.
 pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
-    let opened = if world.site.profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() };
+    let opened = opening(&world.site.profile);
     let runs = match world.journal().runs() {
         Ok(runs) => runs,
         Err(error) => return Some(format!("it cannot be told whether users were let in: {error}")),

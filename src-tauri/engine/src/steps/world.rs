@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::crash::{self, Moment};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::ids::UpgradeId;
 use crate::page::Page;
 use crate::ports::{Clock, Reporter};
@@ -135,9 +135,12 @@ impl World<'_> {
     /// Whether every lease on a server is still ours.
     ///
     /// # Errors
-    /// `lease_lost`.
+    /// `server_lease_lost`: this worker must stop; whoever goes on takes the lease anew and looks first.
     pub fn still_held(&self) -> Result<()> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().try_for_each(|it| it.still_held())
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.iter_mut().try_for_each(|it| it.still_held()).map_err(|error| {
+            if error.kind == Kind::LeaseLost { Error { class: "server_lease_lost".into(), ..error } } else { error }
+        })
     }
 
     /// Why going back by itself would lose something, if it would: users may have been let in.

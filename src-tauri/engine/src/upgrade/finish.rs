@@ -13,11 +13,12 @@ use crate::state::journal::{Direction, Ending, RunOutcome, StepRun};
 use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
 use crate::steps::backup::backup_of;
-use crate::steps::migrate::Compare;
+use crate::steps::check::Way;
+use crate::steps::migrate::{Compare, losses, was_begun};
 use crate::steps::rehearse::{Rehearse, Rehearsed};
-use crate::steps::serve::RestoreAutostart;
+use crate::steps::serve::{RestoreAutostart, users_may_be_in};
 use crate::steps::{World, parse};
-use crate::stores::{Counts, StoreKind};
+use crate::stores::{AsideState, Counts, StoreKind};
 use crate::upgrade::drive::Drive;
 
 /// The new version runs with all data.
@@ -61,8 +62,11 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
     drive.world.lower_page();
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
-    let message =
-        format!("{name} {} is running again. The update to {} did not work.", drive.world.from_version(), upgrade.to);
+    let why = match &upgrade.error {
+        Some(_) => format!("The update to {} did not work.", upgrade.to),
+        None => format!("The update to {} was taken back, as you asked.", upgrade.to),
+    };
+    let message = format!("{name} {} is running again. {why}", drive.world.from_version());
     let error = upgrade.error.clone().map(|it| it.as_kind(Kind::RolledBack));
     end(drive, &upgrade, Event::Advanced, Outcome::RolledBack, message, error)
 }
@@ -71,16 +75,29 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
 pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
-    let message = format!("{name} needs you: Liftlock could not bring {} back.", drive.world.from_version());
+    let may_be_in = users_may_be_in(&drive.world.site.profile, &drive.journal().runs()?);
+    let message = if may_be_in {
+        format!("{name} needs you: users may have been let in to {}, so it was not taken back.", upgrade.to)
+    } else {
+        format!("{name} needs you: Liftlock could not bring {} back.", drive.world.from_version())
+    };
     let mut error = error.as_kind(Kind::NeedsAttention);
     if let Some(first) = &upgrade.error {
         error = error.detail(format!("the update was left because: {first}"));
     }
-    let commands = commands_for_a_person(&upgrade);
-    error.remedy = format!(
-        "{} If that does not help, show the steps in the receipt to someone who looks after computers.",
-        commands.first().map_or_else(|| "Try again first.".to_owned(), |it| format!("Try again first: `{it}`."))
-    );
+    error.remedy = if may_be_in {
+        format!(
+            "Look whether it runs well: `liftlock check {0}`. If it does, say so: `liftlock settle {1}`. To go back all the \
+             same, without what was entered since: `liftlock rollback {0} --accept-loss-of-new-work`.",
+            upgrade.installation, upgrade.id
+        )
+    } else {
+        format!(
+            "Try again first: `liftlock rollback {}`. If that does not help, show the steps in the receipt to someone who \
+             looks after computers.",
+            upgrade.installation
+        )
+    };
     end(drive, &upgrade, Event::Stranded, Outcome::RollbackFailed, message, Some(error))
 }
 
@@ -138,14 +155,14 @@ fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option
             made_at: it.manifest.made_at,
         }),
         stores: store_lines(world, outcome),
-        announced_losses: 0,
+        announced_losses: announced_losses(world),
         away_seconds: row.away_from.map(|from| (row.away_to.unwrap_or(now) - from).as_seconds_f64().max(0.0)),
         originals: originals(world)?,
         trust: world.checked().ok().and_then(|it| it.pinned).map(|it| it.trust.to_string()),
         attention: (outcome == Outcome::RollbackFailed).then(|| Attention {
             place: kept_place(world),
             original_is_whole: originals_are_whole(world),
-            commands: commands_for_a_person(upgrade),
+            commands: commands_for_a_person(world, upgrade, &runs),
         }),
         steps: runs.iter().map(step_line).collect(),
         started_at: row.started_at.unwrap_or(row.created_at),
@@ -205,6 +222,18 @@ fn store_lines(world: &World<'_>, outcome: Outcome) -> Vec<StoreLine> {
         .collect()
 }
 
+/// Rows that were fewer before the new version started: more than were accepted would have brought the old one back.
+fn announced_losses(world: &World<'_>) -> u64 {
+    if world.options.accepted_losses.is_empty() {
+        return 0;
+    }
+    let lost = store_lines(world, Outcome::Success).into_iter().flat_map(|line| match (line.before, line.after) {
+        (Some(before), Some(after)) => losses(&line.name, &before, &after),
+        _ => Vec::new(),
+    });
+    lost.map(|it| it.before - it.after.unwrap_or(0)).fold(0, u64::saturating_add)
+}
+
 fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
     let journal = world.journal();
     Ok(journal
@@ -226,31 +255,33 @@ fn kept_place(world: &World<'_>) -> String {
         .site
         .stores
         .iter()
-        .filter_map(|it| Some(it.kept_places(&aside_of(world, it.name()).ok()?.aside).0))
+        .filter_map(|it| {
+            let aside = aside_of(world, it.name()).ok()?.aside;
+            let is_beside = matches!(it.observe(&aside), Ok(AsideState::Swapped | AsideState::Swapping));
+            is_beside.then(|| it.kept_places(&aside).0)
+        })
         .collect();
     if places.is_empty() { "its usual place".to_owned() } else { places.join(", ") }
 }
 
 /// Only what was looked at is claimed.
 fn originals_are_whole(world: &World<'_>) -> bool {
-    use crate::stores::AsideState as A;
     world.site.stores.iter().all(|store| {
-        aside_of(world, store.name())
-            .and_then(|it| store.observe(&it.aside))
-            .is_ok_and(|it| !matches!(it, A::Unknown(_)))
+        let Ok(intent) = aside_of(world, store.name()) else { return false };
+        // One that was changed in place is no original any more.
+        let untouched = intent.way != Way::InPlace || was_begun(world).is_ok_and(|it| !it);
+        untouched && store.observe(&intent.aside).is_ok_and(|it| !matches!(it, AsideState::Unknown(_)))
     })
 }
 
 /// What a person can type, in order, first the safest.
-fn commands_for_a_person(upgrade: &Upgrade) -> Vec<String> {
-    let name = &upgrade.installation;
-    let mut commands = vec![
-        format!("liftlock rollback {name}"),
-        format!("liftlock check {name}"),
-        format!("liftlock settle {}", upgrade.id),
-    ];
-    if let Some(backup) = &upgrade.backup {
-        commands.push(format!("liftlock backup restore {name} {backup}"));
+fn commands_for_a_person(world: &World<'_>, upgrade: &Upgrade, runs: &[StepRun]) -> Vec<String> {
+    let (name, id) = (&upgrade.installation, upgrade.id);
+    let look = [format!("liftlock check {name}"), format!("liftlock settle {id}")];
+    // A backup is restored only where no update waits for a person, so that is no command for here.
+    if users_may_be_in(&world.site.profile, runs) {
+        look.into_iter().chain([format!("liftlock rollback {name} --accept-loss-of-new-work")]).collect()
+    } else {
+        [format!("liftlock rollback {name}")].into_iter().chain(look).collect()
     }
-    commands
 }

@@ -37,7 +37,8 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
         steps.push(Box::new(SetAside { store: Arc::clone(store) }));
     }
     let swaps: Vec<_> = site.stores.iter().map(|store| Box::new(Swap { store: Arc::clone(store) })).collect();
-    let pointable = site.profile.can_point_elsewhere();
+    // Where it was not proven that commands follow when they are pointed elsewhere, they would find the original.
+    let pointable = site.profile.can_rehearse();
     let (before, after) = if pointable { (Vec::new(), swaps) } else { (swaps, Vec::new()) };
     steps.extend(before.into_iter().map(|it| it as Box<dyn Step>));
     if let Some(migrations) = &site.profile.migrations {

@@ -15,7 +15,6 @@ use crate::model::state::{Event, State};
 use crate::ports::{Clock, Reporter, Runner};
 use crate::process::{Identity, OrphanLock, Silent, SystemRunner};
 use crate::site::{Site, secrets_of};
-use crate::space;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
@@ -58,7 +57,6 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     }
     let (orphans, ended) = OrphanLock::take(&home.orphan_lock_file(&upgrade.installation), id, ORPHANS_WITHIN)?;
     crate::state::home::make_private_dir(&home.upgrade(id))?;
-    let _ = space::ensure_ballast(&home.ballast());
     check_once_a_boot(&mut db, clock.as_ref())?;
     let journal = Mutex::new(Journal::take_up(db, id, lease.epoch, &holder, clock.now())?);
     let watch = Watch::new(&journal, clock.as_ref());

@@ -84,8 +84,10 @@ pub fn swap(client: &Client, asides: &[Aside], may_end: &dyn Fn(&Other) -> bool)
             for (aside, next_oid) in &todo {
                 session.run(&allow(&aside.next_name, false))?;
                 empty_out(session, *next_oid, &aside.next_name, may_end)?;
-                // Nobody may be in the original either; it was closed before it was copied.
-                empty_out(session, aside.original_oid, &aside.name, &|_| false)?;
+                // Nobody may be in the original either. It was closed before it was copied; one whose place a restored
+                // dump takes is closed here.
+                session.run(&allow(&aside.name, false))?;
+                empty_out(session, aside.original_oid, &aside.name, may_end)?;
                 // What belongs to the copy was compared when it was made; a migration may have changed it since.
                 comments.push(Belongings::of(session, aside.original_oid)?.comment);
             }
