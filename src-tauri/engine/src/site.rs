@@ -266,6 +266,12 @@ impl Site {
             || from.is_some_and(|from| version > from && (rises(from) || release.breaking))
     }
 
+    /// Whether a release, or one on the way to it, is breaking: jumping over one leaves out what it asks for.
+    pub fn is_beyond_breaking(&self, from: Option<&Version>, release: &Release, all: &[Release]) -> bool {
+        let on_the_way = |it: &&Release| from.is_some_and(|from| it.version > *from) && it.version < release.version;
+        self.is_breaking(from, release) || all.iter().filter(on_the_way).any(|it| self.is_breaking(from, it))
+    }
+
     /// Why the migrations cannot be rehearsed, where they cannot.
     pub fn why_no_rehearsal(&self) -> Option<String> {
         if self.profile.migrations.is_none() || self.profile.can_rehearse() {

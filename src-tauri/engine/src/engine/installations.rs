@@ -118,7 +118,7 @@ impl Engine {
         let latest = listing
             .releases
             .iter()
-            .find(|it| !it.prerelease && is_newer(&it.version) && !site.is_breaking(running.as_ref(), it))
+            .find(|it| is_newer(&it.version) && !site.is_beyond_breaking(running.as_ref(), it, &listing.releases))
             .map(|it| it.version.to_string());
         Ok(ReleasesView {
             installation: name.clone(),

@@ -45,6 +45,9 @@ pub struct Checked {
     pub ways: BTreeMap<String, Way>,
     /// Why there is no rehearsal, where there is none.
     pub rehearsal: Option<String>,
+    /// Whether what runs was not well: only a restore begins then, and its way back cannot ask for more.
+    #[serde(default)]
+    pub was_down: bool,
 }
 
 impl Checked {
@@ -220,12 +223,9 @@ fn room(
 
 /// Which release to go to.
 fn choose(site: &Site, listing: &Listing, from: Option<&Version>, wanted: Option<&str>) -> Result<Release> {
-    let is_breaking = |release: &Release| site.is_breaking(from, release);
+    let is_breaking = |release: &Release| site.is_beyond_breaking(from, release, &listing.releases);
     let Some(wanted) = wanted else {
-        let newest = listing
-            .releases
-            .iter()
-            .find(|it| !it.prerelease && from.is_none_or(|from| it.version > *from) && !is_breaking(it));
+        let newest = listing.releases.iter().find(|it| from.is_none_or(|from| it.version > *from) && !is_breaking(it));
         return match newest {
             Some(release) => checked_stops(site, from, release),
             None => Err(Error::refused("nothing_newer", "There is no newer release to update to.")
@@ -321,6 +321,7 @@ impl Step for Check {
             pinned: Some(pinned),
             ways: survey.ways,
             rehearsal: survey.rehearsal,
+            was_down: false,
         })
     }
 }

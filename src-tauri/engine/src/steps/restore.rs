@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::backups::{self, Backup};
 use crate::drivers::Gate;
 use crate::error::{Error, Result};
+use crate::model::finding::Severity;
 use crate::model::state::State;
 use crate::state::journal::StepKey;
 use crate::steps::check::{Checked, Way};
@@ -66,13 +67,28 @@ impl Step for CheckRestore {
             )
             .remedy("Choose a backup of this installation: `liftlock backup list`."));
         }
+        // What would be in the way after the stop is said before it.
+        for store in &world.site.stores {
+            backup.dumped(store.name())?;
+            let found = store.obstacles(world.reporter)?;
+            if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
+                return Err(stop.to_error());
+            }
+        }
+        let found = world.site.look_at_installation(None, true, world.reporter);
+        if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
+            return Err(stop.to_error());
+        }
         backups::check(&backup, world.reporter)?;
         world.journal().set_backup(&backup.path.display().to_string())?;
         // What runs may be broken: then the release in place tells which version it is.
         let current = world.site.driver.current_release()?.unwrap_or_default();
-        let from = match world.site.ask_version(Gate::Public, world.reporter) {
-            Ok(version) => version.to_string(),
-            Err(_) => current.clone(),
+        let (from, is_well) = match world.site.ask_version(Gate::Public, world.reporter) {
+            Ok(version) => (
+                version.to_string(),
+                world.site.observe(world.reporter)?.iter().all(|it| !it.required || it.outcome.is_up()),
+            ),
+            Err(_) => (current.clone(), false),
         };
         let to = backup.manifest.version.clone().unwrap_or(current);
         if !world.site.driver.is_fetched(&to) {
@@ -85,6 +101,6 @@ impl Step for CheckRestore {
         world.journal().set_versions(&from, &to)?;
         let ways = world.site.stores.iter().map(|it| (it.name().to_owned(), Way::FromBackup)).collect();
         world.halfway("forward", &self.key());
-        record(&Checked { from, to, pinned: None, ways, rehearsal: None })
+        record(&Checked { from, to, pinned: None, ways, rehearsal: None, was_down: !is_well })
     }
 }

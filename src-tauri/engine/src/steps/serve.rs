@@ -42,10 +42,18 @@ impl Step for HoldAutostart {
         Ok(json!({ "held": true }))
     }
     fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
+        let was_down = world.checked()?.was_down;
         // After a restart of the computer nothing runs, whatever an earlier worker had started.
-        run_publicly(world)?;
+        match run_publicly(world) {
+            Err(error) if was_down => world.reporter.say(&format!("It was not well before either: {error}")),
+            started => started.map(|_| ())?,
+        }
         world.site.restore_autostart(intent, world.reporter)?;
         world.halfway("back", &self.key());
+        if was_down {
+            // It is as it was found; more was never there to come back to.
+            return world.journal().set_away(None, Some(world.clock.now()));
+        }
         // The last step back: here the old version must be running again, with everybody let in.
         let budget = at_once(world.site.profile.limits.start_within);
         world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;

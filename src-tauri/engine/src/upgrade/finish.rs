@@ -66,7 +66,12 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
         Some(_) => format!("The update to {} did not work.", upgrade.to),
         None => format!("The update to {} was taken back, as you asked.", upgrade.to),
     };
-    let message = format!("{name} {} is running again. {why}", drive.world.from_version());
+    let from = drive.world.from_version();
+    let message = if drive.world.checked().is_ok_and(|it| it.was_down) {
+        format!("{name} {from} and its data are as they were found; it was not well then either. {why}")
+    } else {
+        format!("{name} {from} is running again. {why}")
+    };
     let error = upgrade.error.clone().map(|it| it.as_kind(Kind::RolledBack));
     end(drive, &upgrade, Event::Advanced, Outcome::RolledBack, message, error)
 }
