@@ -19,6 +19,7 @@ use crate::model::profile::{Profile, Store};
 use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
+use crate::process::Identity;
 use crate::releases::{Line, Release, Source, Waits};
 use crate::secrets::Secret;
 use crate::state::Db;
@@ -46,6 +47,8 @@ pub struct Site {
     pub driver: Box<dyn Driver>,
     runner: Arc<dyn Runner>,
     clock: Arc<dyn Clock>,
+    /// Last, because it goes after the stores whose passfiles are in it.
+    _secrets: EmptyFolder,
 }
 
 impl Site {
@@ -64,8 +67,17 @@ impl Site {
             .map_err(|mistakes| crate::profiles::invalid(installation.name.as_str(), &mistakes))?;
         let driver = Box::new(Native::new(&profile, &installation.folder, Arc::clone(&runner)));
         let scratch = scratch_of(home, &installation)?;
-        let mut site =
-            Self { installation, profile, home: home.clone(), scratch, stores: Vec::new(), driver, runner, clock };
+        let mut site = Self {
+            installation,
+            profile,
+            home: home.clone(),
+            scratch,
+            stores: Vec::new(),
+            driver,
+            runner,
+            clock,
+            _secrets: EmptyFolder(secrets_of(home, label)),
+        };
         site.stores = site.stores(label, false)?;
         Ok(site)
     }
@@ -443,10 +455,37 @@ pub fn mark_release(folder: &Path, sha256: &str) -> Result<()> {
     durable::write(&folder.join(RELEASE_MARK), format!("{sha256}\n").as_bytes())
 }
 
-/// Where passfiles stand for as long as somebody of this label works. What a killed worker left is removed by
-/// the next one.
+/// Where passfiles stand for as long as somebody works: by upgrade, and by process for those that act on nobody's
+/// behalf. What a killed worker left is removed by the next one.
 pub fn secrets_of(home: &Home, label: &str) -> PathBuf {
-    home.root().join("secrets").join(label.split('/').take(2).collect::<Vec<_>>().join("-"))
+    let owner =
+        label.split('/').nth(1).map_or_else(|| format!("{BY_PROCESS}{}", std::process::id()), ToOwned::to_owned);
+    home.root().join("secrets").join(owner)
+}
+
+const BY_PROCESS: &str = "process-";
+
+/// Removes passfiles of processes that were killed before they could.
+pub fn sweep_secrets(home: &Home) {
+    let Ok(folders) = fs::read_dir(home.root().join("secrets")) else { return };
+    for folder in folders.filter_map(std::result::Result::ok) {
+        let name = folder.file_name();
+        let pid = name.to_str().and_then(|it| it.strip_prefix(BY_PROCESS)).and_then(|it| it.parse().ok());
+        if pid.is_some_and(|it| Identity::of(it).is_none()) {
+            // What cannot be removed now is tried again by the next one.
+            let _ = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+/// A folder that goes once it is empty: when the last passfile in it has gone with its store.
+#[derive(Debug)]
+struct EmptyFolder(PathBuf);
+
+impl Drop for EmptyFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 /// Where scratch servers and sandboxes of an installation may stand: in Liftlock's home, except where the

@@ -161,6 +161,7 @@ impl Engine {
         let db = self.db()?;
         // A line that could not be written when the outcome was reached is written now.
         write_history(&self.home)?;
+        crate::site::sweep_secrets(&self.home);
         let unfinished = match id {
             Some(id) => vec![db.upgrade(id)?],
             None => db.unfinished_upgrades()?,

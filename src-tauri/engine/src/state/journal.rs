@@ -356,8 +356,10 @@ impl Journal {
         let state = one(&tx, id)?.state.on(event)?;
         mine(tx.execute(
             "UPDATE system_updates SET state = ?3, finished_at = NULL, result = NULL, acknowledged_at = NULL, restarts = 0, \
+             away_from = CASE WHEN ?4 THEN NULL ELSE away_from END, away_to = CASE WHEN ?4 THEN NULL ELSE away_to END, \
              seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
-            params![id.to_string(), epoch, state.as_str()],
+            // A return that is asked for later is an absence of its own.
+            params![id.to_string(), epoch, state.as_str(), event == Event::ReturnAsked],
         )?)?;
         // What was undone, and how often it was tried, counts from here on: a person may have changed things since.
         tx.execute(

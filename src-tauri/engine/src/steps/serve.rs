@@ -300,6 +300,7 @@ impl Step for OpenGate {
         Ok(json!({ "open": true }))
     }
     fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
+        world.journal().set_away(Some(world.clock.now()), None)?;
         world.halfway("back", &self.key());
         stop_all(world)?;
         world.raise_page();

@@ -53,7 +53,9 @@ pub(crate) fn failed(drive: &Drive<'_>, error: Error, cancelled: bool) -> Result
         (false, _) => (Event::Broke, Outcome::Failed),
     };
     let name = &drive.world.site.profile.application.name;
-    let message = format!("Nothing was changed. The update to {} stopped before {name} was touched.", upgrade.to);
+    // A release that could not be looked up has no number to name.
+    let what = if upgrade.to == "latest" { "The update".to_owned() } else { format!("The update to {}", upgrade.to) };
+    let message = format!("Nothing was changed. {what} stopped before {name} was touched.");
     end(drive, &upgrade, event, outcome, message, Some(error))
 }
 
