@@ -25,7 +25,10 @@ use crate::upgrade::drive::Drive;
 pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
-    let mut message = format!("{name} {} is running.", upgrade.to);
+    let mut message = match &upgrade.options.restore {
+        None => format!("{name} {} is running.", upgrade.to),
+        Some(backup) => format!("{name} {} is running with the data of the backup {backup}.", upgrade.to),
+    };
     if let Some(warning) = RestoreAutostart::warning(drive.world) {
         message = format!("{message} {warning}");
     }
