@@ -13,7 +13,7 @@ use liftlock_engine::process::{Silent, SystemRunner};
 use liftlock_engine::secrets::Secret;
 use liftlock_engine::stores::postgres::aside::{self, Aside, AsideState, Strategy};
 use liftlock_engine::stores::postgres::facts::{self, Place};
-use liftlock_engine::stores::postgres::{Client, Server, Work, dump, hold_lease, lease, session};
+use liftlock_engine::stores::postgres::{Client, Server, Work, dump, hold_lease, inventory, lease, session};
 
 use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
 use crate::postgres_support::{admin, client_on, private_dir, run_all, shop};
@@ -390,4 +390,18 @@ fn several_databases_change_places_in_one_transaction_or_none() {
     assert!(matches!(aside::observe(&admin, &two).unwrap(), AsideState::Unknown(_)));
     assert_eq!(aside::put_back(&admin, &both, &|_| false).unwrap_err().class, "store_changed");
     assert!(matches!(aside::observe(&admin, &one).unwrap(), AsideState::Swapped { .. }), "all back or none");
+}
+
+#[test]
+fn an_edited_row_is_seen_although_there_are_as_many_as_before() {
+    let admin = admin();
+    let (name, _) = shop(&admin);
+    let before = inventory::count(&admin, &name, &Silent).unwrap();
+    let moment = inventory::next_transaction(&admin, &name).unwrap();
+    // Others on the server work on, and this database is read.
+    admin.connect("postgres").unwrap().run("SELECT txid_current()").unwrap();
+    assert!(!inventory::written_since(&admin, &name, moment, &Silent).unwrap());
+    admin.connect(&name).unwrap().run("UPDATE public.item SET state = 'used' WHERE id = 7").unwrap();
+    assert_eq!(inventory::count(&admin, &name, &Silent).unwrap(), before);
+    assert!(inventory::written_since(&admin, &name, moment, &Silent).unwrap());
 }

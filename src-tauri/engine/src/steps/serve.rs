@@ -142,7 +142,9 @@ impl Step for StartBehindGate {
         } else {
             None
         };
-        Ok(json!({ "port": port }))
+        // Without a gate users may come in from here on.
+        let moments = if port.is_none() { moments(world)? } else { Value::Null };
+        Ok(json!({ "port": port, "moments": moments }))
     }
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
         let gate = gate_of(intent);
@@ -280,6 +282,9 @@ impl Step for OpenGate {
     fn deadline(&self, world: &World<'_>) -> Duration {
         world.site.profile.limits.start_within + world.site.profile.limits.stop_within + Duration::from_secs(60)
     }
+    fn intent(&self, world: &World<'_>) -> Result<Value> {
+        Ok(json!({ "moments": moments(world)? }))
+    }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         if world.site.profile.gate.is_some() {
             stop_all(world)?;
@@ -367,6 +372,12 @@ impl RestoreAutostart {
     }
 }
 
+/// A mark for each store, by which it can be told later whether users have written anything.
+fn moments(world: &World<'_>) -> Result<Value> {
+    let marks = world.site.stores.iter().map(|it| Ok((it.name().to_owned(), it.moment(world.reporter)?)));
+    marks.collect::<Result<serde_json::Map<_, _>>>().map(Value::Object)
+}
+
 /// The step from which on users may be let in.
 fn opening(profile: &Profile) -> StepKey {
     if profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() }
@@ -386,10 +397,8 @@ pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
         Ok(runs) => runs,
         Err(error) => return Some(format!("it cannot be told whether users were let in: {error}")),
     };
-    if !runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened) {
-        return None;
-    }
-    // It did not come up for everybody. Nobody writes any more once it is stopped; then the rows tell.
+    let first = runs.iter().find(|it| it.direction == Direction::Forward && it.key == opened)?;
+    // It did not come up for everybody. Nobody writes any more once it is stopped; then the data tells.
     for component in world.site.driver.components().into_iter().rev() {
         if let Err(error) = world.site.stop(&component, world.reporter) {
             return Some(format!("users may have been let in, and {component} cannot be stopped: {error}"));
@@ -400,7 +409,16 @@ pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
             .answer(&Compare::key_of(store.name()))
             .and_then(|it| serde_json::from_value(it["after"].clone()).ok());
         match (after, store.counts(world.reporter)) {
-            (Some(after), Ok(now)) if after == now => None,
+            (Some(after), Ok(now)) if after == now => {
+                // Rows that were edited are as many as before.
+                match store.changed_since(&first.intent["moments"][store.name()], world.reporter) {
+                    Ok(false) => None,
+                    Ok(true) => Some(format!("users may have been let in, and {} was written to since", store.name())),
+                    Err(error) => {
+                        Some(format!("users may have been let in, and {} cannot be read: {error}", store.name()))
+                    }
+                }
+            }
             (_, Err(error)) => {
                 Some(format!("users may have been let in, and {} cannot be counted: {error}", store.name()))
             }

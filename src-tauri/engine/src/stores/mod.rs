@@ -204,6 +204,20 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// It cannot be reached or read.
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
+    /// A mark of this moment for [`DataStore::changed_since`].
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn moment(&self, _reporter: &dyn Reporter) -> Result<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
+    /// Whether anything was written since that moment, beside what numbers of rows tell. Yes where it cannot be told.
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn changed_since(&self, _moment: &serde_json::Value, _reporter: &dyn Reporter) -> Result<bool> {
+        Ok(true)
+    }
     /// What stands in the way of setting it aside, or is worth knowing before.
     ///
     /// # Errors

@@ -110,6 +110,14 @@ impl DataStore for FilesStore {
         Ok(tree::look(&self.dir, reporter)?.counts())
     }
 
+    fn moment(&self, reporter: &dyn Reporter) -> Result<serde_json::Value> {
+        tree::newest(&self.dir, reporter).map(Into::into)
+    }
+
+    fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {
+        Ok(moment.as_str() != Some(tree::newest(&self.dir, reporter)?.as_str()))
+    }
+
     fn obstacles(&self, _: &dyn Reporter) -> Result<Vec<Finding>> {
         // An id that no upgrade has: only whether it could be set aside is asked.
         Ok(Beside::plan(&self.dir, "0").err().iter().map(Finding::stop).collect())

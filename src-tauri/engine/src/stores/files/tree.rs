@@ -215,6 +215,21 @@ fn children(root: &Path, relative: &Path) -> Result<Vec<PathBuf>> {
     Ok(names)
 }
 
+/// When anything below `root` was last written, and how many entries there are, in words that compare.
+///
+/// # Errors
+/// What the disk or the reporter answered.
+pub fn newest(root: &Path, reporter: &dyn Reporter) -> Result<String> {
+    let (mut newest, mut entries) = (fs::metadata(root).and_then(|it| it.modified()).ok(), 0_u64);
+    walk(root, reporter, |_, meta| {
+        newest = newest.max(meta.modified().ok());
+        entries += 1;
+        Ok(())
+    })?;
+    let at = newest.and_then(|it| it.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |it| it.as_nanos());
+    Ok(format!("{entries} entries, newest {at}"))
+}
+
 /// What is below `root`, without reading any content.
 ///
 /// # Errors

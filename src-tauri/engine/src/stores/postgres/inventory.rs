@@ -86,6 +86,44 @@ pub fn count(client: &Client, database: &str, reporter: &dyn Reporter) -> Result
     counts(&mut session, reporter)
 }
 
+/// The transaction that comes next on the server: whatever is written from now on bears it or a later one.
+///
+/// # Errors
+/// As [`Session::one`].
+pub fn next_transaction(client: &Client, database: &str) -> Result<u32> {
+    #[derive(Deserialize)]
+    struct Row {
+        xid: u32,
+    }
+    let next = "SELECT txid_snapshot_xmax(txid_current_snapshot()) % 4294967296 AS xid";
+    Ok(client.connect(database)?.one::<Row>(next)?.xid)
+}
+
+/// Whether any row of `database` was added or edited by `transaction` or a later one. One that is gone is told by
+/// counting.
+///
+/// # Errors
+/// As [`count`].
+pub fn written_since(client: &Client, database: &str, transaction: u32, reporter: &dyn Reporter) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Row {
+        newer: bool,
+    }
+    let mut session = client.connect(database)?;
+    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+    for table in tables(&mut session)? {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM ONLY {} WHERE age(xmin) <= age('{transaction}'::xid)) AS newer",
+            table.quoted()
+        );
+        let found: Vec<Row> = session.rows_watched(&sql, LONGEST, &mut || reporter.check())?;
+        if found.iter().any(|it| it.newer) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Everything in `database` as it is now, in one snapshot.
 ///
 /// # Errors
@@ -108,13 +146,18 @@ pub(super) fn inventory(session: &mut Session, reporter: &dyn Reporter) -> Resul
     })
 }
 
-fn counts(session: &mut Session, reporter: &dyn Reporter) -> Result<Counts> {
+/// Every table that holds rows of the user's, the largest first.
+fn tables(session: &mut Session) -> Result<Vec<Named>> {
     // A table with partitions has no rows of its own; a child of inheritance is counted by itself too.
-    let tables: Vec<Named> = session.rows(&format!(
+    session.rows(&format!(
         "SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {OWN_SCHEMAS} AND {} ORDER BY c.relpages DESC",
         no_extension("pg_class", "c.oid")
-    ))?;
+    ))
+}
+
+fn counts(session: &mut Session, reporter: &dyn Reporter) -> Result<Counts> {
+    let tables = tables(session)?;
     #[derive(Deserialize)]
     struct Row {
         i: usize,

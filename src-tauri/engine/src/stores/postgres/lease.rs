@@ -1,11 +1,13 @@
 //! The right to work on a database, held on its server: a session advisory lock, so that another host sees it.
 //! The server frees it however the holder dies.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Server};
-use super::session::Session;
+use super::session::{Session, end_earlier};
 use crate::error::{Error, Kind, Result};
 
 /// The lease, for as long as it is kept and the connection lives.
@@ -44,6 +46,8 @@ pub fn hold_lease(client: &Client, database: &str, key: i64) -> Result<LeaseSess
         is_ours: bool,
     }
     let mut session = client.connect(Server::maintenance(database))?;
+    // A worker of the same upgrade that was killed may still be on the server for a moment: that is nobody else.
+    end_earlier(&mut session, Duration::from_secs(20))?;
     if session.one::<Row>(&format!("SELECT pg_try_advisory_lock({key}) AS is_ours"))?.is_ours {
         return Ok(LeaseSession { session, key });
     }

@@ -229,6 +229,15 @@ impl DataStore for PostgresStore {
         inventory::count(self.client()?, self.database(), reporter)
     }
 
+    fn moment(&self, _reporter: &dyn Reporter) -> Result<Value> {
+        Ok(inventory::next_transaction(self.client()?, self.database())?.into())
+    }
+
+    fn changed_since(&self, moment: &Value, reporter: &dyn Reporter) -> Result<bool> {
+        let Some(transaction) = moment.as_u64().and_then(|it| u32::try_from(it).ok()) else { return Ok(true) };
+        inventory::written_since(self.client()?, self.database(), transaction, reporter)
+    }
+
     fn obstacles(&self, _reporter: &dyn Reporter) -> Result<Vec<Finding>> {
         let facts = facts::facts(self.client()?, self.database())?;
         let rights = match &self.admin {

@@ -186,6 +186,16 @@ impl DataStore for SqliteStore {
         Self::count(&self.path, reporter)
     }
 
+    fn moment(&self, _: &dyn Reporter) -> Result<serde_json::Value> {
+        // The logs too: what was written may not have reached the file.
+        let [wal, journal] = file::logs(&self.path);
+        Ok([&self.path, &wal, &journal].map(written_at).to_vec().into())
+    }
+
+    fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {
+        Ok(*moment != self.moment(reporter)?)
+    }
+
     fn obstacles(&self, _: &dyn Reporter) -> Result<Vec<Finding>> {
         // An id that no upgrade has: only whether it could be set aside is asked.
         Ok(Beside::plan(&self.path, "0").err().iter().map(Finding::stop).collect())
@@ -321,6 +331,13 @@ impl DataStore for SqliteStore {
             Err(_) => (self.path.display().to_string(), String::new()),
         }
     }
+}
+
+/// When a file was last written, and its size, in words that compare.
+fn written_at(path: &PathBuf) -> String {
+    let Ok(meta) = fs::metadata(path) else { return "none".to_owned() };
+    let at = meta.modified().ok().and_then(|it| it.duration_since(std::time::UNIX_EPOCH).ok());
+    format!("{} bytes at {}", meta.len(), at.map_or(0, |it| it.as_nanos()))
 }
 
 /// A restored file, removed when dropped.
