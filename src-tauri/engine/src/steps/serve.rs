@@ -33,6 +33,9 @@ impl Step for HoldAutostart {
     fn does(&self) -> String {
         "See to it that nothing starts by itself meanwhile, not even after a restart of the computer.".to_owned()
     }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        starting_and_stopping(world)
+    }
     fn intent(&self, world: &World<'_>) -> Result<Value> {
         world.site.autostart(world.reporter)
     }
@@ -87,6 +90,9 @@ impl Step for Stop {
     fn does(&self) -> String {
         format!("Stop {}; visitors see a page that says so.", self.component)
     }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        starting_and_stopping(world)
+    }
     fn observe(&self, world: &World<'_>, _intent: &Value) -> Result<Observed> {
         if world.site.driver.is_running(&self.component, world.reporter)? {
             return Ok(Observed::NotStarted);
@@ -131,6 +137,9 @@ impl Step for StartBehindGate {
     }
     fn does(&self) -> String {
         "Start the new version where no user can reach it yet.".to_owned()
+    }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        starting_and_stopping(world)
     }
     fn weight(&self) -> f64 {
         3.0
@@ -280,7 +289,7 @@ impl Step for OpenGate {
         false
     }
     fn deadline(&self, world: &World<'_>) -> Duration {
-        world.site.profile.limits.start_within + world.site.profile.limits.stop_within + Duration::from_secs(60)
+        starting_and_stopping(world)
     }
     fn intent(&self, world: &World<'_>) -> Result<Value> {
         Ok(json!({ "moments": moments(world)? }))
@@ -327,6 +336,9 @@ impl Step for RestoreAutostart {
     fn does(&self) -> String {
         "Let the application start by itself again after a restart of the computer.".to_owned()
     }
+    fn deadline(&self, world: &World<'_>) -> Duration {
+        starting_and_stopping(world)
+    }
     fn is_cancellable(&self) -> bool {
         false
     }
@@ -370,6 +382,13 @@ impl RestoreAutostart {
         (answer["restored"] == false)
             .then(|| format!("It does not start by itself yet: {}", answer["message"].as_str().unwrap_or_default()))
     }
+}
+
+/// Each component may take its time, one after the other, and systemd at least as long as it is used to.
+fn starting_and_stopping(world: &World<'_>) -> Duration {
+    let limits = &world.site.profile.limits;
+    let components = u32::try_from(world.site.driver.components().len()).unwrap_or(1);
+    (limits.start_within + limits.stop_within + Duration::from_secs(120)) * components.max(1) + Duration::from_secs(600)
 }
 
 /// A mark for each store, by which it can be told later whether users have written anything.

@@ -110,10 +110,20 @@ fn walk(
     clock: &Arc<dyn Clock>,
     upgrade: &Upgrade,
     site: &Site,
-    servers: Vec<Box<dyn ServerLease>>,
+    mut servers: Vec<Box<dyn ServerLease>>,
     journal: &Mutex<Journal>,
     watch: &Watch<'_>,
 ) -> Result<State> {
+    if !upgrade.state.is_before_change() {
+        wait_for_stores(site, clock.as_ref(), watch)?;
+        // The server may only now be there to be asked.
+        if servers.is_empty() {
+            servers = match site.hold_server_leases() {
+                Err(error) if error.kind == Kind::Busy => return Err(error),
+                held => held.unwrap_or_default(),
+            };
+        }
+    }
     let steps = steps_of(site, &upgrade.options);
     let runs = crate::state::journal::runs_of(&Db::open(home)?, upgrade.id)?;
     let answers: BTreeMap<_, _> = runs
@@ -136,9 +146,6 @@ fn walk(
         servers: Mutex::new(servers),
     };
     let drive = Drive { journal, watch, clock: clock.as_ref(), world: &world, steps: &steps };
-    if !upgrade.state.is_before_change() {
-        wait_for_stores(site, clock.as_ref(), watch)?;
-    }
     if let Some(error) = too_late(upgrade, clock.as_ref()) {
         finish::failed(&drive, error, false)?;
     }
