@@ -13,6 +13,7 @@ use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::Db;
 use liftlock_engine::state::home::Home;
+use liftlock_engine::state::lease::Lease;
 use liftlock_engine::state::upgrades::{Options, Upgrade};
 use serde_json::Value;
 
@@ -151,6 +152,8 @@ impl<'w> Case<'w> {
             let mut worker = self.worker(id, points);
             match self.end_of(&mut worker) {
                 Exit::Signal(9) => killed += 1,
+                // One that somebody else has sent is still at it.
+                Exit::Code(6) => self.until_nobody_works(),
                 Exit::Code(0) => return Ended { id, killed, heard: eavesdropper.heard() },
                 other => panic!("a worker went with {other:?}\n{}", self.story(id)),
             }
@@ -189,6 +192,13 @@ impl<'w> Case<'w> {
             );
             is_so(&upgrade).then_some(upgrade)
         })
+    }
+
+    /// Waits until nobody holds the lease.
+    pub(crate) fn until_nobody_works(&self) {
+        wait_for("nobody works any more", PATIENCE, || {
+            Lease::holder(&self.home, &self.name).unwrap().is_none().then_some(())
+        });
     }
 
     /// Waits until it has ended, whoever works on it.

@@ -91,3 +91,46 @@ pub(crate) fn limit(profile: String, key: &str, value: &str) -> String {
     assert_eq!(found, 1, "{key} stands in the profile once");
     lines.join("\n") + "\n"
 }
+
+/// The seed of this run; printed, so that it can be played again.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("LIFTLOCK_SEED").ok().and_then(|it| it.parse().ok());
+    let seed = given.unwrap_or_else(|| std::time::UNIX_EPOCH.elapsed().map_or(1, |it| it.as_secs()));
+    println!("LIFTLOCK_SEED={seed} plays this again");
+    seed
+}
+
+pub(crate) fn is_long() -> bool {
+    std::env::var("LIFTLOCK_LONG").is_ok_and(|it| it == "1")
+}
+
+/// Numbers from a seed, the same on every machine (SplitMix64).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        Self(seed())
+    }
+
+    /// A number below `below`.
+    pub(crate) fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(below).unwrap()).unwrap()
+    }
+}
+
+/// So many of them, chosen by the seed; all of them where there is time.
+pub(crate) fn sampled<T>(mut all: Vec<T>, most: usize) -> Vec<T> {
+    if is_long() {
+        return all;
+    }
+    let mut dice = Dice::new();
+    let mut chosen = Vec::new();
+    while chosen.len() < most && !all.is_empty() {
+        chosen.push(all.swap_remove(dice.below(all.len())));
+    }
+    chosen
+}

@@ -119,7 +119,10 @@ impl Drive<'_> {
             match step.observe(self.world, &run.intent)? {
                 Observed::Done(answer) => {
                     self.watch.say(&format!("{name}: an earlier worker had done this"));
-                    self.conclude(run.id, &key, RunOutcome::AlreadyThere, answer, event)?;
+                    // What is written under an earlier lease stays as it is; a try of our own says what was found.
+                    let found =
+                        self.journal().intend(Direction::Forward, step.phase(), &key, &run.intent, self.clock.now())?;
+                    self.conclude(found, &key, RunOutcome::AlreadyThere, answer, event)?;
                     return Ok(());
                 }
                 Observed::Unknown(why) => {

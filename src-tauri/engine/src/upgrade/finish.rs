@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::crash::{self, Moment};
 use crate::error::{Error, Kind, Result};
 use crate::model::profile::Store;
 use crate::model::state::{Event, State};
@@ -128,6 +129,7 @@ fn end(
             None
         }
     };
+    crash::point("end", outcome.as_str(), Moment::MidEffect);
     let ending = Ending {
         outcome,
         message,
@@ -137,6 +139,7 @@ fn end(
         uptime: drive.clock.since_boot().as_secs_f64(),
     };
     drive.journal().end(event, &ending, now)?;
+    crash::point("end", outcome.as_str(), Moment::AfterOutcome);
     Ok(())
 }
 

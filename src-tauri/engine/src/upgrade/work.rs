@@ -45,6 +45,11 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     let mut db = Db::open(home)?;
     let upgrade = db.upgrade(id)?;
     if upgrade.state.is_final() {
+        // The one who ended it may have been killed before its line was written and its passfiles were gone.
+        if Lease::holder(home, &upgrade.installation)?.is_none() {
+            remove_secrets(&secrets_of(home, &label_of(id, upgrade.epoch)))?;
+        }
+        write_history(home)?;
         return Ok(upgrade.state);
     }
     let installation = db.installation(&upgrade.installation)?;
@@ -66,7 +71,7 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
         watch.say(&format!("ended process {} that an earlier worker had left behind", orphan.pid));
     }
     let runner = Arc::new(SystemRunner::new().acting(Arc::new(orphans)));
-    let label = format!("liftlock/{id}/{}", lease.epoch);
+    let label = label_of(id, lease.epoch);
     let secrets = secrets_of(home, &label);
     remove_secrets(&secrets)?;
     let prepared = prepare(installation, &upgrade, home, runner, clock, &label, &watch);
@@ -78,6 +83,11 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     let state = state?;
     write_history(home)?;
     Ok(state)
+}
+
+/// What our sessions in a database are called.
+fn label_of(id: UpgradeId, epoch: i64) -> String {
+    format!("liftlock/{id}/{epoch}")
 }
 
 /// Looks everything up that the steps need, and takes the leases that other hosts see.

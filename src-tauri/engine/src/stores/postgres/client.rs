@@ -145,7 +145,12 @@ impl Client {
     ) -> Result<Self> {
         let newest = tools::newest(runner.as_ref(), extra_dirs)?;
         let asking = Self::with_tools(server, newest, label, private_dir, Arc::clone(&runner))?;
-        let major = asking.connect(database)?.major();
+        let session = asking.connect(database).or_else(|error| match error.class.as_ref() {
+            // Set aside by a worker that was killed since: whoever goes on has to reach the server all the same.
+            "database_closed" => asking.connect_beside(database),
+            _ => Err(error),
+        });
+        let major = session?.major();
         if major < 12 {
             return Err(Error::refused("server_too_old", format!("The database server is PostgreSQL {major}."))
                 .remedy("Move the data to a PostgreSQL that is still maintained (13 or newer), then try again."));

@@ -190,6 +190,23 @@ pub(super) fn system_identifier(session: &mut Session) -> Result<String> {
     Ok(session.one::<Row>("SELECT system_identifier::text AS id FROM pg_control_system()")?.id)
 }
 
+/// The size of a database in bytes, asked from any other; 0 where we may not ask.
+///
+/// # Errors
+/// As [`Session::rows`].
+pub(super) fn size_of(session: &mut Session, database: &str) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Row {
+        size: Option<u64>,
+    }
+    let rows = session.rows::<Row>(&format!(
+        "SELECT CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) END AS size \
+         FROM pg_database d WHERE d.datname = {}",
+        literal(database)
+    ))?;
+    Ok(rows.into_iter().find_map(|it| it.size).unwrap_or(0))
+}
+
 fn ask(inside: &mut Session, database: &str) -> Result<Facts> {
     let major = inside.major();
     // Columns that came with later versions.
