@@ -188,7 +188,7 @@ fn a_dump_that_is_cancelled_or_cut_leaves_nothing() {
         );
         killer.connect("postgres").and_then(|mut it| it.run(&sql))
     };
-    let cut = AtBytes(1 << 22, end_pg_dump, 0.into());
+    let cut = AtBytes(1 << 20, end_pg_dump, 0.into());
     let error = dump::dump(&admin, &name, &path, options, &cut).unwrap_err();
     assert_eq!(error.class, "connection_lost", "{error} {:?}", error.details);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
