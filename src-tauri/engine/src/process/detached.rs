@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::identity::Identity;
 use super::invoke;
+#[cfg(unix)]
+use super::table;
 use super::tree::STAYS_MARK;
 use crate::error::{Error, Result};
 use crate::ports::Invocation;
@@ -102,9 +104,11 @@ pub fn spawn_detached(invocation: &Invocation, log: &LogFile) -> Result<Identity
 pub fn become_session_leader() -> Result<()> {
     #[cfg(unix)]
     {
-        use rustix::process::{getpid, getsid, setsid};
-        if getsid(None) != Ok(getpid()) {
-            setsid().map_err(|cause| {
+        let own = std::process::id();
+        // Read from the table: `getsid` answers 0 for a session that began outside our process namespace, and
+        // rustix takes that for impossible.
+        if table::row(own).is_none_or(|row| row.session != own) {
+            rustix::process::setsid().map_err(|cause| {
                 Error::failed("session", "Could not detach from the terminal.")
                     .remedy("Start Liftlock again.")
                     .because(&std::io::Error::from(cause))
