@@ -9,6 +9,7 @@ use crate::error::Error;
 pub use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Stage, State};
+use crate::secrets::masked_error;
 use crate::state::lease::Holder;
 use crate::state::upgrades::Upgrade;
 
@@ -28,14 +29,11 @@ pub struct ErrorView {
 }
 
 impl From<&Error> for ErrorView {
+    /// What a face shows never holds a secret, whoever said it.
     fn from(error: &Error) -> Self {
-        Self {
-            class: error.class.to_string(),
-            code: error.exit_code(),
-            message: error.message.clone(),
-            remedy: error.remedy.clone(),
-            details: error.details.clone(),
-        }
+        let code = error.exit_code();
+        let Error { class, message, remedy, details, .. } = masked_error(error);
+        Self { class: class.into_owned(), code, message, remedy, details }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use liftlock_engine::Result;
 use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::secrets::masked;
 
 use crate::screen::Screen;
 use crate::text::{safe, size};
@@ -63,7 +64,7 @@ impl Reporter for Progress {
             return;
         }
         let write = || {
-            let _ = writeln!(std::io::stderr(), "  {}", safe(line));
+            let _ = writeln!(std::io::stderr(), "  {}", safe(&masked(line)));
         };
         match &self.bar {
             Some(bar) => bar.suspend(write),

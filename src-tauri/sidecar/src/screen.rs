@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use liftlock_engine::Error;
+use liftlock_engine::secrets::masked_error;
 use liftlock_engine::view::ErrorView;
 use serde::Serialize;
 
@@ -203,6 +204,7 @@ impl Screen {
             self.document(&serde_json::json!({ "error": ErrorView::from(error) }));
             return error.exit_code();
         }
+        let error = &masked_error(error);
         let colour = self.coloured_errors;
         let mut text = format!("{}{}\n", Style::Danger.on("error: ", colour), lines_of(&error.message, "       "));
         if !error.remedy.is_empty() {

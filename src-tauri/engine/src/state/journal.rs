@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind, Result};
 use crate::model::ids::UpgradeId;
 use crate::model::state::{Event, State};
+use crate::secrets::{masked, masked_error};
 use crate::state::lease::Holder;
 use crate::state::upgrades::{Outcome, Upgrade, instant, one, optional_instant, record_outcome, stamp};
 use crate::state::{Db, from_json, to_json};
@@ -272,7 +273,7 @@ impl Journal {
         let tx = self.db.write()?;
         let changed = tx.execute(
             "UPDATE step_run SET outcome = ?3, answer = ?4, error = ?5, finished_at = ?6 WHERE id = ?1 AND epoch = ?2 AND outcome IS NULL",
-            params![run, epoch, outcome.as_str(), answer.to_string(), error.map(to_json).transpose()?, stamp(now)],
+            params![run, epoch, outcome.as_str(), answer.to_string(), error.map(|it| to_json(&masked_error(it))).transpose()?, stamp(now)],
         )?;
         mine(changed)?;
         match event {
@@ -308,7 +309,7 @@ impl Journal {
         move_state(&tx, id, epoch, event)?;
         mine(tx.execute(
             "UPDATE system_updates SET error = ?3, message = ?4 WHERE id = ?1 AND epoch = ?2",
-            params![id.to_string(), epoch, to_json(why)?, message],
+            params![id.to_string(), epoch, to_json(&masked_error(why))?, masked(message)],
         )?)?;
         tx.commit()?;
         Ok(())
@@ -333,8 +334,8 @@ impl Journal {
                 epoch,
                 state.as_str(),
                 ending.outcome.as_str(),
-                ending.message,
-                ending.error.as_ref().map(to_json).transpose()?,
+                masked(&ending.message),
+                ending.error.as_ref().map(|it| to_json(&masked_error(it))).transpose()?,
                 ending.receipt,
                 stamp(now),
                 ending.boot_id,
@@ -402,7 +403,7 @@ impl Journal {
         let changed = self.db.conn.execute(
             "UPDATE system_updates SET progress = max(progress, min(?3, 100)), message = ?4, alive_boot = ?5, alive_uptime = ?6, \
              progress_uptime = ?7, deadline_uptime = ?8, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
-            params![self.id.to_string(), self.epoch, progress, message, pulse.boot_id, pulse.uptime, pulse.moved, pulse.deadline],
+            params![self.id.to_string(), self.epoch, progress, masked(message), pulse.boot_id, pulse.uptime, pulse.moved, pulse.deadline],
         )?;
         mine(changed)
     }
@@ -455,7 +456,7 @@ impl Journal {
             .prepare_cached(
                 "INSERT INTO event (upgrade_id, at, line) SELECT id, ?3, ?4 FROM system_updates WHERE id = ?1 AND epoch = ?2",
             )?
-            .execute(params![self.id.to_string(), self.epoch, stamp(now), line])?;
+            .execute(params![self.id.to_string(), self.epoch, stamp(now), masked(line)])?;
         mine(added)
     }
 }

@@ -10,6 +10,7 @@ use crate::model::profile::Store;
 use crate::model::state::{Event, State};
 use crate::ports::Reporter;
 use crate::receipt::{Attention, BackupLine, OriginalLine, Receipt, StepLine, StoreLine};
+use crate::secrets::masked_error;
 use crate::state::journal::{Direction, Ending, RunOutcome, StepRun};
 use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
@@ -159,7 +160,7 @@ fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option
         from: row.from.clone(),
         to: row.to.clone(),
         outcome,
-        error,
+        error: error.as_ref().map(masked_error),
         backup: backup.map(|it| BackupLine {
             path: it.path.clone(),
             grade: it.grade,

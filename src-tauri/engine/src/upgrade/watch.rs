@@ -1,7 +1,9 @@
 //! The ear of a running step: shows progress, and tells the step when it has to stop.
 //!
-//! It stops a step for four reasons: the lease was lost, a person asked to cancel, the step's deadline is
-//! over, or nothing has moved for too long. It holds the journal, so that everything it writes carries the epoch.
+//! It stops a step for three reasons: the lease was lost, a person asked to cancel, or the step's deadline is over. That
+//! nothing moves for too long is found where it can be told from work without a word: by whoever runs a command, from the
+//! processor time of its tree and the sessions of its database. It holds the journal, so that everything it writes
+//! carries the epoch.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::state::State;
 use crate::ports::{Clock, Reporter, Unit};
 use crate::process::printable;
+use crate::secrets::masked;
 use crate::state::journal::{Journal, Pulse};
 
 /// How often progress may be written, and the wish to cancel read.
@@ -36,7 +39,6 @@ struct Now {
     share: f64,
     cancellable: bool,
     deadline: Duration,
-    stall_after: Option<Duration>,
     moved_at: Duration,
     wrote_at: Duration,
     looked_at: Duration,
@@ -80,7 +82,6 @@ impl<'a> Watch<'a> {
                 // Nothing is at work yet that could be stopped: a wish to cancel is heard by the steps.
                 cancellable: false,
                 deadline: since_boot + Duration::from_secs(600),
-                stall_after: None,
                 moved_at: since_boot,
                 wrote_at: Duration::ZERO,
                 looked_at: Duration::ZERO,
@@ -162,7 +163,7 @@ impl Reporter for Watch<'_> {
     }
 
     fn say(&self, line: &str) {
-        let line = printable(line);
+        let line = printable(&masked(line));
         tracing::info!("{line}");
         held(&self.now).moved_at = self.clock.since_boot();
         let _ = held(self.journal).log(&line, self.clock.now());
@@ -175,12 +176,6 @@ impl Reporter for Watch<'_> {
             if since_boot > now.deadline {
                 return Err(Error::failed("deadline", format!("This took too long: {}", now.sentence))
                     .remedy("Look into the log for what it was doing; the limits are in the profile under [limits]."));
-            }
-            if let Some(stall_after) = now.stall_after
-                && since_boot.saturating_sub(now.moved_at) > stall_after
-            {
-                return Err(Error::failed("stalled", format!("Nothing has moved for too long: {}", now.sentence))
-                    .remedy("Look into the log for what it was waiting for."));
             }
             if since_boot.saturating_sub(now.looked_at) < LOOK_EVERY {
                 return Ok(());

@@ -1,8 +1,11 @@
 //! `work`: this process becomes the worker of one upgrade. Started by the engine, with both outputs in the
 //! upgrade's log.
 
+use std::io::{self, Write};
+
 use liftlock_engine::model::ids::UpgradeId;
 use liftlock_engine::process::become_session_leader;
+use liftlock_engine::secrets::masked;
 use liftlock_engine::{Engine, Result};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -11,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
     let filter = EnvFilter::try_from_env("LIFTLOCK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // A second subscriber cannot be there: this is the first thing that the process does.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Masked).try_init();
     // Where the process leads a group already it cannot lead a session too; the deaf ear below is enough then.
     if let Err(error) = become_session_leader() {
         warn!(class = %error.class, "{}", error.message);
@@ -27,6 +30,22 @@ pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
             error!(upgrade = %id, class = %error.class, remedy = %error.remedy, details = ?error.details, "{}", error.message);
             Ok(error.exit_code())
         }
+    }
+}
+
+/// The log of a worker: what goes there holds no secret, whoever said it.
+#[derive(Debug)]
+struct Masked;
+
+impl Write for Masked {
+    /// An event is formatted first and written at once, so none is cut in two here.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().lock().write_all(masked(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

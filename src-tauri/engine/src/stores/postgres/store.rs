@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
-use crate::secrets::Secret;
+use crate::secrets::{Secret, remember};
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
 };
@@ -57,6 +57,9 @@ impl PostgresStore {
         private_dir: &Path,
         runner: Arc<dyn Runner>,
     ) -> Self {
+        for password in [Some(&endpoint), admin.as_ref()].into_iter().flatten().filter_map(|it| it.password.as_ref()) {
+            remember(password);
+        }
         Self {
             name: name.to_owned(),
             endpoint,
