@@ -1,6 +1,7 @@
 //! An installation with everything that its profile says, looked up: its driver, its stores, its ports, its
 //! probes. Read anew at every start of a worker, because settings files are the user's to change.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::drivers::{Autostart, Driver, Gate, Native, settings};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::profile::{Profile, Store};
+use crate::model::profile::{Profile, Run, Store};
 use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
@@ -371,6 +372,7 @@ impl Site {
             }
             Err(error) => found.push(Finding::stop(&error)),
         }
+        found.extend(self.odd_settings());
         if let Err(error) = self.autostart(reporter) {
             found.push(Finding::stop(&error));
         }
@@ -404,6 +406,32 @@ impl Site {
                 format!("Liftlock may not write to {}.", self.installation.folder.display()),
                 "Run Liftlock as the user who owns this folder.",
             ));
+        }
+        found
+    }
+
+    /// Lines of settings files that mean nothing: half of a typing error shows as a setting that is not there.
+    fn odd_settings(&self) -> Vec<Finding> {
+        let folder = &self.installation.folder;
+        let of_components = self.profile.components.iter().filter_map(|it| match &it.run {
+            Run::Command(command) => command.env_file.as_ref().map(|it| it.under(folder)),
+            Run::Unit { .. } => None,
+        });
+        let files: BTreeSet<PathBuf> =
+            self.profile.settings.iter().map(|it| it.file.under(folder)).chain(of_components).collect();
+        let mut found = Vec::new();
+        for file in files {
+            // One that cannot be read is told by whoever needs it.
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            let file = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
+            found.extend(settings::bad_lines(&text).into_iter().map(|bad| {
+                Finding::new(
+                    Severity::Warning,
+                    "bad_setting_line",
+                    format!("Line {} of {file} means nothing: {}.", bad.line, bad.reason),
+                    "Correct or remove this line; it is left out until then.",
+                )
+            }));
         }
         found
     }

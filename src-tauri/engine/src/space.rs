@@ -151,7 +151,7 @@ impl Needs {
             ),
         )
         .remedy(format!(
-            "Free {} on this disk, or choose another folder for it, then try again.",
+            "Free {} on this disk, then try again. What is only needed for a while can go elsewhere: `liftlock settings scratch_dir FOLDER`.",
             human(first.need - first.free)
         ));
         for shortage in &shortages {

@@ -14,7 +14,7 @@ use crate::ports::Reporter;
 use crate::probes::{Observation, Outcome};
 use crate::releases::{Line, Listing, Pinned, Release, pin};
 use crate::site::Site;
-use crate::space::Needs;
+use crate::space::{Needs, human};
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
 use crate::steps::{Observed, Step, World, key, record};
@@ -175,27 +175,13 @@ fn room(
     found: &mut Vec<Finding>,
     reporter: &dyn Reporter,
 ) {
-    let needs = |ways: &BTreeMap<String, Way>| -> Result<()> {
-        let mut needs = Needs::new();
-        if let Some(pinned) = pinned {
-            needs.add(site.home.downloads(), pinned.asset.size, "the release");
-            // Programs unpack to about four times their archive.
-            needs.add(&site.installation.folder, pinned.asset.size.saturating_mul(4), "the new release, unpacked");
-        }
-        for store in &site.stores {
-            let size = store.size(reporter)?;
-            needs.add(site.home.backups(&site.installation.name), size / 2, "the backup");
-            needs.add(&site.scratch, size.saturating_mul(2), "the copy on which the backup is proven");
-            if let Some(place) = store.folder()
-                && ways.get(store.name()) == Some(&Way::Copy)
-                && store.changes_places()
-            {
-                needs.add(&place, size.saturating_add(size / 5), "the copy that is fitted to the new version");
-            }
-        }
-        needs.check()
+    let sizes: Result<Vec<_>> = site.stores.iter().map(|it| Ok((it.as_ref(), it.size(reporter)?))).collect();
+    let sizes = match sizes {
+        Ok(sizes) => sizes,
+        Err(error) => return found.push(Finding::stop(&error)),
     };
-    match needs(ways) {
+    found.extend(sizes.iter().filter_map(|(store, size)| unseen_disk(*store, *size)));
+    match fits(site, pinned, &sizes, ways) {
         Ok(()) => {}
         Err(error) if error.class != "no_room" && error.class != "disk_full" => found.push(Finding::stop(&error)),
         Err(error) => {
@@ -205,7 +191,7 @@ fn room(
                 .filter(|it| ways.contains_key(it.name()))
                 .map(|it| (it.name().to_owned(), in_place_or_listed(it.as_ref(), true)))
                 .collect();
-            match needs(&in_place) {
+            match fits(site, pinned, &sizes, &in_place) {
                 Ok(()) => {
                     found.push(Finding::new(
                         Severity::Warning,
@@ -215,10 +201,70 @@ fn room(
                     ));
                     *ways = in_place;
                 }
-                Err(error) => found.push(Finding::stop(&error)),
+                // What is short of the usual way is said: less than that is of no use either.
+                Err(_) => found.push(Finding::stop(&error)),
             }
         }
     }
+}
+
+/// Whether everything fits that must lie on the disks at one time: first what is made while the application is up,
+/// then what is made while it is away. Scratch servers are gone by the time a copy is made.
+fn fits(
+    site: &Site,
+    pinned: Option<&Pinned>,
+    sizes: &[(&dyn DataStore, u64)],
+    ways: &BTreeMap<String, Way>,
+) -> Result<()> {
+    let mut before = Needs::new();
+    if let Some(pinned) = pinned {
+        before.add(site.home.downloads(), pinned.asset.size, "the release");
+        // Programs unpack to about four times their archive.
+        before.add(&site.installation.folder, pinned.asset.size.saturating_mul(4), "the new release, unpacked");
+    }
+    for (_, size) in sizes {
+        before.add(site.home.backups(&site.installation.name), size / 2, "the backup");
+    }
+    let mut away = before.clone();
+    let mut back = before.clone();
+    for (store, size) in sizes.iter().filter(|(store, _)| store.changes_places()) {
+        let in_place = ways.get(store.name()) == Some(&Way::InPlace);
+        if in_place {
+            for needs in [&mut away, &mut back] {
+                needs.add(site.home.root(), size / 2, "the final backup, taken while it is away");
+            }
+            away.add(&site.scratch, size.saturating_mul(2), "the copy on which the final backup is proven");
+        }
+        if let Some(place) = store.folder() {
+            if in_place {
+                // The way back: what was changed is not removed before the restored one stands beside it.
+                back.add(&place, *size, "the final backup, restored, should the update have to be taken back");
+            } else {
+                away.add(&place, size.saturating_add(size / 5), "the copy that is fitted to the new version");
+            }
+        }
+    }
+    for (_, size) in sizes {
+        before.add(&site.scratch, size.saturating_mul(2), "the copy on which the backup is proven");
+    }
+    [before, away, back].iter().try_for_each(Needs::check)
+}
+
+/// The disk of a server on another machine, or one that this user may not look at, cannot be measured from here.
+fn unseen_disk(store: &dyn DataStore, size: u64) -> Option<Finding> {
+    if !store.changes_places() || store.folder().is_some() {
+        return None;
+    }
+    let needed = human(size.saturating_add(size / 5));
+    Some(Finding::new(
+        Severity::Warning,
+        "unseen_disk",
+        format!(
+            "Liftlock cannot see the disk on which {} lies: {needed} must be free there for a copy of the data.",
+            store.name()
+        ),
+        "Look on the computer of the database server. If it is too little after all, the old version is brought back.",
+    ))
 }
 
 /// Which release to go to.
