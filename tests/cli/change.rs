@@ -1,9 +1,12 @@
 //! Commands that change something, where they are refused, and what they leave alone.
 
+use chrono::Utc;
 use liftlock_engine::model::state::{Event, State};
+use liftlock_engine::state::journal::{Direction, StepKey};
+use liftlock_engine::state::lease::{Holder, Lease};
 use liftlock_engine::state::upgrades::Outcome;
 
-use crate::support::{Bench, fingerprint};
+use crate::support::{Bench, fingerprint, this_process};
 
 /// A snapshot of the words and of the document of one command that does not work here.
 macro_rules! refused {
@@ -100,6 +103,64 @@ fn a_running_upgrade_is_asked_to_stop_and_a_rollback_is_not() {
     assert_eq!(bench.run(&["cancel", "--json"]).json()["state"], "migrating");
     worker.journal.advance(Event::Cancelled).unwrap();
     refused!(bench, 3, "cancel_rollback", "cancel", &id.to_string());
+}
+
+#[test]
+fn an_update_that_lets_users_in_is_not_stopped_and_says_so() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    let mut worker = bench.worker(&shop, id);
+    worker.go_to(State::Verifying);
+    let key = StepKey { step: "open_gate".to_owned(), component: String::new(), store: String::new() };
+    worker.journal.intend(Direction::Forward, State::Verifying, &key, &serde_json::Value::Null, Utc::now()).unwrap();
+    refused!(bench, 3, "cancel_too_late", "cancel");
+    refused!(bench, 3, "rollback_too_late", "rollback", "shop");
+    assert!(!worker.journal.is_cancelled().unwrap());
+}
+
+#[test]
+fn an_update_whose_worker_cannot_be_started_ends_at_once_with_the_reason() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    // A file where the private copies of the program belong.
+    let workers = bench.home().workers();
+    std::fs::remove_dir(&workers).unwrap();
+    std::fs::write(&workers, "not a folder").unwrap();
+    let answer = bench.run(&["upgrade", "shop", "--yes", "--json"]);
+    assert_eq!(answer.code, 1, "{}", answer.shown());
+    let status = bench.run(&["status", "shop", "--json"]).json();
+    assert_eq!(
+        (&status["state"], &status["active"], &status["interrupted"]),
+        (&"failed".into(), &false.into(), &false.into())
+    );
+    assert_eq!(status["error"]["class"], answer.json()["error"]["class"], "{status}");
+    let records = bench.db().history_records().unwrap();
+    assert_eq!((records.len(), &records[0].1["result"]), (1, &"failed".into()));
+    // Nothing stands in the way of the next one.
+    std::fs::remove_file(&workers).unwrap();
+    bench.ask(&shop);
+}
+
+#[test]
+fn a_backup_beside_an_interrupted_update_does_not_work_on_it() {
+    let bench = Bench::new();
+    let shop = bench.install("shop");
+    let id = bench.ask(&shop);
+    let mut worker = bench.worker(&shop, id);
+    worker.go_to(State::BackingUp);
+    drop(worker);
+    let holder = Holder { doing: "backup".to_owned(), ..this_process() };
+    let _lease = Lease::take(&mut bench.db(), &bench.home(), &shop, &bench.folder("shop"), &holder).unwrap();
+    let status = bench.run(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["active"], &status["interrupted"], &status["holder"]),
+        (&false.into(), &true.into(), &().into())
+    );
+    // Nobody can go on with it before the backup has ended, which is said.
+    let answer = bench.run(&["resume", &id.to_string(), "--json"]);
+    assert_eq!((answer.code, &answer.json()["error"]["class"]), (6, &"busy".into()), "{}", answer.shown());
+    assert!(answer.out.contains("(backup)"), "{}", answer.out);
 }
 
 #[test]

@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// A log that is not a terminal gets at most one line in this time while the phase stays the same.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 /// As a shell counts a program that was ended by Ctrl-C.
-const STOPPED_WATCHING: u8 = 130;
+pub(crate) const STOPPED_WATCHING: u8 = 130;
 
 /// Whose upgrade is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -55,7 +55,9 @@ impl Engine {
             Err(error) => findings.push(Finding::stop(&error)),
         }
         for upgrade in db.unfinished_upgrades()? {
-            if upgrade.started_at.is_some() && Lease::holder(&self.home, &upgrade.installation)?.is_none() {
+            if upgrade.started_at.is_some()
+                && !Lease::is_worker(Lease::holder(&self.home, &upgrade.installation)?.as_ref())
+            {
                 findings.push(Finding::new(
                     Severity::Warning,
                     "interrupted",

@@ -71,7 +71,9 @@ impl Engine {
     }
 
     fn view(&self, db: &Db, upgrade: &Upgrade) -> Result<UpgradeStatus> {
-        let active = !upgrade.state.is_final() && Lease::holder(&self.home, &upgrade.installation)?.is_some();
+        let held = if upgrade.state.is_final() { None } else { Lease::holder(&self.home, &upgrade.installation)? };
+        // A backup beside an interrupted upgrade does not work on it.
+        let active = Lease::is_worker(held.as_ref());
         let now = self.clock.now();
         Ok(UpgradeStatus::of(upgrade, active, self.expires_at(db, upgrade)?, now))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::same_boot;
 use crate::drivers::Gate;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Event, State};
 use crate::ports::Invocation;
@@ -16,13 +16,13 @@ use crate::process::{Identity, LogFile, Silent, end_with_descendants, spawn_deta
 use crate::site::Site;
 use crate::state::installations::Installation;
 use crate::state::journal::{Direction, Ending, Journal, StepRun, runs_of};
-use crate::state::lease::Lease;
+use crate::state::lease::{Lease, UPGRADE};
 use crate::state::upgrades::{Options, Outcome, Upgrade};
 use crate::steps::aside::{AsideAnswer, AsideIntent, SetAside};
 use crate::steps::check::Way;
 use crate::steps::migrate::{Compare, migration_was_begun};
 use crate::steps::release::Switch;
-use crate::steps::serve::{HoldAutostart, users_may_be_in};
+use crate::steps::serve::{HoldAutostart, opening, users_may_be_in};
 use crate::steps::{Step, parse};
 use crate::stores::{AsideState, Counts};
 use crate::upgrade::work::{private_copy, this_process, work, write_history};
@@ -51,8 +51,42 @@ impl Engine {
         Lease::must_be_free(&self.home, name)?;
         let id =
             db.ask_for_upgrade(name, &component, to.unwrap_or("latest"), options, initiated_by, self.clock.now())?;
-        self.launch(id)?;
-        Ok(id)
+        match self.launch(id) {
+            Ok(_) => Ok(id),
+            Err(error) => {
+                self.end_unlaunched(&installation, id, &error)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// An upgrade for which no worker could be started ends at once, with the reason: nobody would come by for it, and
+    /// nothing else could be asked for meanwhile.
+    fn end_unlaunched(&self, installation: &Installation, id: UpgradeId, error: &Error) -> Result<()> {
+        let mut db = self.db()?;
+        let holder = this_process(self.clock.as_ref(), UPGRADE)?;
+        let lease = match Lease::take(&mut db, &self.home, &installation.name, &installation.folder, &holder) {
+            // Somebody is at it after all.
+            Err(error) if error.kind == Kind::Busy => return Ok(()),
+            lease => lease?,
+        };
+        if db.upgrade(id)?.state != State::Pending {
+            return Ok(());
+        }
+        let ending = Ending {
+            outcome: Outcome::Failed,
+            message: "Nothing was changed. The update did not begin.".to_owned(),
+            error: Some(error.clone()),
+            receipt: None,
+            boot_id: self.clock.boot_id(),
+            uptime: self.clock.since_boot().as_secs_f64(),
+        };
+        Journal::take_up(db, id, lease.epoch, &holder, self.clock.now())?.end(
+            Event::Broke,
+            &ending,
+            self.clock.now(),
+        )?;
+        write_history(&self.home)
     }
 
     /// Starts a worker for an upgrade: detached, from a private copy of the program, logging to the upgrade's folder.
@@ -122,12 +156,12 @@ impl Engine {
     /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
     ///
     /// # Errors
-    /// `already_finished`, `cannot_cancel_rollback`.
+    /// `already_finished`, `cannot_cancel_rollback`, `too_late_to_cancel`.
     pub fn cancel(&self, id: UpgradeId) -> Result<UpgradeStatus> {
         let mut db = self.db()?;
-        db.ask_to_cancel(id, self.clock.now())?;
-        let upgrade = db.upgrade(id)?;
-        if Lease::holder(&self.home, &upgrade.installation)?.is_none() {
+        let installation = db.installation(&db.upgrade(id)?.installation)?;
+        db.ask_to_cancel(id, &opening(&self.profile_of(&installation)?).step, self.clock.now())?;
+        if Lease::holder(&self.home, &installation.name)?.is_none() {
             self.launch(id)?;
         }
         self.upgrade_status(id)
@@ -170,6 +204,10 @@ impl Engine {
         for upgrade in unfinished.into_iter().filter(|it| !it.state.is_final()) {
             let held = Lease::holder(&self.home, &upgrade.installation)?;
             if held.is_some() && !self.end_if_overdue(&upgrade)? {
+                // Somebody else's act has an end, and who names one upgrade is told to wait for it.
+                if id.is_some() && !Lease::is_worker(held.as_ref()) {
+                    Lease::must_be_free(&self.home, &upgrade.installation)?;
+                }
                 view.running.push(upgrade.id);
             } else {
                 self.launch(upgrade.id)?;

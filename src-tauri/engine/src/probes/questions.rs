@@ -33,6 +33,14 @@ impl fmt::Debug for At<'_> {
     }
 }
 
+impl At<'_> {
+    /// What a command must know to ask the right one: the private port, in the variable that the component has it in.
+    fn variables(&self, profile: &Profile) -> Vec<(String, String)> {
+        let gate = profile.gate.as_ref().zip(self.private_port);
+        gate.map(|(gate, port)| (gate.variable.clone(), port.to_string())).into_iter().collect()
+    }
+}
+
 /// The questions of a profile, in its order.
 ///
 /// # Errors
@@ -63,7 +71,7 @@ pub fn version_question(profile: &Profile, at: At<'_>) -> Result<VersionQuestion
         }
         profile::VersionQuestion::Command(command) => {
             let command = CommandLine { command: command.clone(), env_file: None };
-            VersionQuestion::Command(invocation(profile, at.place, &command, &[])?)
+            VersionQuestion::Command(invocation(profile, at.place, &command, &at.variables(profile))?)
         }
     })
 }
@@ -120,7 +128,7 @@ fn ask(profile: &Profile, check: &Check, at: At<'_>) -> Result<Ask> {
                 return Err(Error::bug("store_unknown", message));
             }
         },
-        Check::Command { command } => Ask::Command(invocation(profile, at.place, command, &[])?),
+        Check::Command { command } => Ask::Command(invocation(profile, at.place, command, &at.variables(profile))?),
         Check::FileAge { path, max_age } => Ask::FileAge { path: path.under(at.place.dir), max_age: *max_age },
     })
 }

@@ -356,6 +356,25 @@ mod from_a_profile {
     }
 
     #[test]
+    fn a_command_is_told_the_private_port_in_the_variable_of_the_component() {
+        let shop = SHOP.replace(
+            "[limits]",
+            "[[probes]]\nname = \"by-hand\"\nkind = \"command\"\ncommand = [\"current/bin/corner-shop\", \"ping\"]\n\n[limits]",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".env"), SETTINGS).unwrap();
+        let release = folder.path().join("releases/1.0.0");
+        let place = Place { dir: folder.path(), version: "1.0.0", release: &release };
+        let profile = Profile::parse(&shop).unwrap();
+        for (private_port, told) in [(None, "8080"), (Some(40123), "40123")] {
+            let asked = questions(&profile, At { place, private_port, read: &reader(folder.path()) }).unwrap();
+            let Some(Ask::Command(invocation)) = asked.last().map(|it| &it.ask) else { panic!("{asked:?}") };
+            let last = invocation.env.iter().rfind(|(key, _)| key == "SHOP_PORT").map(|(_, value)| value.clone());
+            assert_eq!(last.unwrap(), told, "the last word is the one that holds");
+        }
+    }
+
+    #[test]
     fn settings_that_make_no_sense_are_told_before_anything_is_asked() {
         let class = |settings: &str| ask_in(settings, None, |profile, at| questions(profile, at).unwrap_err().class);
         assert_eq!(class("DATABASE_URL=postgres://a@b/c"), "setting_missing");

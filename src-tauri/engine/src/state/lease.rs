@@ -71,6 +71,9 @@ impl Drop for Held {
     }
 }
 
+/// What a worker says that it does.
+pub(crate) const UPGRADE: &str = "upgrade";
+
 /// How often, and how long between, a lock that is held is tried again: someone who only looks holds it for a
 /// moment, and one who has just taken it has not signed yet.
 const LOOKS: u32 = 50;
@@ -119,6 +122,12 @@ impl Lease {
             Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&path))),
             Err(TryLockError::Error(cause)) => Err(Error::io("look at the lock", &path, &cause)),
         }
+    }
+
+    /// Whether whoever holds the lease, as [`Lease::holder`] answers it, works on an upgrade, and does not back up or prove
+    /// something meanwhile. One who has not signed yet is believed to.
+    pub fn is_worker(holder: Option<&Option<Holder>>) -> bool {
+        holder.is_some_and(|it| it.as_ref().is_none_or(|it| it.doing == UPGRADE))
     }
 
     /// Whether nobody holds the lease in this home now.

@@ -355,10 +355,11 @@ impl Db {
     }
 
     /// A person asks to stop. The worker sees it at its next look; one that nobody works on is ended by `resume`.
+    /// `opening` is the step from which on users may be in: what is written down before it is begun will be heard.
     ///
     /// # Errors
-    /// `already_finished`; `cannot_cancel_rollback`.
-    pub fn ask_to_cancel(&mut self, id: UpgradeId, now: DateTime<Utc>) -> Result<()> {
+    /// `already_finished`; `cannot_cancel_rollback`; `too_late_to_cancel`.
+    pub fn ask_to_cancel(&mut self, id: UpgradeId, opening: &str, now: DateTime<Utc>) -> Result<()> {
         let tx = self.write()?;
         let upgrade = one(&tx, id)?;
         if upgrade.state.is_final() {
@@ -371,6 +372,18 @@ impl Db {
                 "The old version is being brought back; this cannot be interrupted.",
             )
             .remedy("Wait until it has ended."));
+        }
+        let is_opened: bool = tx.query_row(
+            "SELECT EXISTS (SELECT 1 FROM step_run WHERE upgrade_id = ?1 AND direction = 'forward' AND step = ?2)",
+            params![id.to_string(), opening],
+            |row| row.get(0),
+        )?;
+        if is_opened {
+            return Err(Error::refused(
+                "too_late_to_cancel",
+                format!("It is too late to stop this update: users are being let in to {}.", upgrade.to),
+            )
+            .remedy(format!("Wait until it has ended; `liftlock rollback {}` then goes back.", upgrade.installation)));
         }
         tx.execute(
             "UPDATE system_updates SET cancel_asked_at = ?2, seq = seq + 1 WHERE id = ?1 AND cancel_asked_at IS NULL",

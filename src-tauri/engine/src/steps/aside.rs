@@ -184,6 +184,9 @@ fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideInte
         return Ok(());
     }
     let Some(dump) = answer.final_dump else { return Ok(()) };
+    let (aside, failed) = store.kept_places(&intent.aside);
+    // What stands beside is the half-migrated one: aside since the two changed places, else where a copy that failed is.
+    let mut half_migrated = aside;
     match store.observe(&intent.aside)? {
         AsideState::Swapped => {}
         AsideState::NotStarted | AsideState::Copying | AsideState::Copied | AsideState::Swapping => {
@@ -201,11 +204,10 @@ fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideInte
             }
             store.swap(&intent.aside)?;
         }
-        AsideState::PutBack => {}
+        AsideState::PutBack => half_migrated = failed,
         AsideState::Unknown(why) => return Err(unclear(store.name(), &why)),
     }
-    // What stands aside now is the half-migrated one.
-    keep(world, store, "failed_copy", store.kept_places(&intent.aside).0)
+    keep(world, store, "failed_copy", half_migrated)
 }
 
 fn keep(world: &World<'_>, store: &dyn DataStore, kept: &str, place: String) -> Result<()> {

@@ -160,13 +160,14 @@ impl Step for StartBehindGate {
         if gate == Gate::Public {
             world.lower_page();
         }
+        // A part of a killed worker may be running: it is stopped, because its port is not known to be right.
+        stop_all(world)?;
+        let gate = free(gate)?;
         for component in world.site.driver.components() {
-            // A part of a killed worker may be running: it is stopped, because its port is not known to be right.
-            world.site.stop(&component, world.reporter)?;
             world.site.start(&component, gate, world.reporter)?;
         }
         world.halfway("forward", &self.key());
-        Ok(intent.clone())
+        Ok(json!({ "port": gate.private_port(), "moments": intent["moments"] }))
     }
     fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
         world.halfway("back", &self.key());
@@ -192,6 +193,16 @@ fn run_publicly(world: &World<'_>) -> Result<bool> {
 /// Looked at closely before; now the first good answer is what people wait for.
 fn at_once(within: Duration) -> Budget {
     Budget { within, times: 1, pause: Duration::from_millis(25) }
+}
+
+/// The same gate, or one at another port where somebody has taken the first meanwhile.
+fn free(gate: Gate) -> Result<Gate> {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match gate.private_port().map(|it| port::is_free(here, it)) {
+        Some(Err(error)) if error.class == "port_taken" => port::any_free(here).map(Gate::Private),
+        Some(Err(error)) => Err(error),
+        Some(Ok(())) | None => Ok(gate),
+    }
 }
 
 fn gate_of(intent: &Value) -> Gate {
@@ -225,6 +236,11 @@ impl Step for Verify {
         let started = world.answer(&StartBehindGate::key_of()).unwrap_or_default();
         let gate = gate_of(&started);
         // After a restart of the computer nothing runs behind the gate any more. What runs there is left alone.
+        let gated = world.site.profile.gate.as_ref().map(|it| it.component.as_str());
+        let gate = match gated {
+            Some(component) if !world.site.driver.is_running(component, world.reporter)? => free(gate)?,
+            _ => gate,
+        };
         for component in world.site.driver.components() {
             world.site.start(&component, gate, world.reporter)?;
         }
@@ -398,7 +414,7 @@ fn moments(world: &World<'_>) -> Result<Value> {
 }
 
 /// The step from which on users may be let in.
-fn opening(profile: &Profile) -> StepKey {
+pub(crate) fn opening(profile: &Profile) -> StepKey {
     if profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() }
 }
 

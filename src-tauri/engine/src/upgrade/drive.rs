@@ -14,6 +14,7 @@ use crate::model::state::{Event, State};
 use crate::ports::{Clock, Reporter};
 use crate::state::journal::{Direction, Journal, RunOutcome, StepKey, StepRun};
 use crate::steps::check::Way;
+use crate::steps::serve::opening;
 use crate::steps::{Observed, Step, World};
 use crate::upgrade::finish;
 use crate::upgrade::watch::{Allowance, Watch, cancelled_in};
@@ -104,7 +105,10 @@ impl Drive<'_> {
         let tries: Vec<_> = runs.iter().filter(|it| it.direction == Direction::Forward && it.key == key).collect();
         self.begin(step, Direction::Forward)?;
         self.world.still_held()?;
-        if step.is_cancellable() && self.journal().is_cancelled()? {
+        // Before users may be in, a wish to stop is heard between any two steps.
+        let opened = opening(&self.world.site.profile);
+        let are_users_out = !runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened);
+        if (step.is_cancellable() || are_users_out) && self.journal().is_cancelled()? {
             return Err(cancelled_in(step.phase()));
         }
         self.world.between(step)?;
@@ -153,6 +157,13 @@ impl Drive<'_> {
             let run = self.journal().intend(Direction::Forward, step.phase(), &key, &intent, self.clock.now())?;
             crash::point("forward", &name, Moment::AfterIntent);
             tried += 1;
+            // A wish is taken until this very intent is on record; whoever had it before was promised to be heard.
+            if key == opened && self.journal().is_cancelled()? {
+                let error = cancelled_in(step.phase());
+                let now = self.clock.now();
+                self.journal().conclude(run, RunOutcome::Failed, &Value::Null, Some(&error), None, now)?;
+                return Err(error);
+            }
             match step.act(self.world, &intent) {
                 Ok(answer) => {
                     crash::point("forward", &name, Moment::AfterEffect);

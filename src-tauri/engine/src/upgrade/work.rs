@@ -19,7 +19,7 @@ use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
 use crate::state::journal::{Direction, Ending, Journal, RunOutcome};
-use crate::state::lease::{Holder, Lease};
+use crate::state::lease::{Holder, Lease, UPGRADE};
 use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::{Live, World};
 use crate::stores::ServerLease;
@@ -53,7 +53,7 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
         return Ok(upgrade.state);
     }
     let installation = db.installation(&upgrade.installation)?;
-    let holder = this_process(clock.as_ref(), "upgrade")?;
+    let holder = this_process(clock.as_ref(), UPGRADE)?;
     let lease = Lease::take(&mut db, home, &upgrade.installation, &installation.folder, &holder)?;
     // Another worker may have ended it between the look and the lease.
     let upgrade = db.upgrade(id)?;

@@ -1,18 +1,17 @@
 //! `upgrade`, `cancel`, `retry`, `settle`, `resume`, `rollback`.
 
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
+use liftlock_engine::model::state::State;
 use liftlock_engine::view::StatusView;
 use liftlock_engine::{Engine, Error, Result};
 
 use crate::args::Upgrading;
 use crate::commands::{plan, status};
-use crate::follow::{Watching, follow};
+use crate::follow::{STOPPED_WATCHING, Watching, follow};
 use crate::screen::{Line, Screen, Style};
 
 /// The exit code of what was not begun.
 const REFUSED: u8 = 3;
-/// The exit code of an upgrade that was brought back.
-const ROLLED_BACK: u8 = 4;
 
 pub(crate) fn upgrade(
     engine: &Engine,
@@ -134,10 +133,19 @@ pub(crate) fn rollback(
         return Ok(REFUSED);
     }
     let id = engine.rollback(name, accept_loss)?;
-    // To be back is what was asked for.
-    Ok(match begun(engine, screen, id, detach)? {
-        ROLLED_BACK => 0,
-        code => code,
+    let code = begun(engine, screen, id, detach)?;
+    if detach || code == STOPPED_WATCHING {
+        return Ok(code);
+    }
+    let ended = engine.upgrade_status(id)?;
+    Ok(match (ended.state, ended.result.as_deref()) {
+        // To be back is what was asked for, or never to have left.
+        (State::RolledBack, _) | (State::Failed, Some("aborted_by_user")) => 0,
+        (State::Complete, _) => {
+            return Err(Error::failed("too_late_to_cancel", format!("{name} was not taken back: {}", ended.message))
+                .remedy(format!("Users are in. `liftlock rollback {name}` goes back from here.")));
+        }
+        _ => code,
     })
 }
 
