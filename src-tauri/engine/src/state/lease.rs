@@ -6,6 +6,7 @@
 //! alone) is not believed.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, thread};
@@ -67,7 +68,10 @@ struct Held {
 impl Drop for Held {
     /// The record goes first: whoever finds the lock held must not read the name of one who has left.
     fn drop(&mut self) {
-        let _ = fs::remove_file(holder_file(&self.path));
+        let path = holder_file(&self.path);
+        if write_record(&path, b"").is_err() {
+            let _ = fs::remove_file(&path);
+        }
     }
 }
 
@@ -183,12 +187,26 @@ fn take_folder(folder: &Path, holder: &Holder) -> Result<Option<Held>> {
     Ok(Some(file))
 }
 
+/// Length in bytes of the record of a holder, filled up with spaces.
+const RECORD: usize = 1024;
+
 /// Writes down who holds the lock. Only a message depends on it, so a full disk here must not stop the work.
 fn sign(lock: &Path, holder: &Holder) {
     let path = holder_file(lock);
-    // One that was left behind may belong to another user and not be ours to write.
-    let _ = fs::remove_file(&path);
-    let _ = fs::write(&path, serde_json::to_vec(holder).unwrap_or_default());
+    let record = serde_json::to_vec(holder).unwrap_or_default();
+    if write_record(&path, &record).is_err() {
+        // One that was left behind may belong to another user and not be ours to write.
+        let _ = fs::remove_file(&path);
+        let _ = write_record(&path, &record);
+    }
+}
+
+/// Writes over the record in place, always at the same length: a file that is made, cut or removed changes the
+/// folder, and the epoch's fsync, which comes next, would have to wait until that is on the disk too.
+fn write_record(path: &Path, record: &[u8]) -> std::io::Result<()> {
+    let mut padded = record.to_vec();
+    padded.resize(padded.len().max(RECORD), b' ');
+    File::options().write(true).create(true).truncate(false).open(path)?.write_all(&padded)
 }
 
 /// Another user must be able to open the same lock file; it holds no data.
