@@ -9,6 +9,7 @@ mod change;
 mod errors;
 mod follow;
 mod help;
+mod notice;
 mod read;
 mod support;
 mod whole;

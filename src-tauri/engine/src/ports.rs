@@ -209,6 +209,8 @@ pub trait Runner: Send + Sync {
 pub struct Answer {
     /// What the server calls this state of the answer; `None` where it gives it no name.
     pub etag: Option<String>,
+    /// When it last changed, in the server's words, for servers that give it no name.
+    pub last_modified: Option<String>,
     /// What was made of it, in the form that the asker chose.
     pub body: Vec<u8>,
     /// When the server last said that it holds.
@@ -227,4 +229,14 @@ pub trait EtagCache: Send + Sync {
     /// # Errors
     /// Whatever keeps it cannot be written.
     fn keep(&self, url: &str, answer: &Answer) -> Result<()>;
+    /// Remembers that the answer for `url` still held at `at`.
+    ///
+    /// # Errors
+    /// Whatever keeps it cannot be written.
+    fn still_holds(&self, url: &str, at: DateTime<Utc>) -> Result<()> {
+        match self.find(url)? {
+            Some(answer) => self.keep(url, &Answer { fetched_at: at, ..answer }),
+            None => Ok(()),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
@@ -271,12 +272,7 @@ impl Site {
 
     /// Whether a release cannot take the data of what runs along.
     pub fn is_breaking(&self, from: Option<&Version>, release: &Release) -> bool {
-        let version = &release.version;
-        let rises = |from: &Version| {
-            version.major > from.major || (version.major == 0 && from.major == 0 && version.minor > from.minor)
-        };
-        self.profile.releases.breaking.contains(version)
-            || from.is_some_and(|from| version > from && (rises(from) || release.breaking))
+        self.profile.releases.is_breaking(from, &release.version, release.breaking)
     }
 
     /// Whether a release, or one on the way to it, is breaking: jumping over one leaves out what it asks for.
@@ -557,5 +553,8 @@ impl EtagCache for Answers {
     }
     fn keep(&self, url: &str, answer: &Answer) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remember_answer(url, answer)
+    }
+    fn still_holds(&self, url: &str, at: DateTime<Utc>) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).answers_still_hold(&[url.to_owned()], at)
     }
 }

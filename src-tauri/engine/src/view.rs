@@ -1,6 +1,8 @@
 //! What callers see, as JSON: the shapes that the command line prints, the window mirrors and the TypeScript
 //! types are made from. Absent on purpose: anything that a caller would have to work out.
 
+mod discovery;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::model::state::{Stage, State};
 use crate::secrets::masked_error;
 use crate::state::lease::Holder;
 use crate::state::upgrades::Upgrade;
+pub use discovery::*;
 
 /// An error as every face shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -228,53 +231,6 @@ pub struct CheckView {
     pub version: Option<String>,
     /// Every probe of the profile.
     pub probes: Vec<ProbeView>,
-}
-
-/// A published version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReleaseView {
-    /// Its version.
-    pub version: String,
-    /// Its tag.
-    pub tag: String,
-    /// When it was published.
-    pub published_at: Option<DateTime<Utc>>,
-    /// Whether its makers call it unfinished.
-    pub prerelease: bool,
-    /// Whether old data cannot be taken along.
-    pub breaking: bool,
-    /// Whether it is newer than what runs.
-    pub newer: bool,
-    /// Its notes, as written.
-    pub notes: String,
-}
-
-/// The releases of an installation's application.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReleasesView {
-    /// Whose.
-    pub installation: InstallationName,
-    /// What runs.
-    pub version: Option<String>,
-    /// The newest one that can be reached by an ordinary upgrade.
-    pub latest: Option<String>,
-    /// When the server was asked.
-    pub checked_at: DateTime<Utc>,
-    /// Where the repository has moved to.
-    pub moved_to: Option<String>,
-    /// Newest first.
-    pub releases: Vec<ReleaseView>,
-    /// Tags that are no versions, with the reason.
-    pub skipped: Vec<SkippedTag>,
-}
-
-/// A tag that is not offered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SkippedTag {
-    /// The tag.
-    pub tag: String,
-    /// Why.
-    pub why: String,
 }
 
 /// One step of a plan.

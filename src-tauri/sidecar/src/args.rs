@@ -99,12 +99,24 @@ pub(crate) enum Command {
         /// Name of the installation
         name: String,
     },
-    /// Ask an application whether it is well
+    /// Ask an application whether it is well, or look for new releases
     Check {
         #[command(flatten)]
         of: Named,
+        /// Look for new releases now; of every installation where none is named
+        #[arg(long)]
+        releases: bool,
     },
-    /// List the releases that are out
+    /// Show what you are told about updates, or choose what to hear
+    #[command(args_conflicts_with_subcommands = true)]
+    Notice {
+        /// Name of an installation; those of all otherwise
+        #[command(flatten)]
+        of: Named,
+        #[command(subcommand)]
+        command: Option<NoticeCommand>,
+    },
+    /// List the releases that are out, how old that word is, and when it is asked for again
     Releases {
         #[command(flatten)]
         of: Named,
@@ -264,6 +276,52 @@ pub(crate) enum BackupCommand {
         /// Start it and return at once
         #[arg(long)]
         detach: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticeCommand {
+    /// Hide the notice: for a week, or for a day where it is louder; red stays
+    Dismiss {
+        #[command(flatten)]
+        of: Named,
+    },
+    /// Say nothing about this version, and speak again of the next
+    Skip {
+        #[command(flatten)]
+        of: Named,
+        /// The version; the one that is offered otherwise
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
+    /// Say it again later
+    Remind {
+        #[command(flatten)]
+        of: Named,
+        /// In how many days
+        #[arg(long, default_value_t = 1)]
+        days: i64,
+    },
+    /// Say nothing for a while
+    Pause {
+        #[command(flatten)]
+        of: Named,
+        /// For how many days
+        #[arg(long, default_value_t = 30)]
+        days: i64,
+    },
+    /// Stay on this line of releases: say nothing about those that start with empty data
+    Stay {
+        #[command(flatten)]
+        of: Named,
+    },
+    /// Hear everything again: takes back what was hidden, put off, paused and skipped
+    Resume {
+        #[command(flatten)]
+        of: Named,
+        /// Only take back that this version was skipped
+        #[arg(long, value_name = "VERSION")]
+        skipped: Option<String>,
     },
 }
 

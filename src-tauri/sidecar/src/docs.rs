@@ -65,7 +65,15 @@ const DOCUMENTS: &[Document] = &[
     document("`list`", Some("installations"), shape::<Vec<view::InstallationView>>, ""),
     document("`remove`", Some("removed"), shape::<String>, ""),
     document("`check`", None, shape::<view::CheckView>, "Exit code 1 where `healthy` is false."),
+    document(
+        "`check --releases`",
+        None,
+        shape::<view::RoundView>,
+        "A server that cannot be reached is a `problem` of its repository, and no failure of the command.",
+    ),
     document("`releases`", None, shape::<view::ReleasesView>, ""),
+    document("`notice`", Some("notices"), shape::<Vec<view::NoticeView>>, ""),
+    document("`notice dismiss`, `skip`, `remind`, `pause`, `stay`, `resume`", None, shape::<view::NoticeView>, ""),
     document("`plan`", None, shape::<view::PlanView>, "Exit code 3 where `possible` is false."),
     document(
         "`upgrade`, `retry`, `rollback`, `resume ID`, `backup restore`",

@@ -6,6 +6,7 @@ mod archives;
 mod fetching;
 mod listing;
 mod pinning;
+mod rounds;
 mod server;
 mod tags;
 mod tls;

@@ -16,9 +16,7 @@ use crate::state::installations::Installation;
 use crate::state::upgrades::Options;
 use crate::steps::check::{Way, survey};
 use crate::upgrade::plan::steps_of;
-use crate::view::{
-    CheckView, ErrorView, InstallationView, PlanView, PlannedStep, ProbeView, ReleaseView, ReleasesView, SkippedTag,
-};
+use crate::view::{CheckView, ErrorView, InstallationView, PlanView, PlannedStep, ProbeView};
 
 /// What is needed to look after an installation.
 #[derive(Debug, Clone)]
@@ -101,46 +99,6 @@ impl Engine {
         }
         let healthy = version.is_some() && probes.iter().all(|it| it.up || !it.required);
         Ok(CheckView { installation: name.clone(), healthy, version, probes })
-    }
-
-    /// What is out.
-    ///
-    /// # Errors
-    /// `unknown_installation`; what the release server answers.
-    pub fn releases(&self, name: &InstallationName) -> Result<ReleasesView> {
-        let db = self.db()?;
-        let installation = db.installation(name)?;
-        let site = self.site(&installation)?;
-        let running = site.ask_version(Gate::Public, &Silent).ok();
-        let cache = site.answers()?;
-        let listing = crate::releases::list(&site.source()?, &site.line(&cache, &Silent))?;
-        let is_newer = |version: &semver::Version| running.as_ref().is_none_or(|it| version > it);
-        let latest = listing
-            .releases
-            .iter()
-            .find(|it| is_newer(&it.version) && !site.is_beyond_breaking(running.as_ref(), it, &listing.releases))
-            .map(|it| it.version.to_string());
-        Ok(ReleasesView {
-            installation: name.clone(),
-            version: running.as_ref().map(ToString::to_string),
-            latest,
-            checked_at: listing.fetched_at,
-            moved_to: listing.moved_to,
-            releases: listing
-                .releases
-                .iter()
-                .map(|it| ReleaseView {
-                    version: it.version.to_string(),
-                    tag: it.tag.clone(),
-                    published_at: it.published_at,
-                    prerelease: it.prerelease,
-                    breaking: site.is_breaking(running.as_ref(), it),
-                    newer: is_newer(&it.version),
-                    notes: it.notes.clone(),
-                })
-                .collect(),
-            skipped: listing.skipped.into_iter().map(|it| SkippedTag { tag: it.tag, why: it.why }).collect(),
-        })
     }
 
     /// What an upgrade would do. Touches nothing and leaves no trace in the history.

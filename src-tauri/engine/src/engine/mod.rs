@@ -3,9 +3,11 @@
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
 mod backups;
+mod discovery;
 mod doctor;
 mod history;
 mod installations;
+mod notices;
 mod status;
 mod upgrades;
 
@@ -17,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::ports::Clock;
+use crate::releases::Waits;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::settings::{SETTINGS, setting};
@@ -29,9 +32,13 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     /// The program that works, where it is not this one.
     pub(crate) worker: Option<PathBuf>,
+    /// How long a search for releases waits for what.
+    pub(crate) waits: Waits,
 }
 
+pub use discovery::Look;
 pub use installations::AddRequest;
+pub use notices::Choice;
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +57,7 @@ impl Engine {
 
     /// The engine of a given home.
     pub fn at(home: Home) -> Self {
-        Self { home, clock: Arc::new(SystemClock), worker: None }
+        Self { home, clock: Arc::new(SystemClock), worker: None, waits: discovery::WAITS }
     }
 
     /// The same engine under another clock, for tests of what time does.
@@ -64,6 +71,13 @@ impl Engine {
     #[must_use]
     pub fn with_worker(mut self, program: PathBuf) -> Self {
         self.worker = Some(program);
+        self
+    }
+
+    /// The same engine with other patience in its search for releases, for tests of bad servers.
+    #[must_use]
+    pub fn with_waits(mut self, waits: Waits) -> Self {
+        self.waits = waits;
         self
     }
 

@@ -2,6 +2,8 @@
 
 pub mod finding;
 pub mod ids;
+pub mod notice;
+pub mod path;
 pub mod profile;
 pub mod release;
 pub mod state;

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use crate::model::notice::HoleSeverity;
+
 /// Which releases are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -247,6 +249,86 @@ impl AssetPattern {
     }
 }
 
+/// A published security hole of an application, and which versions have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advisory {
+    /// `GHSA-…`.
+    pub id: String,
+    /// `CVE-…`, where it has one.
+    pub cve: Option<String>,
+    /// How bad it is.
+    pub severity: HoleSeverity,
+    /// What it is, in one line. A stranger's text.
+    pub summary: String,
+    /// Where it is described.
+    pub url: Option<String>,
+    /// Which versions have it.
+    pub affected: Vec<Affected>,
+}
+
+/// Versions that have a hole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affected {
+    /// As its publisher writes it: `>= 1.0.0, < 1.4.2`.
+    pub range: String,
+    /// The versions without it: `1.4.2`.
+    pub patched: Option<String>,
+}
+
+impl Advisory {
+    /// Whether `version` has the hole, and then the first version without it, where that is told. A range that
+    /// cannot be read touches nobody: who is warned of everything heeds nothing.
+    pub fn touches(&self, version: &Version) -> Option<Option<Version>> {
+        // A range speaks of finished releases; a pre-release has what its release has.
+        let finished = Version::new(version.major, version.minor, version.patch);
+        self.affected.iter().find(|it| it.holds(&finished)).map(|it| {
+            let patched = it.patched.as_deref().unwrap_or_default();
+            let mut told: Vec<Version> = patched
+                .split([',', ' ', '|'])
+                .map(|it| it.trim().trim_start_matches(['>', '=', '^', '~', 'v']))
+                .filter_map(|it| Version::parse(it).ok())
+                .filter(|it| *it > finished)
+                .collect();
+            told.sort();
+            told.into_iter().next()
+        })
+    }
+}
+
+impl Affected {
+    fn holds(&self, version: &Version) -> bool {
+        self.range.split("||").any(|part| {
+            // `= 1.4` means 1.4.0 here and not everything that begins so.
+            let parts: Option<Vec<_>> = part.split(',').map(|it| bound(it.trim())).collect();
+            parts.is_some_and(|it| !it.is_empty() && it.iter().all(|(sign, limit)| keeps(version, sign, limit)))
+        })
+    }
+}
+
+fn bound(text: &str) -> Option<(String, Version)> {
+    let at = text.find(|it: char| it.is_ascii_digit() || it == 'v')?;
+    let (sign, number) = text.split_at(at);
+    let number = number.trim_start_matches('v').trim();
+    let dots = number.split(['-', '+']).next()?.matches('.').count();
+    let number = match dots {
+        0 => format!("{number}.0.0"),
+        1 => format!("{number}.0"),
+        _ => number.to_owned(),
+    };
+    Some((sign.trim().to_owned(), Version::parse(&number).ok()?))
+}
+
+fn keeps(version: &Version, sign: &str, limit: &Version) -> bool {
+    match sign {
+        "<" => version < limit,
+        "<=" => version <= limit,
+        ">" => version > limit,
+        ">=" => version >= limit,
+        "" | "=" | "==" => version == limit,
+        _ => false,
+    }
+}
+
 macro_rules! schema_as_string {
     ($($pattern:ty: $name:literal),*) => {$(
         impl JsonSchema for $pattern {
@@ -319,5 +401,37 @@ mod tests {
             plain.version("v2026.01.05"),
             Err("has a number that begins with 0, as dates do and versions do not".into())
         );
+    }
+
+    #[test]
+    fn an_advisory_touches_the_versions_in_its_range_and_no_others() {
+        let touched = |range: &str, patched: &str, version: &str| {
+            let affected = vec![Affected { range: range.into(), patched: Some(patched.into()) }];
+            let advisory = Advisory {
+                id: "GHSA-1".into(),
+                cve: None,
+                severity: HoleSeverity::High,
+                summary: String::new(),
+                url: None,
+                affected,
+            };
+            advisory.touches(&version.parse().unwrap()).map(|it| it.map(|it| it.to_string()).unwrap_or_default())
+        };
+        for (range, patched, version, expected) in [
+            ("< 1.4.2", "1.4.2", "1.4.1", Some("1.4.2")),
+            ("< 1.4.2", "1.4.2", "1.4.2", None),
+            ("<= 1.4.1", ">= 1.4.2", "1.4.1", Some("1.4.2")),
+            (">= 1.0, < 1.4.2", "1.4.2, 2.0.1", "1.3.0", Some("1.4.2")),
+            (">= 1.0, < 1.4.2", "", "0.9.0", None),
+            ("= 1.4", "", "1.4.0", Some("")),
+            ("= 1.4", "", "1.4.1", None),
+            ("< 1.1.0 || >= 2.0.0, < 2.0.5", "1.1.0, v2.0.5", "2.0.0", Some("2.0.5")),
+            ("< 1.4.2", "1.4.2", "1.4.1-rc.1", Some("1.4.2")),
+            ("everything", "", "1.0.0", None),
+            ("", "", "1.0.0", None),
+            ("~ 1.0", "", "1.0.0", None),
+        ] {
+            assert_eq!(touched(range, patched, version).as_deref(), expected, "{version} in {range:?}");
+        }
     }
 }

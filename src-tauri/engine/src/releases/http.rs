@@ -9,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::{
     Certificate, Client, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION},
+    header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LINK, LOCATION},
     redirect::Policy,
 };
 use tokio::time::{sleep, timeout};
@@ -57,6 +57,7 @@ pub(super) enum Reply {
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<String>,
     pub(super) next: Option<Url>,
     /// The address that answered in the end.
     pub(super) from: Url,
@@ -71,36 +72,12 @@ pub(super) struct Http<'a> {
 
 impl<'a> Http<'a> {
     pub(super) fn open(source: &'a Source, line: &'a Line<'a>) -> Result<Self> {
-        let base = source.base()?;
-        // Whoever set one before us has chosen; the error says no more than that.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("Liftlock/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(line.waits.connect)
-            .dns_resolver(Arc::new(SystemNames));
-        if source::is_here(&base) {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &source.ca {
-            let pem = std::fs::read(path).map_err(|cause| Error::io("read the certificates in", path, &cause))?;
-            let unread = || {
-                Error::usage("ca_invalid", format!("{} holds no certificate in PEM form.", path.display()))
-                    .remedy("Name the file of the certificate authority, which begins with BEGIN CERTIFICATE.")
-            };
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|cause| unread().because(&cause))?;
-            if certificates.is_empty() {
-                return Err(unread());
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|cause| {
-            Error::failed("tls", "Secure connections could not be set up on this computer.")
-                .remedy("Check that the system's certificates are installed (package ca-certificates).")
-                .because(&cause)
-        })?;
-        Ok(Self { client, base, source, line })
+        Self::on(client(source, line.waits.connect)?, source, line)
+    }
+
+    /// The same over connections that others use too.
+    pub(super) fn on(client: Client, source: &'a Source, line: &'a Line<'a>) -> Result<Self> {
+        Ok(Self { client, base: source.base()?, source, line })
     }
 
     pub(super) fn has_token(&self) -> bool {
@@ -228,6 +205,7 @@ impl<'a> Http<'a> {
         Ok(Reply::Body(Box::new(Body {
             bytes,
             etag: response.headers().get(ETAG).and_then(text),
+            last_modified: response.headers().get(LAST_MODIFIED).and_then(text),
             next: next_page(&from, response.headers())?,
             from,
         })))
@@ -235,7 +213,7 @@ impl<'a> Http<'a> {
 
     /// Asks the API for JSON; `None` where there is no such thing.
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, url: &Url) -> Result<Option<T>> {
-        self.ask(url, &api_headers(None), ANSWER_CAP, |reply| match reply {
+        self.ask(url, &api_headers(None, None), ANSWER_CAP, |reply| match reply {
             Reply::Missing => Ok(None),
             Reply::Unchanged => Err(trouble::bad_body(url, "nothing was said about what has not changed")),
             Reply::Body(body) => parse(&body).map(Some),
@@ -244,13 +222,49 @@ impl<'a> Http<'a> {
     }
 }
 
+/// Connections to the server of `source`, as they can be shared by all sources of the same kind.
+pub(super) fn client(source: &Source, connect: Duration) -> Result<Client> {
+    let base = source.base()?;
+    // Whoever set one before us has chosen; the error says no more than that.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("Liftlock/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(connect)
+        .dns_resolver(Arc::new(SystemNames));
+    if source::is_here(&base) {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = &source.ca {
+        let pem = std::fs::read(path).map_err(|cause| Error::io("read the certificates in", path, &cause))?;
+        let unread = || {
+            Error::usage("ca_invalid", format!("{} holds no certificate in PEM form.", path.display()))
+                .remedy("Name the file of the certificate authority, which begins with BEGIN CERTIFICATE.")
+        };
+        let certificates = Certificate::from_pem_bundle(&pem).map_err(|cause| unread().because(&cause))?;
+        if certificates.is_empty() {
+            return Err(unread());
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|cause| {
+        Error::failed("tls", "Secure connections could not be set up on this computer.")
+            .remedy("Check that the system's certificates are installed (package ca-certificates).")
+            .because(&cause)
+    })
+}
+
 /// The headers of a question to the API.
-pub(super) fn api_headers(etag: Option<&str>) -> HeaderMap {
+pub(super) fn api_headers(etag: Option<&str>, last_modified: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json, application/json"));
     headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
     if let Some(etag) = etag.and_then(|it| HeaderValue::from_str(it).ok()) {
         headers.insert(IF_NONE_MATCH, etag);
+    } else if let Some(date) = last_modified.and_then(|it| HeaderValue::from_str(it).ok()) {
+        // Weaker, because it knows no parts of a second: only where there is no tag.
+        headers.insert(IF_MODIFIED_SINCE, date);
     }
     headers
 }

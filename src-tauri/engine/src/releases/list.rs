@@ -24,8 +24,8 @@ const BELIEVED: TimeDelta = TimeDelta::hours(24);
 
 /// A page as it is remembered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Page {
-    releases: Vec<WireRelease>,
+pub(super) struct Page {
+    pub(super) releases: Vec<WireRelease>,
     next: Option<String>,
     moved_to: Option<String>,
 }
@@ -33,6 +33,7 @@ struct Page {
 struct Known {
     page: Page,
     etag: Option<String>,
+    last_modified: Option<String>,
     at: DateTime<Utc>,
 }
 
@@ -48,27 +49,42 @@ struct Known {
 /// the reporter answers.
 pub fn list(source: &Source, line: &Line<'_>) -> Result<Listing> {
     http::run(|| async {
-        let http = Http::open(source, line)?;
-        let mut pages = Vec::new();
-        let mut count = 0;
-        let mut next = Some(first_page(source)?);
-        let (mut from_cache, mut first_unchanged) = (true, false);
-        while let Some(url) = next.take_if(|_| pages.len() < PAGES && count < RELEASES) {
-            let page = match known(line.cache, &url)? {
-                Some(known) if first_unchanged && is_young(known.at, line.clock.now()) => known.page,
-                known => {
-                    let (page, unchanged) = ask(&http, &url, known).await?;
-                    from_cache &= unchanged;
-                    first_unchanged |= unchanged && pages.is_empty();
-                    page
-                }
-            };
-            count += page.releases.len();
-            next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
-            pages.push(page);
-        }
-        assemble(source, pages, line.clock.now(), from_cache, next.is_some())
+        let walk = walk(&Http::open(source, line)?, source).await?;
+        assemble(source, walk.pages, line.clock.now(), walk.from_cache, walk.cut_short)
     })
+}
+
+/// What was found by reading page after page.
+pub(super) struct Walk {
+    pub(super) pages: Vec<Page>,
+    /// Whether nothing had changed.
+    pub(super) from_cache: bool,
+    /// Whether there may be more.
+    pub(super) cut_short: bool,
+}
+
+/// Reads the list page by page, each only where it may have changed.
+pub(super) async fn walk(http: &Http<'_>, source: &Source) -> Result<Walk> {
+    let line = http.line;
+    let mut pages = Vec::new();
+    let mut count = 0;
+    let mut next = Some(first_page(source)?);
+    let (mut from_cache, mut first_unchanged) = (true, false);
+    while let Some(url) = next.take_if(|_| pages.len() < PAGES && count < RELEASES) {
+        let page = match known(line.cache, &url)? {
+            Some(known) if first_unchanged && is_young(known.at, line.clock.now()) => known.page,
+            known => {
+                let (page, unchanged) = ask(http, &url, known).await?;
+                from_cache &= unchanged;
+                first_unchanged |= unchanged && pages.is_empty();
+                page
+            }
+        };
+        count += page.releases.len();
+        next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
+        pages.push(page);
+    }
+    Ok(Walk { pages, from_cache, cut_short: next.is_some() })
 }
 
 /// The last good answer, without asking anyone; `None` where there was none.
@@ -104,33 +120,39 @@ fn is_young(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 fn known(cache: &dyn EtagCache, url: &Url) -> Result<Option<Known>> {
     let Some(answer) = cache.find(url.as_str())? else { return Ok(None) };
     let page = serde_json::from_slice(&answer.body).ok();
-    Ok(page.map(|page| Known { page, etag: answer.etag, at: answer.fetched_at }))
+    Ok(page.map(|page| Known { page, etag: answer.etag, last_modified: answer.last_modified, at: answer.fetched_at }))
 }
 
 /// Asks for one page; answers whether it is as it was.
 async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, bool)> {
-    let (known, etag) = known.map_or((None, None), |it| (Some(it.page), it.etag));
-    let headers = http::api_headers(etag.as_deref());
+    let (known, etag, last_modified) =
+        known.map_or((None, None, None), |it| (Some(it.page), it.etag, it.last_modified));
+    let may_be_unchanged = etag.is_some() || last_modified.is_some();
+    let headers = http::api_headers(etag.as_deref(), last_modified.as_deref());
     let body = http
         .ask(url, &headers, http::ANSWER_CAP, |reply| match reply {
-            Reply::Unchanged if etag.is_some() => Ok(None),
+            Reply::Unchanged if may_be_unchanged => Ok(None),
             Reply::Unchanged => Err(trouble::bad_body(url, "nothing was said about what has not changed")),
             Reply::Missing => Err(trouble::Trouble::final_(missing(url))),
             Reply::Body(body) => http::parse::<Vec<WireRelease>>(&body).map(|releases| Some((releases, body))),
         })
         .await?;
-    let (page, etag, unchanged) = match (body, known) {
-        (None, Some(page)) => (page, etag, true),
-        (Some((releases, body)), _) => {
-            let moved_to = if body.from == *url { None } else { new_name(http, &body.from).await? };
-            (Page { releases, next: body.next.map(String::from), moved_to }, body.etag, false)
+    let now = http.line.clock.now();
+    let (releases, body) = match (body, known) {
+        (None, Some(page)) => {
+            http.line.cache.still_holds(url.as_str(), now)?;
+            return Ok((page, true));
         }
+        (Some(news), _) => news,
         (None, None) => return Err(Error::bug("etag_without_page", "A page was compared that was not remembered.")),
     };
-    let body = serde_json::to_vec(&page)
+    let moved_to = if body.from == *url { None } else { new_name(http, &body.from).await? };
+    let page = Page { releases, next: body.next.map(String::from), moved_to };
+    let bytes = serde_json::to_vec(&page)
         .map_err(|cause| Error::bug("page_not_written", "A list of releases could not be written.").because(&cause))?;
-    http.line.cache.keep(url.as_str(), &Answer { etag, body, fetched_at: http.line.clock.now() })?;
-    Ok((page, unchanged))
+    let answer = Answer { etag: body.etag, last_modified: body.last_modified, body: bytes, fetched_at: now };
+    http.line.cache.keep(url.as_str(), &answer)?;
+    Ok((page, false))
 }
 
 /// The name of the repository whose releases were found at another address than asked.
@@ -162,10 +184,7 @@ fn assemble(
     from_cache: bool,
     cut_short: bool,
 ) -> Result<Listing> {
-    let moved_to = pages.iter().find_map(|page| page.moved_to.clone()).filter(|name| {
-        let known = Source { repository: name.clone(), ..source.clone() };
-        known.check().is_ok() && !name.eq_ignore_ascii_case(&source.repository)
-    });
+    let moved_to = moved_to(source, &pages);
     let (mut seen, mut skipped, mut releases) = (HashSet::new(), Vec::new(), Vec::<Release>::new());
     let mut total = 0;
     // A release published while pages were read pushes another onto the next page a second time.
@@ -193,6 +212,14 @@ fn assemble(
             .remedy("Wait for the first release, or set the channel to \"prerelease\" in the profile."));
     }
     Ok(Listing { releases, moved_to, fetched_at, from_cache, skipped, cut_short })
+}
+
+/// The new name of a repository that has moved, where it is one that could be asked.
+pub(super) fn moved_to(source: &Source, pages: &[Page]) -> Option<String> {
+    pages.iter().find_map(|page| page.moved_to.clone()).filter(|name| {
+        let known = Source { repository: name.clone(), ..source.clone() };
+        known.check().is_ok() && !name.eq_ignore_ascii_case(&source.repository)
+    })
 }
 
 fn newest_first(one: &Version, other: &Version) -> std::cmp::Ordering {

@@ -2,6 +2,7 @@
 //! speaks the part of their REST language that is used here.
 //!
 //! A [`Source`] says where to look and how an application names things there. [`list`] asks what is out,
+//! [`discover`] asks many at once whether anything is new,
 //! [`pin`] fixes one release so that it cannot change unseen, [`recheck`] asks whether it has changed since,
 //! and [`fetch`] brings its asset into a content-addressed folder. Together they hold: what is unpacked later is,
 //! byte for byte, what was shown when the plan was made.
@@ -11,7 +12,9 @@
 //! blocks, ends by itself, and asks its reporter between pieces of work. Deliberately absent: branches and bare
 //! tags as releases, signatures (a profile that requires one is refused), any write to a server.
 
+mod advisories;
 mod checksums;
+mod discover;
 mod fetch;
 mod http;
 mod list;
@@ -31,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 pub use crate::model::release::{AssetPattern, Channel, TagPattern, Trust};
 use crate::ports::{Answer, Clock, EtagCache, Reporter};
+pub use discover::{Inquiry, Told, ToldRelease, discover};
 pub use fetch::{Fetched, fetch};
 pub use list::{list, remembered};
 pub use pin::{pin, recheck};

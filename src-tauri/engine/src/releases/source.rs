@@ -72,6 +72,16 @@ impl Source {
         }
     }
 
+    /// What its repository is remembered by: the same for all who ask it the same.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.api.trim_end_matches('/'), self.repository.to_ascii_lowercase())
+    }
+
+    /// The server, for people.
+    pub fn host(&self) -> String {
+        self.base().map_or_else(|_| self.api.clone(), |it| super::trouble::host(&it))
+    }
+
     /// Whether its address and repository could exist at all.
     ///
     /// # Errors

@@ -101,6 +101,10 @@ impl Db {
         if tx.execute("DELETE FROM installation WHERE name = ?1", [name.as_str()])? == 0 {
             return Err(unknown(name));
         }
+        // Another one may get this name.
+        for table in ["notice", "announced"] {
+            tx.execute(&format!("DELETE FROM {table} WHERE installation = ?1"), [name.as_str()])?;
+        }
         tx.commit()?;
         Ok(())
     }

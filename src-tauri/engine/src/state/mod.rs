@@ -3,6 +3,7 @@
 //! Every commit is durable before the call returns (WAL with `synchronous=FULL`). Every write of a worker
 //! names the epoch of its lease, so that one who lost it changes no row. Absent on purpose: a cache.
 
+pub mod discovery;
 pub mod home;
 pub mod installations;
 pub mod journal;
@@ -19,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::state::home::Home;
 
 /// The schema, oldest first. The position in this list is the version of the file.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../../../migrations/0001_first.sql"), include_str!("../../../../migrations/0002_discovery.sql")];
 
 /// Marks the file as ours (`LIFT`).
 const APPLICATION_ID: i32 = 0x4C49_4654;

@@ -144,9 +144,14 @@ impl Db {
     /// Those of the state itself.
     pub fn answer(&self, url: &str) -> Result<Option<Answer>> {
         self.conn
-            .prepare_cached("SELECT etag, body, fetched_at FROM answer WHERE url = ?1")?
+            .prepare_cached("SELECT etag, body, fetched_at, last_modified FROM answer WHERE url = ?1")?
             .query_and_then([url], |row| {
-                Ok(Answer { etag: row.get(0)?, body: row.get(1)?, fetched_at: instant(&row.get::<_, String>(2)?)? })
+                Ok(Answer {
+                    etag: row.get(0)?,
+                    last_modified: row.get(3)?,
+                    body: row.get(1)?,
+                    fetched_at: instant(&row.get::<_, String>(2)?)?,
+                })
             })?
             .next()
             .transpose()
@@ -158,9 +163,10 @@ impl Db {
     /// Those of the state itself.
     pub fn remember_answer(&mut self, url: &str, answer: &Answer) -> Result<()> {
         self.conn.execute(
-            "INSERT INTO answer (url, etag, body, fetched_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (url) DO UPDATE \
-             SET etag = excluded.etag, body = excluded.body, fetched_at = excluded.fetched_at",
-            params![url, answer.etag, answer.body, stamp(answer.fetched_at)],
+            "INSERT INTO answer (url, etag, body, fetched_at, last_modified) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (url) DO UPDATE SET etag = excluded.etag, body = excluded.body, \
+             fetched_at = excluded.fetched_at, last_modified = excluded.last_modified",
+            params![url, answer.etag, answer.body, stamp(answer.fetched_at), answer.last_modified],
         )?;
         Ok(())
     }

@@ -31,6 +31,12 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 1, 1440, "a whole number of minutes from 1 to 1440"),
     },
     Setting {
+        key: "check_interval_hours",
+        default: "24",
+        about: "How often Liftlock looks for new releases by itself.",
+        check: |text| whole_number(text, 1, 720, "a whole number of hours from 1 to 720"),
+    },
+    Setting {
         key: "scratch_dir",
         default: "",
         about: "Where the private scratch server for proofs and rehearsals may stand; empty: chosen by Liftlock.",

@@ -6,8 +6,10 @@ mod health;
 mod history;
 mod installations;
 mod manual;
+mod notice;
 mod plan;
 mod profile;
+mod releases;
 mod settings;
 mod status;
 mod upgrade;
@@ -34,8 +36,13 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Add { profile, folder, name } => installations::add(engine, screen, profile, folder, name),
         Command::List => installations::list(engine, screen),
         Command::Remove { name } => installations::remove(engine, screen, &name.parse()?),
-        Command::Check { of } => health::check(engine, screen, &named(engine, of)?),
-        Command::Releases { of } => plan::releases(engine, screen, &named(engine, of)?),
+        Command::Check { of, releases: true } => {
+            let name = of.name.map(|it| it.parse()).transpose()?;
+            releases::look(engine, screen, name.as_ref())
+        }
+        Command::Notice { of, command } => notice::run(engine, screen, of, command),
+        Command::Check { of, .. } => health::check(engine, screen, &named(engine, of)?),
+        Command::Releases { of } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
         Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
         Command::Status { of, upgrade: None, follow } => {

@@ -1,6 +1,5 @@
-//! `releases`, `plan`.
+//! `plan`.
 
-use chrono::Utc;
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::state::upgrades::Options;
 use liftlock_engine::view::PlanView;
@@ -9,42 +8,10 @@ use liftlock_engine::{Engine, Result};
 use crate::args::Upgrading;
 use crate::commands::doctor::print_findings;
 use crate::screen::{Line, Screen, Style};
-use crate::text::ago;
 use crate::words::label;
 
 /// The exit code of what was refused.
 const REFUSED: u8 = 3;
-
-pub(crate) fn releases(engine: &Engine, screen: &Screen, name: &InstallationName) -> Result<u8> {
-    let view = engine.releases(name)?;
-    if screen.json {
-        screen.document(&view);
-        return Ok(0);
-    }
-    if let Some(moved) = &view.moved_to {
-        screen.aside(format!("The repository has moved to {moved}; put that into the profile."));
-    }
-    let now = Utc::now();
-    let rows = view.releases.iter().map(|it| {
-        let marks = [
-            (view.version.as_deref() == Some(&it.version), "runs"),
-            (view.latest.as_deref() == Some(&it.version), "newest to reach"),
-            (it.prerelease, "unfinished"),
-            (it.breaking, "starts with empty data"),
-        ];
-        let marks: Vec<_> = marks.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
-        vec![it.version.clone(), it.published_at.map(|at| ago(at, now)).unwrap_or_default(), marks.join(", ")]
-    });
-    if view.releases.is_empty() {
-        screen.note("No release is out yet.");
-    } else {
-        screen.table(&["version", "published", ""], rows.collect());
-    }
-    for skipped in view.skipped.iter().filter(|_| screen.verbose) {
-        screen.note(Line::new(Style::Muted, format!("  left out: {}: {}", skipped.tag, skipped.why)));
-    }
-    Ok(0)
-}
 
 /// Exit code 3 where the upgrade would be refused.
 pub(crate) fn plan(engine: &Engine, screen: &Screen, name: &InstallationName, how: Upgrading) -> Result<u8> {

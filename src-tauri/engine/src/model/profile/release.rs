@@ -5,6 +5,7 @@ use semver::Version;
 use serde::Serialize;
 
 use super::{FilePath, Reference};
+use crate::model::path::NotDirectly;
 use crate::model::release::{AssetPattern, Channel, TagPattern, Trust};
 
 /// Where releases are published and what they are called.
@@ -44,6 +45,9 @@ pub struct Releases {
     /// Versions that an upgrade across them must stop at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_stops: Vec<Version>,
+    /// Jumps that its makers do not allow: a version between them comes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_directly: Vec<NotDirectly>,
 }
 
 impl Releases {
@@ -54,5 +58,13 @@ impl Releases {
     /// A checksum: the download is whole.
     pub fn default_require() -> Trust {
         Trust::Checksum
+    }
+
+    /// Whether a release cannot take the data of what runs along. `told` is what its notes say about it.
+    pub fn is_breaking(&self, from: Option<&Version>, version: &Version, told: bool) -> bool {
+        let rises = |from: &Version| {
+            version.major > from.major || (version.major == 0 && from.major == 0 && version.minor > from.minor)
+        };
+        self.breaking.contains(version) || from.is_some_and(|from| version > from && (rises(from) || told))
     }
 }

@@ -1,11 +1,14 @@
 //! Where releases are and what they are called.
 
+use semver::VersionReq;
+
 use super::super::{
     super::Releases,
     addresses::{Refers, api, reference},
     document::{Node, quoted},
     values::{self, asset, file, one_of, version},
 };
+use crate::model::path::NotDirectly;
 use crate::model::release::{Channel, TagPattern, Trust};
 
 pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
@@ -23,6 +26,7 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
     let required_stops = table.list("required_stops", version);
+    let not_directly = table.list("not_directly", jump);
     table.finish();
     if require == Trust::Checksum && !is_misread && !table.has("checksums") {
         let remedy = "name the file of sha256 sums: checksums = \"SHA256SUMS\" (or write require = \"none\")";
@@ -40,7 +44,26 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         ca,
         breaking,
         required_stops,
+        not_directly,
     })
+}
+
+fn jump(node: &Node<'_>) -> Option<NotDirectly> {
+    let table = node.table()?;
+    let from = table.required("from", "from = \"<1.7.0\"", versions);
+    let to = table.required("to", "to = \">=2.0.0\"", versions);
+    table.finish();
+    Some(NotDirectly { from: from?, to: to? })
+}
+
+fn versions(node: &Node<'_>) -> Option<VersionReq> {
+    let text = node.text()?;
+    let read = VersionReq::parse(text).ok();
+    if read.is_none() {
+        let remedy = "write which versions are meant: “<1.7.0”, “>=2.0.0”, “>=1.2.0, <1.4.0”";
+        node.mistake(format!("{} does not say which versions are meant", quoted(text)), remedy);
+    }
+    read
 }
 
 fn repository(node: &Node<'_>) -> Option<String> {
