@@ -5,6 +5,7 @@ mod away;
 mod bench;
 mod check;
 mod demo;
+mod icons;
 mod machine;
 mod parts;
 mod run;
@@ -36,6 +37,8 @@ enum Task {
     },
     /// Write the reference of commands and documents anew, out of the program itself
     Docs,
+    /// Every size of the icons, drawn from their SVG sources
+    Icons,
     /// Everything that is tested, installing what is missing
     Test {
         /// Also the sampled faults in full: hours, not minutes
@@ -82,6 +85,7 @@ fn begin(task: &Task) -> Result<bool> {
     match task {
         Task::Check { targets: false } => check::all(&mut parts),
         Task::Check { targets: true } => targets::check(&mut parts),
+        Task::Icons => icons::draw(&run::workspace())?,
         Task::Docs => {
             parts.part("reference of commands and documents", || {
                 run::run(run::cargo().args(["run", "-q", "-p", "liftlock", "--example", "reference", "--", "docs"]))?;
