@@ -140,6 +140,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\b\d+(\.\d)? (bytes|kB|MB)", "[SIZE]"),
     (r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6}", "[BACKUP]"),
     (r"127\.0\.0\.1:\d+", "[ADDRESS]"),
+    (r"__(aside|failed|next)_[0-9a-f]{12}", "__$1_[SHORT]"),
     (r"process \d+ of", "process [N] of"),
     (r"\b\d+\.\d s\b", "[S] s"),
     (r"(\S) {3,}", "$1  "),

@@ -9,7 +9,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
 mod asked;
+mod kept;
 mod matrix;
 mod releases;
 mod secrets;
+mod stranded;
 mod support;

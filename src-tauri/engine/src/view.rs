@@ -40,6 +40,16 @@ impl From<&Error> for ErrorView {
     }
 }
 
+impl StatusView {
+    /// What updates kept beside it, oldest first.
+    pub fn kept(&self) -> &[KeptView] {
+        match self {
+            Self::Upgrade(it) => &it.kept,
+            Self::Idle(it) => &it.kept,
+        }
+    }
+}
+
 /// How an installation stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -65,6 +75,8 @@ pub struct IdleStatus {
     pub version: Option<String>,
     /// The newest upgrade, which the history still knows.
     pub last_upgrade_id: Option<UpgradeId>,
+    /// What updates kept beside it, oldest first.
+    pub kept: Vec<KeptView>,
 }
 
 /// The one state of an installation that has none.
@@ -124,6 +136,29 @@ pub struct UpgradeStatus {
     pub backup: Option<String>,
     /// The receipt, once it has ended.
     pub receipt: Option<ReceiptPaths>,
+    /// What updates kept beside the installation, oldest first.
+    pub kept: Vec<KeptView>,
+}
+
+/// What an update kept beside an installation, until enough healthy days have passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptView {
+    /// The update that kept it.
+    pub upgrade_id: UpgradeId,
+    /// Name of the store.
+    pub store: String,
+    /// `original`, `failed_copy` or `final_dump`.
+    pub kept: String,
+    /// Where it is: a database name or a path.
+    pub place: String,
+    /// Its size in bytes, where known.
+    pub bytes: Option<u64>,
+    /// Since when.
+    pub kept_since: DateTime<Utc>,
+    /// Days since then that are over and on which the application was seen to be well each time.
+    pub healthy_days: u64,
+    /// After so many of them it is removed.
+    pub removed_after_days: u64,
 }
 
 /// Where a receipt is.
@@ -173,6 +208,7 @@ impl UpgradeStatus {
                 json: json.clone(),
                 html: std::path::Path::new(json).with_extension("html").display().to_string(),
             }),
+            kept: Vec::new(),
         }
     }
 
@@ -319,6 +355,8 @@ pub struct ResumeView {
     pub resumed: Vec<UpgradeId>,
     /// Upgrades that someone already works on.
     pub running: Vec<UpgradeId>,
+    /// What was removed because it had been kept for long enough.
+    pub removed: Vec<KeptView>,
 }
 
 /// A backup in a list.

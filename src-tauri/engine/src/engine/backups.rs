@@ -8,10 +8,14 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::ports::Reporter;
+use crate::state::journal::{Direction, runs_of};
 use crate::state::lease::Lease;
 use crate::state::records::BackupRecord;
 use crate::state::upgrades::Options;
-use crate::stores::DataStore;
+use crate::steps::aside::{AsideIntent, SetAside};
+use crate::steps::check::Way;
+use crate::steps::parse;
+use crate::stores::{AsideState, DataStore};
 use crate::upgrade::work::this_process;
 use crate::view::{BackupView, Finding};
 
@@ -88,8 +92,38 @@ impl Engine {
     pub fn restore(&self, name: &InstallationName, path: &Path, initiated_by: &str) -> Result<UpgradeId> {
         let backup = backups::open(&absolute(path)?)?;
         let to = backup.manifest.version.clone().unwrap_or_else(|| "latest".to_owned());
+        self.reopen_stranded(name)?;
         let options = Options { restore: Some(backup.path.display().to_string()), ..Options::default() };
         self.start_upgrade(name, Some(&to), &options, initiated_by)
+    }
+
+    /// An update that waits for a person may have left a store closed to everybody, while its copy was made. The original
+    /// is opened again, as going back would do it first; nothing changes places by that.
+    fn reopen_stranded(&self, name: &InstallationName) -> Result<()> {
+        let mut db = self.db()?;
+        let stranded = db.stranded_upgrades(name)?;
+        if stranded.is_empty() {
+            return Ok(());
+        }
+        let installation = db.installation(name)?;
+        let holder = this_process(self.clock.as_ref(), "restore")?;
+        let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
+        for upgrade in stranded {
+            let site = self.site_of(&installation, &upgrade)?;
+            let runs = runs_of(&db, upgrade.id)?;
+            for store in site.stores.iter().filter(|it| it.changes_places()) {
+                let key = SetAside::key_of(store.name());
+                let Some(run) = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == key) else {
+                    continue;
+                };
+                let intent: AsideIntent = parse(&run.intent)?;
+                let is_beside = matches!(store.observe(&intent.aside)?, AsideState::Copying | AsideState::Copied);
+                if intent.way != Way::InPlace && is_beside {
+                    store.put_back(&intent.aside)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn record(&self, backup: &Backup) -> Result<()> {

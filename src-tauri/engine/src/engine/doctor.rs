@@ -70,6 +70,15 @@ impl Engine {
             if let Err(error) = self.profile_of(&installation) {
                 findings.push(Finding::stop(&error));
             }
+            for kept in self.kept_in(&db, &installation.name)? {
+                findings.push(Finding::new(
+                    Severity::Note,
+                    "kept",
+                    format!("Kept beside {}: {}.", installation.name, kept.sentence()),
+                    "Nothing to do: `liftlock resume` removes it when its days are over. `liftlock settings keep_originals_days` \
+                     says after how many.",
+                ));
+            }
             if !installation.folder.is_dir() {
                 findings.push(Finding::new(
                     Severity::Stop,

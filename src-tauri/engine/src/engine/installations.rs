@@ -98,6 +98,9 @@ impl Engine {
             db.observe_version(name, version, self.clock.now())?;
         }
         let healthy = version.is_some() && probes.iter().all(|it| it.up || !it.required);
+        if !db.originals(Some(name))?.is_empty() {
+            db.see(name, healthy, self.clock.now())?;
+        }
         Ok(CheckView { installation: name.clone(), healthy, version, probes })
     }
 

@@ -7,6 +7,7 @@ mod discovery;
 mod doctor;
 mod history;
 mod installations;
+mod kept;
 mod notices;
 mod status;
 mod upgrades;

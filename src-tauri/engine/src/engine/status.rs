@@ -67,6 +67,7 @@ impl Engine {
             active: false,
             version: db.installation(name).ok().and_then(|it| it.version),
             last_upgrade_id: newest.map(|it| it.id),
+            kept: self.kept_in(db, name)?,
         }))
     }
 
@@ -75,7 +76,8 @@ impl Engine {
         // A backup beside an interrupted upgrade does not work on it.
         let active = Lease::is_worker(held.as_ref());
         let now = self.clock.now();
-        Ok(UpgradeStatus::of(upgrade, active, self.expires_at(db, upgrade)?, now))
+        let kept = self.kept_in(db, &upgrade.installation)?;
+        Ok(UpgradeStatus { kept, ..UpgradeStatus::of(upgrade, active, self.expires_at(db, upgrade)?, now) })
     }
 
     /// When a completed upgrade stops being the status by itself. Only a success does.

@@ -14,6 +14,7 @@ use crate::ports::Invocation;
 use crate::probes::Budget;
 use crate::process::{Identity, LogFile, Silent, end_with_descendants, spawn_detached};
 use crate::site::Site;
+use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::state::journal::{Direction, Ending, Journal, StepRun, runs_of};
 use crate::state::lease::{Lease, UPGRADE};
@@ -200,7 +201,7 @@ impl Engine {
             Some(id) => vec![db.upgrade(id)?],
             None => db.unfinished_upgrades()?,
         };
-        let mut view = ResumeView { resumed: Vec::new(), running: Vec::new() };
+        let mut view = ResumeView { resumed: Vec::new(), running: Vec::new(), removed: Vec::new() };
         for upgrade in unfinished.into_iter().filter(|it| !it.state.is_final()) {
             let held = Lease::holder(&self.home, &upgrade.installation)?;
             if held.is_some() && !self.end_if_overdue(&upgrade)? {
@@ -212,6 +213,15 @@ impl Engine {
             } else {
                 self.launch(upgrade.id)?;
                 view.resumed.push(upgrade.id);
+            }
+        }
+        if id.is_none() {
+            let mut names: Vec<_> = db.originals(None)?.into_iter().map(|it| it.installation).collect();
+            names.sort();
+            names.dedup();
+            for name in names {
+                // What cannot be removed stays and is shown; it keeps nobody from going on with an upgrade.
+                view.removed.extend(self.tidy(&name).unwrap_or_default());
             }
         }
         Ok(view)
@@ -264,6 +274,7 @@ impl Engine {
             let lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
             let runs = runs_of(&db, upgrade.id)?;
             if event == Event::ReturnAsked {
+                expect_nothing_removed(&db, &upgrade)?;
                 expect_originals(&self.site_of(&installation, &upgrade)?, &runs)?;
             }
             let loses = event == Event::ReturnAsked || users_may_be_in(&self.profile_of(&installation)?, &runs);
@@ -277,7 +288,7 @@ impl Engine {
     }
 
     /// The installation as the worker of this upgrade sees it.
-    fn site_of(&self, installation: &Installation, upgrade: &Upgrade) -> Result<Site> {
+    pub(super) fn site_of(&self, installation: &Installation, upgrade: &Upgrade) -> Result<Site> {
         let site = self.site(installation)?;
         if upgrade.options.restore.is_some() { site.for_restore("liftlock") } else { Ok(site) }
     }
@@ -373,12 +384,22 @@ fn has_new_data(runs: &[StepRun], site: &Site) -> Result<Vec<bool>> {
     Ok(swapped)
 }
 
+/// What is half removed looks like an original and is none.
+fn expect_nothing_removed(db: &Db, upgrade: &Upgrade) -> Result<()> {
+    let kept = db.originals(Some(&upgrade.installation))?;
+    match kept.into_iter().find(|it| it.upgrade_id == upgrade.id && it.removing_since.is_some()) {
+        None => Ok(()),
+        Some(it) => Err(original_gone(&format!("{} is being removed", it.place))),
+    }
+}
+
+fn original_gone(what: &str) -> Error {
+    Error::refused("original_gone", format!("There is no way back any more: {what}."))
+        .remedy("To go back all the same, restore a backup: `liftlock backup list`.")
+}
+
 /// A return stops the application, so it is not begun where there is nothing to return to.
 fn expect_originals(site: &Site, runs: &[StepRun]) -> Result<()> {
-    let gone = |what: String| {
-        Error::refused("original_gone", format!("There is no way back any more: {what}."))
-            .remedy("To go back all the same, restore a backup: `liftlock backup list`.")
-    };
     for store in site.stores.iter().filter(|it| it.changes_places()) {
         let key = SetAside::key_of(store.name());
         let Some(run) = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == key) else { continue };
@@ -388,13 +409,15 @@ fn expect_originals(site: &Site, runs: &[StepRun]) -> Result<()> {
             Way::Copy | Way::FromBackup => store.observe(&intent.aside)? == AsideState::Swapped,
         };
         if !is_there {
-            return Err(gone(format!("the original of {} is not where it was kept", store.name())));
+            return Err(original_gone(&format!("the original of {} is not where it was kept", store.name())));
         }
     }
     let switched = Switch.key();
     let old = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == switched);
     match old.and_then(|it| it.intent["old"].as_str()) {
-        Some(old) if !site.driver.is_fetched(old) => Err(gone(format!("the release {old} is no longer here"))),
+        Some(old) if !site.driver.is_fetched(old) => {
+            Err(original_gone(&format!("the release {old} is no longer here")))
+        }
         _ => Ok(()),
     }
 }

@@ -342,7 +342,11 @@ impl Journal {
                 ending.uptime
             ],
         )?)?;
-        record_outcome(&tx, &one(&tx, id)?, ending.outcome, now)?;
+        let ended = one(&tx, id)?;
+        record_outcome(&tx, &ended, ending.outcome, now)?;
+        if state == State::Complete && ended.options.restore.is_some() {
+            settle_stranded(&tx, &ended, ending, now)?;
+        }
         tx.commit()?;
         Ok(state)
     }
@@ -488,6 +492,33 @@ pub fn runs_of(db: &Db, id: UpgradeId) -> Result<Vec<StepRun>> {
             })
         })?
         .collect()
+}
+
+/// A backup was returned to and runs well: that settles what waited for a person, with the data of the backup.
+fn settle_stranded(tx: &Transaction<'_>, restore: &Upgrade, ending: &Ending, now: DateTime<Utc>) -> Result<()> {
+    let sql = "SELECT id FROM system_updates WHERE installation = ?1 AND state = 'needs_attention'";
+    let stranded = tx
+        .prepare_cached(sql)?
+        .query_and_then([restore.installation.as_str()], |row| row.get::<_, String>(0)?.parse())?
+        .collect::<Result<Vec<UpgradeId>>>()?;
+    for id in stranded {
+        let state = one(tx, id)?.state.on(Event::SettledOld)?;
+        tx.execute(
+            "UPDATE system_updates SET state = ?2, result = ?3, message = ?4, finished_at = ?5, finished_boot = ?6, \
+             finished_uptime = ?7, acknowledged_at = ?5, away_to = coalesce(away_to, ?5), seq = seq + 1 WHERE id = ?1",
+            params![
+                id.to_string(),
+                state.as_str(),
+                Outcome::RolledBack.as_str(),
+                format!("Settled by returning to a backup, in {}.", restore.id),
+                stamp(now),
+                ending.boot_id,
+                ending.uptime
+            ],
+        )?;
+        record_outcome(tx, &one(tx, id)?, Outcome::RolledBack, now)?;
+    }
+    Ok(())
 }
 
 fn reopened(id: UpgradeId) -> String {

@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod home;
 pub mod installations;
 pub mod journal;
+pub mod kept;
 pub mod lease;
 pub mod records;
 pub mod settings;
@@ -20,8 +21,11 @@ use crate::error::{Error, Result};
 use crate::state::home::Home;
 
 /// The schema, oldest first. The position in this list is the version of the file.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../../../migrations/0001_first.sql"), include_str!("../../../../migrations/0002_discovery.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/0001_first.sql"),
+    include_str!("../../../../migrations/0002_discovery.sql"),
+    include_str!("../../../../migrations/0003_kept.sql"),
+];
 
 /// Marks the file as ours (`LIFT`).
 const APPLICATION_ID: i32 = 0x4C49_4654;

@@ -37,6 +37,12 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 1, 720, "a whole number of hours from 1 to 720"),
     },
     Setting {
+        key: "keep_originals_days",
+        default: "7",
+        about: "After how many days on which the application was seen to be well what an update kept beside is removed.",
+        check: |text| whole_number(text, 1, 3650, "a whole number of days from 1 to 3650"),
+    },
+    Setting {
         key: "scratch_dir",
         default: "",
         about: "Where the private scratch server for proofs and rehearsals may stand; empty: chosen by Liftlock.",

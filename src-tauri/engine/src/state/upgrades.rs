@@ -232,7 +232,9 @@ fn not_alone(open: &Upgrade, lock_file: &Path) -> Error {
     let (name, id) = (&open.installation, open.id);
     if open.state == State::NeedsAttention {
         return Error::refused("needs_attention", format!("{name} still needs you after the upgrade {id}."))
-            .remedy(format!("Follow `liftlock status {name}`, then `liftlock settle {id}`."));
+            .remedy(format!(
+                "Follow `liftlock status {name}`, then `liftlock settle {id}`; or go back to a backup: `liftlock backup list`."
+            ));
     }
     let who = match &open.holder {
         Some(holder) => format!("by {holder}"),
@@ -270,8 +272,12 @@ impl Db {
         let open = format!(
             "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state NOT IN ('complete', 'rolled_back', 'failed')"
         );
-        if let Some(other) = tx.prepare_cached(&open)?.query_and_then([installation.as_str()], read)?.next() {
-            return Err(not_alone(&other?, &lock_file));
+        for other in tx.prepare_cached(&open)?.query_and_then([installation.as_str()], read)? {
+            let other = other?;
+            // Returning to a backup is one of the ways out for one that waits for a person.
+            if other.state != State::NeedsAttention || options.restore.is_none() {
+                return Err(not_alone(&other, &lock_file));
+            }
         }
         tx.execute(
             "INSERT INTO system_updates (id, installation, component, to_version, state, options, initiated_by, created_at, message) \
@@ -295,9 +301,11 @@ impl Db {
     /// # Errors
     /// Only those of the state itself.
     pub fn newest_upgrade(&self, installation: &InstallationName) -> Result<Option<Upgrade>> {
-        // An older one may be on its way back, after attempts that changed nothing.
+        // An older one may be on its way back, after attempts that changed nothing; one that somebody works on comes
+        // before one that waits for a person.
         let sql = format!(
-            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state NOT IN ('complete', 'rolled_back', 'failed')"
+            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state NOT IN ('complete', 'rolled_back', 'failed') \
+             ORDER BY state = 'needs_attention', created_at DESC"
         );
         let open = self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.next().transpose()?;
         if open.is_some() {
@@ -307,6 +315,17 @@ impl Db {
             "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 ORDER BY created_at DESC, id DESC LIMIT 1"
         );
         self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.next().transpose()
+    }
+
+    /// The upgrades of an installation that wait for a person, oldest first.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn stranded_upgrades(&self, installation: &InstallationName) -> Result<Vec<Upgrade>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state = 'needs_attention' ORDER BY created_at, id"
+        );
+        self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.collect()
     }
 
     /// Every upgrade that has not ended, of all installations, oldest first.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::model::state::State;
 use crate::state::journal::StepKey;
-use crate::state::records::Original;
+use crate::state::kept::Original;
 use crate::steps::check::Way;
 use crate::steps::{Observed, Step, World, parse, record, store_key};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped};
@@ -72,6 +72,7 @@ impl SetAside {
         let dumped = self.store.dump(&folder, world.reporter)?;
         world.halfway("forward", &self.key());
         self.store.prove(&dumped, &folder, &world.scratch, world.reporter)?;
+        keep(world, self.store.as_ref(), "final_dump", folder.display().to_string(), Some(dumped.bytes))?;
         Ok(FinalDump { folder, dumped })
     }
 }
@@ -168,7 +169,8 @@ fn put_back(world: &World<'_>, store: &dyn DataStore, aside: &Aside) -> Result<(
     // It is in its place again and no longer kept beside.
     world.journal().db_mut().keep_no_longer(world.id, store.name(), "original")?;
     if store.observe(aside)? == AsideState::PutBack {
-        keep(world, store, "failed_copy", store.kept_places(aside).1)?;
+        let bytes = store.kept_bytes(aside, true);
+        keep(world, store, "failed_copy", store.kept_places(aside).1, bytes)?;
     }
     Ok(())
 }
@@ -186,7 +188,7 @@ fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideInte
     let Some(dump) = answer.final_dump else { return Ok(()) };
     let (aside, failed) = store.kept_places(&intent.aside);
     // What stands beside is the half-migrated one: aside since the two changed places, else where a copy that failed is.
-    let mut half_migrated = aside;
+    let mut half_migrated = (aside, false);
     match store.observe(&intent.aside)? {
         AsideState::Swapped => {}
         AsideState::NotStarted | AsideState::Copying | AsideState::Copied | AsideState::Swapping => {
@@ -204,21 +206,23 @@ fn restore_in_place(world: &World<'_>, store: &dyn DataStore, intent: &AsideInte
             }
             store.swap(&intent.aside)?;
         }
-        AsideState::PutBack => half_migrated = failed,
+        AsideState::PutBack => half_migrated = (failed, true),
         AsideState::Unknown(why) => return Err(unclear(store.name(), &why)),
     }
-    keep(world, store, "failed_copy", half_migrated)
+    let (place, has_failed_name) = half_migrated;
+    keep(world, store, "failed_copy", place, store.kept_bytes(&intent.aside, has_failed_name))
 }
 
-fn keep(world: &World<'_>, store: &dyn DataStore, kept: &str, place: String) -> Result<()> {
+fn keep(world: &World<'_>, store: &dyn DataStore, kept: &str, place: String, bytes: Option<u64>) -> Result<()> {
     world.journal().db_mut().keep(&Original {
         upgrade_id: world.id,
         installation: world.site.installation.name.clone(),
         store: store.name().to_owned(),
         kept: kept.to_owned(),
         place,
-        bytes: None,
+        bytes,
         kept_since: world.clock.now(),
+        removing_since: None,
     })
 }
 
@@ -269,7 +273,8 @@ impl Step for Swap {
         }
         self.store.swap(&intent.aside)?;
         world.halfway("forward", &self.key());
-        keep(world, self.store.as_ref(), "original", self.store.kept_places(&intent.aside).0)?;
+        let place = self.store.kept_places(&intent.aside).0;
+        keep(world, self.store.as_ref(), "original", place, self.store.kept_bytes(&intent.aside, false))?;
         Ok(json!({ "swapped": true }))
     }
 

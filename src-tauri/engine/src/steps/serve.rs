@@ -14,7 +14,7 @@ use crate::model::profile::Profile;
 use crate::model::state::State;
 use crate::probes::Budget;
 use crate::site::is_release_from;
-use crate::state::journal::{Direction, StepKey, StepRun};
+use crate::state::journal::{Direction, StepKey, StepRun, runs_of};
 use crate::steps::migrate::Compare;
 use crate::steps::{Observed, Step, World, component_key, key};
 use crate::stores::Counts;
@@ -363,9 +363,20 @@ impl Step for RestoreAutostart {
     }
     fn intent(&self, world: &World<'_>) -> Result<Value> {
         let held = HoldAutostart.key();
-        let runs = world.journal().runs()?;
-        let run = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == held);
-        Ok(run.map(|it| it.intent.clone()).unwrap_or_default())
+        let found_by = |runs: &[StepRun]| {
+            let run = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == held);
+            run.map(|it| it.intent.clone())
+        };
+        let journal = world.journal();
+        // Where a backup is returned to after an update that waits for a person, that one found autostart as it was.
+        if world.options.restore.is_some() {
+            for stranded in journal.db().stranded_upgrades(&world.site.installation.name)? {
+                if let Some(found) = found_by(&runs_of(journal.db(), stranded.id)?) {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found_by(&journal.runs()?).unwrap_or_default())
     }
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
         // A restart of the computer since the gate was opened has ended what nothing may start by itself yet.

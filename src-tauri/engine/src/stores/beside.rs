@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::process::Silent;
+use crate::stores::files::{copy, tree};
 use crate::stores::{Aside, AsideState};
 
 /// What the folder of a copy that is not whole yet is marked with.
@@ -259,6 +261,37 @@ impl Beside {
             AsideState::NotStarted | AsideState::PutBack => Ok(()),
             state => Err(self.not_as_left("The original cannot be put back", &state)),
         }
+    }
+
+    /// Removes for good what was kept: the original after a swap, the failed copy after the original was put back.
+    /// Gone already is done; a part of it that is left is still known, because its identity stays to the last.
+    ///
+    /// # Errors
+    /// `not_set_aside` where things are not as they were left; what the disk answered.
+    pub fn discard(&self) -> Result<()> {
+        use At::{Nobody, Original, Other};
+        let path = match (self.at(&self.live)?, self.at(&self.aside())?, self.at(&self.failed())?) {
+            (Other, Original, Nobody) => self.aside(),
+            (Original, Nobody, Other) => self.failed(),
+            (Other | Original, Nobody, Nobody) => return Ok(()),
+            _ => return Err(self.not_as_left("What was kept cannot be removed", &self.observe()?)),
+        };
+        let meta = fs::symlink_metadata(&path).map_err(|cause| Error::io("look at", &path, &cause))?;
+        let removed = if meta.is_dir() {
+            copy::make_removable(&path);
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(|cause| Error::io("remove", &path, &cause))?;
+        durable::fsync_dir(durable::parent(&path)?)
+    }
+
+    /// How much the set-aside original takes, or the copy that failed.
+    pub fn kept_bytes(&self, failed: bool) -> Option<u64> {
+        let path = if failed { self.failed() } else { self.aside() };
+        let meta = fs::symlink_metadata(&path).ok()?;
+        if meta.is_dir() { Some(tree::look(&path, &Silent).ok()?.bytes()) } else { Some(meta.len()) }
     }
 
     fn at(&self, path: &Path) -> Result<At> {

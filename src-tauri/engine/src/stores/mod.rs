@@ -315,6 +315,18 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     }
     /// Where the set-aside original is, and where a copy that failed is kept: for the receipt and for people.
     fn kept_places(&self, aside: &Aside) -> (String, String);
+    /// Removes for good what was kept after an upgrade: the original after a swap, the failed copy after the original was
+    /// put back. Known by its identity; what is in place is never touched. Repeatable.
+    ///
+    /// # Errors
+    /// Where things are not as they were left, or what the server or the disk answered.
+    fn discard(&self, _aside: &Aside) -> Result<()> {
+        Err(crate::error::Error::bug("no_discard", "This store keeps nothing that could be removed."))
+    }
+    /// How much what is kept takes, in bytes: the set-aside original, or the copy that failed. `None` where it cannot be seen.
+    fn kept_bytes(&self, _aside: &Aside, _failed: bool) -> Option<u64> {
+        None
+    }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {
         true

@@ -20,7 +20,7 @@ use crate::steps::migrate::{Compare, losses, was_begun};
 use crate::steps::rehearse::{Rehearse, Rehearsed};
 use crate::steps::serve::{RestoreAutostart, users_may_be_in};
 use crate::steps::{World, parse};
-use crate::stores::{AsideState, Counts, StoreKind};
+use crate::stores::{AsideState, Counts, Grade, StoreKind};
 use crate::upgrade::drive::Drive;
 
 /// The new version runs with all data.
@@ -31,6 +31,7 @@ pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
         None => format!("{name} {} is running.", upgrade.to),
         Some(backup) => format!("{name} {} is running with the data of the backup {backup}.", upgrade.to),
     };
+    saw_it_well(drive)?;
     if let Some(warning) = RestoreAutostart::warning(drive.world) {
         message = format!("{message} {warning}");
     }
@@ -74,13 +75,22 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
         None => format!("The update to {} was taken back, as you asked.", upgrade.to),
     };
     let from = drive.world.from_version();
-    let message = if drive.world.checked().is_ok_and(|it| it.was_down) {
+    let was_down = drive.world.checked().is_ok_and(|it| it.was_down);
+    if !was_down {
+        saw_it_well(drive)?;
+    }
+    let message = if was_down {
         format!("{name} {from} and its data are as they were found; it was not well then either. {why}")
     } else {
         format!("{name} {from} is running again. {why}")
     };
     let error = upgrade.error.clone().map(|it| it.as_kind(Kind::RolledBack));
     end(drive, &upgrade, Event::Advanced, Outcome::RolledBack, message, error)
+}
+
+/// The day counts among those after which what was kept may go.
+fn saw_it_well(drive: &Drive<'_>) -> Result<()> {
+    drive.journal().db_mut().see(&drive.world.site.installation.name, true, drive.clock.now())
 }
 
 /// A person is needed.
@@ -250,6 +260,7 @@ fn announced_losses(world: &World<'_>) -> u64 {
 
 fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
     let journal = world.journal();
+    let days = journal.db().setting("keep_originals_days")?.parse().unwrap_or(7);
     Ok(journal
         .db()
         .originals(Some(&world.site.installation.name))?
@@ -258,8 +269,8 @@ fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
         .map(|it| OriginalLine {
             name: it.place,
             bytes: it.bytes,
-            // Nothing removes it by itself.
-            until: None,
+            // The first day on which it may go, if the application is well every day until then.
+            until: Some(it.kept_since + chrono::TimeDelta::days(days)),
         })
         .collect())
 }
@@ -292,10 +303,14 @@ fn originals_are_whole(world: &World<'_>) -> bool {
 fn commands_for_a_person(world: &World<'_>, upgrade: &Upgrade, runs: &[StepRun]) -> Vec<String> {
     let (name, id) = (&upgrade.installation, upgrade.id);
     let look = [format!("liftlock check {name}"), format!("liftlock settle {id}")];
-    // A backup is restored only where no update waits for a person, so that is no command for here.
-    if users_may_be_in(&world.site.profile, runs) {
+    let backup = backup_of(world).ok().filter(|it| it.grade == Grade::Proven && it.failed.is_none());
+    let restore =
+        backup.map(|it| format!("liftlock backup restore {name} {} --accept-loss-of-new-work", it.path.display()));
+    let commands: Vec<String> = if users_may_be_in(&world.site.profile, runs) {
         look.into_iter().chain([format!("liftlock rollback {name} --accept-loss-of-new-work")]).collect()
     } else {
         [format!("liftlock rollback {name}")].into_iter().chain(look).collect()
-    }
+    };
+    // Last, because it takes the data back to before the update.
+    commands.into_iter().chain(restore).collect()
 }

@@ -14,7 +14,7 @@ pub(crate) fn doctor(engine: &Engine, screen: &Screen) -> Result<u8> {
         return Ok(code);
     }
     screen.line(format!("Liftlock {} in {}", view.version, view.home));
-    if view.findings.is_empty() {
+    if view.findings.iter().all(|it| it.severity == Severity::Note) {
         screen.line(Line::new(Style::Good, "Nothing to fix."));
     }
     print_findings(screen, &view.findings);

@@ -10,7 +10,7 @@ use liftlock_engine::{Engine, Result};
 use serde_json::json;
 
 use crate::screen::Screen;
-use crate::text::ago;
+use crate::text::{ago, size};
 use crate::words::label;
 
 pub(crate) fn add(
@@ -60,10 +60,14 @@ pub(crate) fn list(engine: &Engine, screen: &Screen) -> Result<u8> {
             it.version.clone().unwrap_or_else(|| "not observed yet".to_owned()),
             standing,
             ago(it.added_at, now),
+            match it.status.kept().iter().filter_map(|it| it.bytes).sum() {
+                0 if it.status.kept().is_empty() => String::new(),
+                bytes => size(bytes),
+            },
             it.folder.clone(),
         ]
     });
-    screen.table(&["name", "application", "version", "status", "added", "folder"], rows.collect());
+    screen.table(&["name", "application", "version", "status", "added", "kept beside", "folder"], rows.collect());
     Ok(0)
 }
 

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::model::state::State;
-use liftlock_engine::view::{ErrorView, StatusView, UpgradeStatus};
+use liftlock_engine::view::{ErrorView, KeptView, StatusView, UpgradeStatus};
 use liftlock_engine::{Engine, Result};
 
 use crate::follow::{Watching, follow};
@@ -31,6 +31,7 @@ pub(crate) fn of_installation(engine: &Engine, screen: &Screen, name: &Installat
                     format!("  The last update was {id}; `liftlock history` knows how it ended."),
                 ));
             }
+            print_kept(screen, &idle.kept);
         }
     }
     Ok(0)
@@ -96,12 +97,20 @@ pub(crate) fn print(screen: &Screen, upgrade: &UpgradeStatus) {
         fact("receipt", receipt.html.clone());
     }
     fact("update", upgrade.upgrade_id.to_string());
+    print_kept(screen, &upgrade.kept);
     if upgrade.interrupted {
         screen.note(Line::new(Style::Muted, format!("  `liftlock resume {}` goes on with it.", upgrade.upgrade_id)));
     } else if upgrade.state == State::NeedsAttention {
         screen.note(Line::new(Style::Muted, format!("  `liftlock settle {}` when it is done.", upgrade.upgrade_id)));
     } else if upgrade.state.is_final() && upgrade.acknowledged_at.is_none() {
         screen.note(Line::new(Style::Muted, format!("  `liftlock ack {}` when you know.", upgrade.upgrade_id)));
+    }
+}
+
+/// What lies beside, with its size: it takes room, and goes by itself.
+fn print_kept(screen: &Screen, kept: &[KeptView]) {
+    for it in kept {
+        screen.line(Line::new(Style::Muted, format!("  {:<10}", "kept")).and(Style::Plain, it.sentence()));
     }
 }
 

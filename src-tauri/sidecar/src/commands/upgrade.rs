@@ -106,6 +106,9 @@ pub(crate) fn resume(engine: &Engine, screen: &Screen, id: Option<UpgradeId>, de
         screen.document(&view);
         return Ok(0);
     }
+    for kept in &view.removed {
+        screen.line(format!("Removed, its time being over: {}.", kept.sentence()));
+    }
     if view.resumed.is_empty() && view.running.is_empty() {
         screen.note("No update is interrupted.");
     }

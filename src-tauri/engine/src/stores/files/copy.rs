@@ -161,7 +161,7 @@ fn attributes(source: &File, target: &File) -> io::Result<()> {
 }
 
 /// Lets folders below `dir` be removed whose permissions forbid it. Best effort.
-pub(super) fn make_removable(dir: &Path) {
+pub(in crate::stores) fn make_removable(dir: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

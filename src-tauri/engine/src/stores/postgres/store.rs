@@ -407,6 +407,22 @@ impl DataStore for PostgresStore {
             Err(_) => (String::new(), String::new()),
         }
     }
+
+    fn discard(&self, aside: &Aside) -> Result<()> {
+        aside::discard(self.admin()?, &ours(aside)?)
+    }
+
+    fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {
+        let aside = ours(aside).ok()?;
+        let mut session = self.admin().ok()?.connect_beside(self.database()).ok()?;
+        facts::size_of(&mut session, Self::kept_name(&aside, failed)).ok().filter(|it| *it > 0)
+    }
+}
+
+impl PostgresStore {
+    fn kept_name(aside: &aside::Aside, failed: bool) -> &str {
+        if failed { &aside.failed_name } else { &aside.aside_name }
+    }
 }
 
 impl ServerLease for lease::LeaseSession {

@@ -325,6 +325,14 @@ impl DataStore for SqliteStore {
         Ok(Place::Path(self.path.clone()))
     }
 
+    fn discard(&self, aside: &Aside) -> Result<()> {
+        Beside::from_aside(aside)?.discard()
+    }
+
+    fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {
+        Beside::from_aside(aside).ok()?.kept_bytes(failed)
+    }
+
     fn kept_places(&self, aside: &Aside) -> (String, String) {
         match Beside::from_aside(aside) {
             Ok(it) => (it.aside().display().to_string(), it.failed().display().to_string()),
