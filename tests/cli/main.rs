@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
 mod change;
+mod damaged;
 mod errors;
 mod follow;
 mod help;

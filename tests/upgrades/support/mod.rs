@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-pub(crate) use case::{Case, Ended};
+pub(crate) use case::{Case, Ended, Exit};
 pub(crate) use judge::Expected;
 pub(crate) use world::World;
 

@@ -1,6 +1,7 @@
 //! How Liftlock itself stands.
 
 use crate::engine::Engine;
+use crate::engine::rescue::Rebuilt;
 use crate::error::Result;
 use crate::history::{self, Verdict};
 use crate::model::finding::{Finding, Severity};
@@ -29,10 +30,30 @@ impl Engine {
     /// # Errors
     /// Only where the state cannot be opened at all.
     pub fn doctor(&self) -> Result<DoctorView> {
-        let db = self.db()?;
+        let mut db = self.db()?;
         let mut findings = Vec::new();
-        if let Err(error) = db.quick_check() {
-            findings.push(Finding::stop(&error));
+        if let Err(error) = db.expect_sound() {
+            drop(db);
+            match self.rescue() {
+                Ok(_) => {}
+                Err(busy) if busy.class == "state_busy" => findings.push(Finding::stop(&error)),
+                Err(error) => return Err(error),
+            }
+            db = self.db()?;
+        }
+        if let Some(rebuilt) = db.note("rebuilt")?.and_then(|it| serde_json::from_str::<Rebuilt>(&it).ok()) {
+            findings.push(Finding::new(
+                Severity::Warning,
+                "state_rebuilt",
+                format!(
+                    "Liftlock's own state was damaged and was made anew on {}. What could not be read is lost, such as settings.",
+                    rebuilt.at.format("%Y-%m-%d %H:%M UTC")
+                ),
+                format!(
+                    "Check the disk. Look at `liftlock status`: what was under way did not go on. The damaged file is in {}.",
+                    rebuilt.quarantine.display()
+                ),
+            ));
         }
         match self.verify_history() {
             Ok(check) if check.intact => {}

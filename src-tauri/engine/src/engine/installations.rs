@@ -76,6 +76,7 @@ impl Engine {
         // An application that is down can be added; checking it will say what is wrong.
         installation.version = site.ask_version(Gate::Public, &Silent).ok().map(|it| it.to_string());
         self.db()?.add_installation(&installation)?;
+        self.note_installation(&installation)?;
         if let Some(version) = site.driver.current_release()? {
             site.take_baseline(&version, &Silent)?;
         }

@@ -9,6 +9,7 @@ mod history;
 mod installations;
 mod kept;
 mod notices;
+mod rescue;
 mod status;
 mod upgrades;
 
@@ -21,7 +22,6 @@ use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::ports::Clock;
 use crate::releases::Waits;
-use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::settings::{SETTINGS, setting};
 use crate::view::{InstallationView, SettingView};
@@ -87,10 +87,6 @@ impl Engine {
         self.home.root()
     }
 
-    pub(crate) fn db(&self) -> Result<Db> {
-        Db::open(&self.home)
-    }
-
     /// Every installation, by name, with its status.
     ///
     /// # Errors
@@ -136,7 +132,9 @@ impl Engine {
     /// # Errors
     /// `unknown_installation`, `busy`.
     pub fn remove(&self, name: &InstallationName) -> Result<()> {
-        self.db()?.remove_installation(name)
+        self.db()?.remove_installation(name)?;
+        self.forget_installation(name);
+        Ok(())
     }
 
     /// A person says that they know how an upgrade ended.

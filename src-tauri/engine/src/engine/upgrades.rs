@@ -96,6 +96,7 @@ impl Engine {
     /// `no_worker` where the program is missing; what starting it answers.
     pub fn launch(&self, id: UpgradeId) -> Result<Identity> {
         let program = self.worker_program()?;
+        self.leave_notes(id)?;
         let copy = private_copy(&self.home, &program)?;
         let folder = self.home.upgrade(id);
         crate::state::home::make_private_dir(&folder)?;
@@ -120,6 +121,21 @@ impl Engine {
         spawn_detached(&invocation, &LogFile::at(folder.join("worker.log")))
     }
 
+    /// Leaves beside the state what is needed to know this upgrade and its installation again, should the state be lost.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`; what the disk answered.
+    pub fn leave_notes(&self, id: UpgradeId) -> Result<()> {
+        let db = self.db()?;
+        let upgrade = db.upgrade(id)?;
+        self.note_upgrade(&upgrade)?;
+        // Those that were added before there were notes get theirs here.
+        match db.installation(&upgrade.installation) {
+            Ok(installation) => self.note_installation(&installation),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn worker_program(&self) -> Result<PathBuf> {
         let found = match &self.worker {
             Some(path) => Ok(path.clone()),
@@ -138,8 +154,16 @@ impl Engine {
     pub fn work(&self, id: UpgradeId) -> Result<State> {
         let _ = crate::space::ensure_ballast(&self.home.ballast());
         let mut again = 0;
+        let mut is_rescued = false;
         loop {
             match work(&self.home, &self.clock, id) {
+                // What is then left of the upgrade is looked at anew; it does not go on by itself.
+                Err(error) if error.class == "state_corrupt" && !is_rescued => {
+                    is_rescued = true;
+                    if !self.rescue()? {
+                        return Err(error);
+                    }
+                }
                 // With the ballast gone there is room to write down what happened.
                 Err(error) if error.class == "disk_full" && crate::space::release_ballast(&self.home.ballast()) => {}
                 // Nobody else need come by while the application is away: stopped, it takes everything anew and looks first.
@@ -273,6 +297,7 @@ impl Engine {
             let holder = this_process(self.clock.as_ref(), "rollback")?;
             let lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
             let runs = runs_of(&db, upgrade.id)?;
+            expect_a_journal(&upgrade, &runs)?;
             if event == Event::ReturnAsked {
                 expect_nothing_removed(&db, &upgrade)?;
                 expect_originals(&self.site_of(&installation, &upgrade)?, &runs)?;
@@ -382,6 +407,22 @@ fn has_new_data(runs: &[StepRun], site: &Site) -> Result<Vec<bool>> {
         }
     }
     Ok(swapped)
+}
+
+/// Going back walks the journal; without one it would have nothing to do and find nothing wrong.
+fn expect_a_journal(upgrade: &Upgrade, runs: &[StepRun]) -> Result<()> {
+    let held = HoldAutostart.key();
+    if runs.iter().any(|it| it.direction == Direction::Forward && it.key == held) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "journal_lost",
+        format!("Liftlock no longer knows what the update to {} had changed, so it cannot take it back.", upgrade.to),
+    )
+    .remedy(format!(
+        "Go back to a backup: `liftlock backup list {0}`. If {0} is well as it is: `liftlock settle {1}`. Delete nothing.",
+        upgrade.installation, upgrade.id
+    )))
 }
 
 /// What is half removed looks like an original and is none.

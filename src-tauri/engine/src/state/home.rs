@@ -61,6 +61,10 @@ impl Home {
     pub fn orphan_lock_file(&self, installation: &InstallationName) -> PathBuf {
         self.root.join("locks").join(format!("{installation}.children.lock"))
     }
+    /// What installations are known by, should the state be lost.
+    pub fn notes(&self) -> PathBuf {
+        self.root.join("installations")
+    }
     /// What belongs to one upgrade: log, secrets, receipt.
     pub fn upgrade(&self, id: UpgradeId) -> PathBuf {
         self.root.join("upgrades").join(id.to_string())

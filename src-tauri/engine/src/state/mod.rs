@@ -9,6 +9,7 @@ pub mod installations;
 pub mod journal;
 pub mod kept;
 pub mod lease;
+pub mod rebuild;
 pub mod records;
 pub mod settings;
 pub mod upgrades;

@@ -13,8 +13,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::state::{Event, State};
 use crate::ports::{Clock, Reporter};
 use crate::state::journal::{Direction, Journal, RunOutcome, StepKey, StepRun};
-use crate::steps::check::Way;
+use crate::steps::check::{Checked, Way};
 use crate::steps::serve::opening;
+use crate::steps::touched::{self, Touched};
 use crate::steps::{Observed, Step, World};
 use crate::upgrade::finish;
 use crate::upgrade::watch::{Allowance, Watch, cancelled_in};
@@ -78,6 +79,10 @@ impl Drive<'_> {
         let open: Vec<_> = steps.iter().filter(|it| !is_there(&runs, Direction::Forward, &it.key())).collect();
         if open.is_empty() {
             return self.advance(phase);
+        }
+        if !phase.is_before_change() {
+            let Checked { from, to, .. } = self.world.checked()?;
+            touched::mark(self.world.home, self.world.id, &Touched { from, to })?;
         }
         for (at, step) in open.iter().enumerate() {
             let is_last = at + 1 == open.len();
