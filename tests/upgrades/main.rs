@@ -13,6 +13,7 @@ mod damaged;
 mod kept;
 mod matrix;
 mod releases;
+mod rivals;
 mod secrets;
 mod stranded;
 mod support;

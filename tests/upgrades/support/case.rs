@@ -61,12 +61,17 @@ impl Drop for Case<'_> {
 
 impl<'w> Case<'w> {
     pub(crate) fn new(world: &'w World, root: PathBuf, profile: &std::path::Path) -> Self {
+        Self::at(world, root, profile, world.shop.clone())
+    }
+
+    /// As [`Case::new`], for an installation in another folder.
+    pub(crate) fn at(world: &'w World, root: PathBuf, profile: &std::path::Path, folder: PathBuf) -> Self {
         let home = Home::at(&root);
         let engine = Engine::at(home.clone()).with_worker(PathBuf::from(env!("CARGO_BIN_EXE_liftlock")));
         // Where the server's user can go too; a home is closed to it.
         let scratch = world.dir.join("scratch").join(root.file_name().unwrap());
         engine.choose("scratch_dir", Some(scratch.to_str().unwrap())).unwrap();
-        let request = AddRequest { profile: profile.display().to_string(), folder: world.shop.clone(), name: None };
+        let request = AddRequest { profile: profile.display().to_string(), folder, name: None };
         let added = engine.add(&request).unwrap_or_else(|error| panic!("cannot be added: {error:?}"));
         Self { world, home, engine, name: added.name }
     }

@@ -98,6 +98,29 @@ impl Lease {
     ) -> Result<Self> {
         let in_home = take_file(&home.lock_file(installation), holder)?;
         let in_folder = take_folder(folder, holder)?;
+        Ok(Self { _in_folder: in_folder, ..Self::signed(db, installation, in_home)? })
+    }
+
+    /// Takes it in Liftlock's home only, which is enough to write down how an upgrade went. Nothing of the
+    /// installation may be touched before [`Lease::also_in`].
+    ///
+    /// # Errors
+    /// As [`Lease::take`].
+    pub fn take_in_home(db: &mut Db, home: &Home, installation: &InstallationName, holder: &Holder) -> Result<Self> {
+        let in_home = take_file(&home.lock_file(installation), holder)?;
+        Self::signed(db, installation, in_home)
+    }
+
+    /// Takes it in the installation's folder too.
+    ///
+    /// # Errors
+    /// As [`Lease::take`].
+    pub fn also_in(&mut self, folder: &Path, holder: &Holder) -> Result<()> {
+        self._in_folder = take_folder(folder, holder)?;
+        Ok(())
+    }
+
+    fn signed(db: &mut Db, installation: &InstallationName, in_home: Held) -> Result<Self> {
         let tx = db.write()?;
         tx.execute(
             "INSERT INTO lease (installation, epoch) VALUES (?1, 1) ON CONFLICT (installation) DO UPDATE SET epoch = epoch + 1",
@@ -108,7 +131,7 @@ impl Lease {
                 row.get(0)
             })?;
         tx.commit()?;
-        Ok(Self { epoch, installation: installation.clone(), _in_home: in_home, _in_folder: in_folder })
+        Ok(Self { epoch, installation: installation.clone(), _in_home: in_home, _in_folder: None })
     }
 
     /// Whether someone holds the lease in this home now, and who says so.

@@ -54,7 +54,7 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     }
     let installation = db.installation(&upgrade.installation)?;
     let holder = this_process(clock.as_ref(), UPGRADE)?;
-    let lease = Lease::take(&mut db, home, &upgrade.installation, &installation.folder, &holder)?;
+    let mut lease = Lease::take_in_home(&mut db, home, &upgrade.installation, &holder)?;
     // Another worker may have ended it between the look and the lease.
     let upgrade = db.upgrade(id)?;
     if upgrade.state.is_final() {
@@ -74,7 +74,10 @@ pub fn work(home: &Home, clock: &Arc<dyn Clock>, id: UpgradeId) -> Result<State>
     let label = label_of(id, lease.epoch);
     let secrets = secrets_of(home, &label);
     remove_secrets(&secrets)?;
-    let prepared = prepare(installation, &upgrade, home, runner, clock, &label, &watch);
+    // Another user of this machine has a home, and a record, of their own: losing to them is an end that is told.
+    let prepared = lease
+        .also_in(&installation.folder, &holder)
+        .and_then(|()| prepare(installation, &upgrade, home, runner, clock, &label, &watch));
     let state = match prepared {
         Ok((site, servers)) => walk(home, clock, &upgrade, &site, servers, &journal, &watch),
         Err(error) => end_unprepared(&journal, clock.as_ref(), &upgrade, error),
