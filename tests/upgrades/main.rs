@@ -10,6 +10,7 @@
 
 mod asked;
 mod damaged;
+mod hops;
 mod kept;
 mod matrix;
 mod releases;

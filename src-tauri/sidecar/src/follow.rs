@@ -48,7 +48,7 @@ pub(crate) fn follow(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Wat
     runtime.block_on(watch(engine, screen, id, whose))
 }
 
-async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching) -> Result<u8> {
+async fn watch(engine: &Engine, screen: &Screen, mut id: UpgradeId, whose: Watching) -> Result<u8> {
     // Listened for before the first word is printed: whoever sees it may press Ctrl-C at once.
     let ctrl_c = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -76,7 +76,13 @@ async fn watch(engine: &Engine, screen: &Screen, id: UpgradeId, whose: Watching)
         }
         if status.state.is_final() {
             display.end(&status);
-            return Ok(status.exit_code());
+            let Some(next) = engine.next_hop(id)?.filter(|_| status.state == State::Complete) else {
+                return Ok(status.exit_code());
+            };
+            // It was a stop on the way, and the watching goes on with the upgrade.
+            (id, shown, last_log_line, alone_since) = (next, None, 0, None);
+            display = Display::new(screen);
+            continue;
         }
         if screen.is_closed() {
             return Ok(0);

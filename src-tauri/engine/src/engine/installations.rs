@@ -114,12 +114,13 @@ impl Engine {
         let site = self.site(&installation)?;
         let cache = site.answers()?;
         let survey = survey(&site, to, options, site.line(&cache, &Silent))?;
-        let version = survey.target.as_ref().map(|it| it.version.to_string());
+        let path: Vec<String> = survey.path.iter().map(ToString::to_string).collect();
+        let version = path.last().cloned();
         Ok(PlanView {
             installation: name.clone(),
             from: survey.from.map(|it| it.to_string()),
             possible: version.is_some() && survey.findings.iter().all(|it| it.severity < Severity::Stop),
-            path: version.iter().cloned().collect(),
+            path,
             to: version,
             rehearsal: survey.rehearsal.is_none(),
             way: if survey.ways.values().any(|it| *it == Way::InPlace) { "in_place" } else { "copy" }.to_owned(),

@@ -151,7 +151,7 @@ impl Engine {
     ///
     /// # Errors
     /// `busy`, `lease_lost`, and those of the state itself.
-    pub fn work(&self, id: UpgradeId) -> Result<State> {
+    pub fn work(&self, mut id: UpgradeId) -> Result<State> {
         let _ = crate::space::ensure_ballast(&self.home.ballast());
         let mut again = 0;
         let mut is_rescued = false;
@@ -173,9 +173,22 @@ impl Engine {
                     again += 1;
                     std::thread::sleep(Duration::from_secs(1));
                 }
+                Ok(State::Complete) => match self.next_hop(id)? {
+                    // A stop on the way: the rest was asked for in the moment in which this was complete.
+                    Some(next) => (id, again) = (next, 0),
+                    None => return Ok(State::Complete),
+                },
                 ended => return ended,
             }
         }
+    }
+
+    /// The upgrade that goes on where this one has ended, if this one was a stop on the way.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn next_hop(&self, id: UpgradeId) -> Result<Option<UpgradeId>> {
+        self.db()?.next_hop(id)
     }
 
     /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
@@ -209,7 +222,8 @@ impl Engine {
             self.acknowledge(id)?;
         }
         let to = (upgrade.to != "latest").then_some(upgrade.to.as_str());
-        self.start_upgrade(&upgrade.installation, to, &upgrade.options, initiated_by)
+        let options = Options { after: None, ..upgrade.options };
+        self.start_upgrade(&upgrade.installation, to, &options, initiated_by)
     }
 
     /// Goes on with interrupted upgrades: one, or all. A worker that is past its deadline is ended first.

@@ -13,7 +13,9 @@ use crate::model::ids::UpgradeId;
 use crate::model::state::{Event, State};
 use crate::secrets::{masked, masked_error};
 use crate::state::lease::Holder;
-use crate::state::upgrades::{Outcome, Upgrade, instant, one, optional_instant, record_outcome, stamp};
+use crate::state::upgrades::{
+    Outcome, Upgrade, ask_for_next_hop, instant, one, optional_instant, record_outcome, stamp,
+};
 use crate::state::{Db, from_json, to_json};
 
 /// Which way a step is walked.
@@ -347,6 +349,10 @@ impl Journal {
         if state == State::Complete && ended.options.restore.is_some() {
             settle_stranded(&tx, &ended, ending, now)?;
         }
+        // A person who settled it decides about the rest of the way too.
+        if state == State::Complete && event == Event::Advanced {
+            ask_for_next_hop(&tx, &ended, now)?;
+        }
         tx.commit()?;
         Ok(state)
     }
@@ -420,6 +426,18 @@ impl Journal {
         let changed = self.db.conn.execute(
             "UPDATE system_updates SET from_version = ?3, to_version = ?4, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
             params![self.id.to_string(), self.epoch, from, to],
+        )?;
+        mine(changed)
+    }
+
+    /// Records where the way ends, of which this upgrade is only a stop.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn set_goal(&mut self, goal: &str) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET options = json_set(options, '$.goal', ?3), seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, goal],
         )?;
         mine(changed)
     }

@@ -30,6 +30,10 @@ pub struct Options {
     pub leave_changes: bool,
     /// Not an upgrade but a return to the backup in this folder.
     pub restore: Option<String>,
+    /// Where the way ends, if this upgrade is a stop on it: once it is complete the next one is asked for.
+    pub goal: Option<String>,
+    /// The upgrade to the stop before, if this one goes on from there.
+    pub after: Option<UpgradeId>,
 }
 
 /// How an upgrade ended, in the words of the history.
@@ -227,6 +231,33 @@ pub(crate) fn record_outcome(conn: &Connection, upgrade: &Upgrade, outcome: Outc
     Ok(())
 }
 
+/// Asks for the rest of the way, in the transaction in which a stop on it is complete. What was accepted for this
+/// stop was not accepted for the next.
+pub(crate) fn ask_for_next_hop(conn: &Connection, done: &Upgrade, now: DateTime<Utc>) -> Result<()> {
+    let Some(goal) = done.options.goal.as_ref().filter(|it| **it != done.to) else { return Ok(()) };
+    let options = Options { after: Some(done.id), accepted_losses: Vec::new(), ..done.options.clone() };
+    insert(conn, UpgradeId::fresh(), &done.installation, &done.component, goal, &options, &done.initiated_by, now)
+}
+
+#[allow(clippy::too_many_arguments, reason = "the columns of a row")]
+fn insert(
+    conn: &Connection,
+    id: UpgradeId,
+    installation: &InstallationName,
+    component: &str,
+    to: &str,
+    options: &Options,
+    initiated_by: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    conn.execute(
+        "INSERT INTO system_updates (id, installation, component, to_version, state, options, initiated_by, created_at, message) \
+         VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, 'Waiting for a worker.')",
+        params![id.to_string(), installation.as_str(), component, to, to_json(options)?, initiated_by, stamp(now)],
+    )?;
+    Ok(())
+}
+
 /// Why another upgrade cannot be asked for while `open` has not ended.
 fn not_alone(open: &Upgrade, lock_file: &Path) -> Error {
     let (name, id) = (&open.installation, open.id);
@@ -279,11 +310,7 @@ impl Db {
                 return Err(not_alone(&other, &lock_file));
             }
         }
-        tx.execute(
-            "INSERT INTO system_updates (id, installation, component, to_version, state, options, initiated_by, created_at, message) \
-             VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, 'Waiting for a worker.')",
-            params![id.to_string(), installation.as_str(), component, to, to_json(options)?, initiated_by, stamp(now)],
-        )?;
+        insert(&tx, id, installation, component, to, options, initiated_by, now)?;
         tx.commit()?;
         Ok(id)
     }
@@ -326,6 +353,22 @@ impl Db {
             "SELECT {COLUMNS} FROM system_updates WHERE installation = ?1 AND state = 'needs_attention' ORDER BY created_at, id"
         );
         self.conn.prepare_cached(&sql)?.query_and_then([installation.as_str()], read)?.collect()
+    }
+
+    /// The upgrade that goes on where this one has ended, if this one was a stop on the way.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn next_hop(&self, id: UpgradeId) -> Result<Option<UpgradeId>> {
+        let found: Option<String> = self
+            .conn
+            .prepare_cached(
+                "SELECT id FROM system_updates WHERE json_extract(options, '$.after') = ?1 \
+                 ORDER BY created_at DESC, id DESC LIMIT 1",
+            )?
+            .query_row([id.to_string()], |row| row.get(0))
+            .optional()?;
+        found.map(|it| it.parse()).transpose()
     }
 
     /// Every upgrade that has not ended, of all installations, oldest first.

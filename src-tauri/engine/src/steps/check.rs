@@ -12,11 +12,12 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::state::State;
 use crate::ports::Reporter;
 use crate::probes::{Observation, Outcome};
-use crate::releases::{Line, Listing, Pinned, Release, pin};
+use crate::releases::{Line, Pinned, Release, pin};
 use crate::site::Site;
 use crate::space::{Needs, human};
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
+use crate::steps::target::way_to;
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::DataStore;
 
@@ -62,8 +63,10 @@ impl Checked {
 pub struct Survey {
     /// The version that runs, where it could be asked.
     pub from: Option<Version>,
-    /// The release to reach, where there is one.
+    /// The release to reach, where there is one: the first stop on the way.
     pub target: Option<Release>,
+    /// The versions on the way, the last of them the one that was asked for.
+    pub path: Vec<Version>,
     /// The release, pinned.
     pub pinned: Option<Pinned>,
     /// How each store is changed.
@@ -92,12 +95,16 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         }
     };
     let mut target = None;
+    let mut path = Vec::new();
     let mut pinned = None;
     match crate::releases::list(&site.source()?, &line) {
         Err(error) => found.push(stop(error)?),
-        Ok(listing) => match choose(site, &listing, from.as_ref(), wanted) {
+        Ok(listing) => match way_to(site, &listing, from.as_ref(), wanted) {
             Err(error) => found.push(Finding::stop(&error)),
-            Ok(release) => {
+            Ok(way) => {
+                found.extend(way.finding());
+                path = way.versions;
+                let release = way.first;
                 match pin(&site.source()?, &release.version, &line) {
                     Ok(it) => pinned = Some(it),
                     Err(error) => found.push(stop(error)?),
@@ -141,7 +148,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         ));
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.severity));
-    Ok(Survey { from, target, pinned, ways, rehearsal, findings: found })
+    Ok(Survey { from, target, path, pinned, ways, rehearsal, findings: found })
 }
 
 /// What is only listed has no copy that could be spared.
@@ -267,62 +274,6 @@ fn unseen_disk(store: &dyn DataStore, size: u64) -> Option<Finding> {
     ))
 }
 
-/// Which release to go to.
-fn choose(site: &Site, listing: &Listing, from: Option<&Version>, wanted: Option<&str>) -> Result<Release> {
-    let is_breaking = |release: &Release| site.is_beyond_breaking(from, release, &listing.releases);
-    let Some(wanted) = wanted else {
-        let newest = listing.releases.iter().find(|it| from.is_none_or(|from| it.version > *from) && !is_breaking(it));
-        return match newest {
-            Some(release) => checked_stops(site, from, release),
-            None => Err(Error::refused("nothing_newer", "There is no newer release to update to.")
-                .remedy("Nothing to do. `liftlock releases` lists what is out.")),
-        };
-    };
-    let version = Version::parse(wanted.trim_start_matches('v')).map_err(|cause| {
-        Error::usage("bad_version", format!("“{}” is not a version.", wanted.escape_debug()))
-            .remedy("Give it as 1.2.3; `liftlock releases` lists what is out.")
-            .because(&cause)
-    })?;
-    let release = listing.releases.iter().find(|it| it.version == version).ok_or_else(|| {
-        Error::refused("unknown_release", format!("{} {version} is not out.", site.profile.application.name))
-            .remedy("`liftlock releases` lists what is out.")
-    })?;
-    if let Some(from) = from {
-        if version == *from {
-            return Err(
-                Error::refused("same_version", format!("{version} is already running.")).remedy("Nothing to do.")
-            );
-        }
-        if version < *from {
-            return Err(Error::refused("older_version", format!("{version} is older than {from}, which is running."))
-                .remedy("Data of a newer version cannot be given to an older one. To go back after an update, use `liftlock rollback`; otherwise restore a backup."));
-        }
-    }
-    if is_breaking(release) {
-        return Err(Error::refused("breaking_release", format!("{version} cannot take the data of {} along.", from.map_or_else(|| "the old version".to_owned(), ToString::to_string)))
-            .remedy("Stay on this line of releases as long as you like. Read the release notes for how to bring your data over; a breaking release is never started by an ordinary update."));
-    }
-    checked_stops(site, from, release)
-}
-
-/// A release that must be installed on the way is not jumped over.
-fn checked_stops(site: &Site, from: Option<&Version>, release: &Release) -> Result<Release> {
-    let stop = site
-        .profile
-        .releases
-        .required_stops
-        .iter()
-        .filter(|it| from.is_none_or(|from| *it > from) && **it < release.version)
-        .min();
-    match stop {
-        None => Ok(release.clone()),
-        Some(stop) => {
-            Err(Error::refused("required_stop", format!("{} must be installed before {}.", stop, release.version))
-                .remedy(format!("Update to {stop} first: `liftlock upgrade {} --to {stop}`.", site.installation.name)))
-        }
-    }
-}
-
 /// The step.
 #[derive(Debug)]
 pub struct Check;
@@ -349,6 +300,10 @@ impl Step for Check {
         let survey = survey(world.site, world.wanted.as_deref(), world.options, line)?;
         for finding in &survey.findings {
             world.reporter.say(&format!("{}: {} {}", finding.class, finding.message, finding.remedy));
+        }
+        // Before the stop is named: whoever takes this up again must still know where the way ends.
+        if let [_, .., goal] = &survey.path[..] {
+            world.journal().set_goal(&goal.to_string())?;
         }
         if let Some(from) = &survey.from {
             let to = survey.target.as_ref().map_or_else(|| world.wanted.clone(), |it| Some(it.version.to_string()));

@@ -12,6 +12,7 @@ pub mod rehearse;
 pub mod release;
 pub mod restore;
 pub mod serve;
+pub(crate) mod target;
 pub mod touched;
 mod world;
 

@@ -32,6 +32,9 @@ pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
         Some(backup) => format!("{name} {} is running with the data of the backup {backup}.", upgrade.to),
     };
     saw_it_well(drive)?;
+    if let Some(goal) = upgrade.options.goal.as_ref().filter(|it| **it != upgrade.to) {
+        message = format!("{message} It is a stop on the way to {goal}; the update goes on from here.");
+    }
     if let Some(warning) = RestoreAutostart::warning(drive.world) {
         message = format!("{message} {warning}");
     }

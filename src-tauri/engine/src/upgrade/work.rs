@@ -147,7 +147,7 @@ fn walk(
     let world = World {
         id: upgrade.id,
         options: &upgrade.options,
-        wanted: (upgrade.to != "latest").then(|| upgrade.to.clone()),
+        wanted: upgrade.options.goal.clone().or_else(|| (upgrade.to != "latest").then(|| upgrade.to.clone())),
         site,
         home,
         scratch: site.scratch.clone(),
