@@ -235,6 +235,7 @@ impl Engine {
         // A line that could not be written when the outcome was reached is written now.
         write_history(&self.home)?;
         crate::site::sweep_secrets(&self.home);
+        self.sweep_secrets_of_ended(&db);
         let unfinished = match id {
             Some(id) => vec![db.upgrade(id)?],
             None => db.unfinished_upgrades()?,
@@ -263,6 +264,21 @@ impl Engine {
             }
         }
         Ok(view)
+    }
+
+    /// Removes passfiles of upgrades whose worker was killed after their end and before it could. What cannot be
+    /// removed now is tried again by the next one.
+    fn sweep_secrets_of_ended(&self, db: &Db) {
+        let folders = std::fs::read_dir(self.home.root().join("secrets"));
+        for folder in folders.into_iter().flatten().filter_map(std::result::Result::ok) {
+            let id = folder.file_name().to_str().and_then(|it| it.parse::<UpgradeId>().ok());
+            let Some(upgrade) = id.and_then(|it| db.upgrade(it).ok()).filter(|it| it.state.is_final()) else {
+                continue;
+            };
+            if matches!(Lease::holder(&self.home, &upgrade.installation), Ok(None)) {
+                let _ = std::fs::remove_dir_all(folder.path());
+            }
+        }
     }
 
     /// Ends a worker that is past the deadline it wrote down itself: a frozen one holds its lock for ever.
