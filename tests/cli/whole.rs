@@ -95,6 +95,31 @@ fn a_real_shop_fills_every_document() {
     fine("shape_backup_list", &["backup", "list", "--json"]);
     words("backup_list", &["backup", "list"], 0);
     words("backup_verify", &["backup", "verify", backup["path"].as_str().unwrap()], 0);
+    let id = backup["id"].as_str().unwrap();
+    assert_eq!(
+        bench.run(&["backup", "verify", "2020-01-01T00-00-00Z-abcdef", "--json"]).json()["error"]["class"],
+        "unknown_backup"
+    );
+    let compared = fine("shape_backup_compare", &["backup", "compare", id, "--json"]);
+    assert_eq!(compared["loses"], json!(["Changes made to existing entries since then."]));
+    let not_confirmed = bench.run(&["backup", "restore", "shop", id, "--confirm", "shop", "--json"]);
+    assert_eq!((not_confirmed.code, &not_confirmed.json()["error"]["class"]), (3, &json!("not_confirmed")));
+    assert_eq!(bench.run(&["backup", "pin", id, "--json"]).json()["pinned"], true);
+    let preview = fine("shape_backup_prune", &["backup", "prune", "--dry-run", "--json"]);
+    assert_eq!((&preview["removed"], &preview["stays"][0]["why"]), (&json!(false), &json!("pinned")));
+    assert_eq!(bench.run(&["backup", "unpin", id, "--json"]).json()["pinned"], false);
+    assert_eq!(bench.run(&["settings", "keep_backups", "1"]).code, 0);
+    assert_eq!(bench.run(&["backup", "create"]).code, 0);
+    words("backup_prune_preview", &["backup", "prune", "--dry-run"], 0);
+    assert_eq!(
+        bench.run(&["backup", "list", "--json"]).json()["backups"].as_array().unwrap().len(),
+        2,
+        "it was only asked"
+    );
+    words("backup_prune", &["backup", "prune"], 0);
+    assert_eq!(bench.run(&["backup", "list", "--json"]).json()["backups"].as_array().unwrap().len(), 1);
+    assert!(!Path::new(backup["path"].as_str().unwrap()).exists());
+    assert_eq!(bench.run(&["settings", "keep_backups", "--default"]).code, 0);
     assert_eq!(bench.run(&["history", "--json"]).json()["outcomes"], json!([]), "looking leaves no history");
 
     // Watched, left alone with Ctrl-C, and watched again by someone else.

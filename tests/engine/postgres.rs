@@ -10,6 +10,7 @@ mod proxy;
 mod postgres_aside;
 mod postgres_dump;
 mod postgres_faults;
+mod postgres_kit;
 mod postgres_probe;
 mod postgres_store;
 mod postgres_support;

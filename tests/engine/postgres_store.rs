@@ -11,7 +11,7 @@ use crate::cluster::{self, PASSWORD, SUPERUSER};
 use crate::postgres_dump::open;
 use crate::postgres_support::{admin, client_on, private_dir, run_all, shop};
 
-fn store(database: &str, user: &str, admin: bool) -> PostgresStore {
+pub(crate) fn store(database: &str, user: &str, admin: bool) -> PostgresStore {
     let endpoint = |user: &str, password: &str| Endpoint {
         host: "127.0.0.1".into(),
         port: cluster::shared().port,

@@ -72,3 +72,47 @@ pub(crate) fn shop(admin: &Client) -> (String, String) {
     );
     (name, owner)
 }
+
+/// Everything in a database in a form that two of them can be compared by: a hash of the rows of every table, where the
+/// sequences stand, large objects, and the schema as `pg_dump` writes it, without owners and rights.
+pub(crate) fn fingerprint(cluster: &Cluster, database: &str) -> Vec<String> {
+    let psql = |sql: &str| {
+        let out = tool(cluster, "psql", database).args(["-X", "-q", "-A", "-t", "-c", sql]).output().unwrap();
+        assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let own = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+    let mut found = Vec::new();
+    for table in psql(&format!("SELECT format('%I.%I', nspname, relname) {own} AND relkind IN ('r', 'm') ORDER BY 1")) {
+        let hash = psql(&format!(
+            "SELECT count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM ONLY {table} t"
+        ));
+        found.push(format!("{table} {}", hash.join(" ")));
+    }
+    for sequence in psql(&format!("SELECT format('%I.%I', nspname, relname) {own} AND relkind = 'S' ORDER BY 1")) {
+        found.push(format!("{sequence} {}", psql(&format!("SELECT last_value, is_called FROM {sequence}")).join(" ")));
+    }
+    found.extend(psql("SELECT oid, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY 1"));
+    let out = tool(cluster, "pg_dump", database).args(["-s", "--no-owner", "--no-privileges"]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    // Comments name the version of the tool, and newer ones a random key. A list in a check is cast as a whole after a
+    // restore, and each of its words before, which is the same.
+    let plain = |line: &str| match line.contains("CHECK (") {
+        true => line.replace("::text", "").replace("[]", "").replace(['(', ')'], ""),
+        false => line.to_owned(),
+    };
+    let schema = String::from_utf8(out.stdout).unwrap();
+    found.extend(schema.lines().filter(|it| !it.starts_with("--") && !it.starts_with('\\')).map(plain));
+    found
+}
+
+/// A program of the server's, pointed at a database of it as a superuser.
+pub(crate) fn tool(cluster: &Cluster, program: &str, database: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(cluster.bin.join(program));
+    command
+        .args(["-h", "127.0.0.1", "-U", SUPERUSER, "-d", database, "-p", &cluster.port.to_string()])
+        .env_clear()
+        .env("PGPASSWORD", PASSWORD)
+        .env("PATH", "/usr/bin:/bin");
+    command
+}

@@ -3,6 +3,8 @@
 
 mod discovery;
 
+mod backups;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use crate::model::state::{Stage, State};
 use crate::secrets::masked_error;
 use crate::state::lease::Holder;
 use crate::state::upgrades::Upgrade;
+pub use backups::{BackupView, CompareView, ComparedRows, KeptBackup, PruneView};
 pub use discovery::*;
 
 /// An error as every face shows it.
@@ -357,29 +360,6 @@ pub struct ResumeView {
     pub running: Vec<UpgradeId>,
     /// What was removed because it had been kept for long enough.
     pub removed: Vec<KeptView>,
-}
-
-/// A backup in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BackupView {
-    /// Its folder.
-    pub path: String,
-    /// Whose.
-    pub installation: InstallationName,
-    /// `manual`, `pre_update` or `scheduled`.
-    pub kind: String,
-    /// `taken`, `readable`, `proven` or `failed`.
-    pub grade: String,
-    /// Version of the application that made the data.
-    pub version: Option<String>,
-    /// Bytes on disk.
-    pub bytes: u64,
-    /// What a person wrote about it.
-    pub note: String,
-    /// When it was made.
-    pub made_at: DateTime<Utc>,
-    /// When it was last restored as a test.
-    pub proven_at: Option<DateTime<Utc>>,
 }
 
 /// The state of Liftlock itself.

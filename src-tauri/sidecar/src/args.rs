@@ -261,18 +261,44 @@ pub(crate) enum BackupCommand {
     },
     /// Restore a backup once more on the side, and say how far it can be trusted
     Verify {
-        /// Folder of the backup
+        /// The backup: its id, or its folder
         path: PathBuf,
+    },
+    /// Show what is there now beside what a backup holds, and what going back would lose; touches nothing
+    Compare {
+        /// The backup: its id, or its folder
+        path: PathBuf,
+    },
+    /// Keep a backup whatever the keeping rule says
+    Pin {
+        /// The backup: its id, or its folder
+        path: PathBuf,
+    },
+    /// Leave a pinned backup to the keeping rule again
+    Unpin {
+        /// The backup: its id, or its folder
+        path: PathBuf,
+    },
+    /// Remove what the keeping rule does not keep: `liftlock settings keep_backups`
+    Prune {
+        #[command(flatten)]
+        of: Named,
+        /// Only show what would go, and why the others stay
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Go back to a backup; what is there now is set aside, untouched
     Restore {
         /// Name of the installation
         name: String,
-        /// Folder of the backup
+        /// The backup: its id, or its folder
         path: PathBuf,
         /// Accept that what was entered since the backup will not be there; --yes does not say this
         #[arg(long)]
         accept_loss_of_new_work: bool,
+        /// The same, in the word that is typed on a terminal: RESTORE
+        #[arg(long, value_name = "WORD", conflicts_with = "accept_loss_of_new_work")]
+        confirm: Option<String>,
         /// Start it and return at once
         #[arg(long)]
         detach: bool,

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs, path::Path, time::Instant};
 
 use uuid::Uuid;
 
-use crate::backups::{Backup, BackupKind, FORMAT, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, list};
+use crate::backups::{Backup, BackupKind, FORMAT, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, kit, list};
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -55,7 +55,17 @@ pub fn create(
         durable::fsync_dir(&partial)?;
         let path = request.root.join(&name);
         durable::rename_new(&partial, &path)?;
-        Ok(Backup { path, manifest, manifest_sha256, grade: Grade::Taken, proven_at: None, failed: None })
+        Ok(Backup {
+            path,
+            manifest,
+            manifest_sha256,
+            grade: Grade::Taken,
+            proven_at: None,
+            failed: None,
+            was_proven_at: None,
+            tested_at: None,
+            pinned: false,
+        })
     });
     if made.is_err() {
         // The reason why there is no backup matters more than what is left of it, which the next one clears away.
@@ -99,6 +109,7 @@ fn fill(
     let lines = manifest.stores.iter().map(|it| format!("{}  {}\n", it.sha256, it.file));
     let sums: String = lines.chain([format!("{manifest_sha256}  {MANIFEST}\n")]).collect();
     durable::write(&partial.join(SUMS), sums.as_bytes())?;
+    kit::write(partial, &manifest)?;
     Ok((manifest, manifest_sha256))
 }
 

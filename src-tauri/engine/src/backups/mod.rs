@@ -4,9 +4,11 @@
 //! How far it is trusted stands beside it, bound to the very manifest it was earned with, and is earned again at any
 //! time. `SHA256SUMS` lets anybody check it with standard tools. What lies on disk may have been made or
 //! changed by others: nothing is followed out of the folder, and nothing a manifest says is believed before
-//! it was compared. Absent on purpose: removing any.
+//! it was compared.
 
 mod create;
+mod keep;
+mod kit;
 mod prove;
 mod read;
 
@@ -22,12 +24,15 @@ use crate::state::records::BackupRecord;
 use crate::stores::{Dumped, Grade, Proof};
 
 pub use create::{Request, clear_unfinished, create, needs};
+pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{check, prove};
 pub use read::{list, open};
 
 const MANIFEST: &str = "manifest.json";
 const PROOF: &str = "proof.json";
 const SUMS: &str = "SHA256SUMS";
+/// Beside a backup that a person wants to keep.
+const PINNED: &str = "PINNED";
 
 /// The version of the form of a manifest that this Liftlock writes and reads.
 const FORMAT: u32 = 1;
@@ -46,6 +51,8 @@ pub enum BackupKind {
     Manual,
     /// An upgrade begins with it.
     PreUpdate,
+    /// Its time had come.
+    Scheduled,
 }
 
 impl BackupKind {
@@ -54,6 +61,7 @@ impl BackupKind {
         match self {
             Self::Manual => "manual",
             Self::PreUpdate => "pre_update",
+            Self::Scheduled => "scheduled",
         }
     }
 }
@@ -100,6 +108,9 @@ pub struct Trust {
     /// Why the last test failed; then it is not to be relied on, whatever its grade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Error>,
+    /// When a test last succeeded, where the grade has fallen since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was_proven_at: Option<DateTime<Utc>>,
 }
 
 /// A backup on disk.
@@ -117,6 +128,12 @@ pub struct Backup {
     pub proven_at: Option<DateTime<Utc>>,
     /// Why the last test failed.
     pub failed: Option<Error>,
+    /// When it was proven, where it has failed a test since: a grade that fell.
+    pub was_proven_at: Option<DateTime<Utc>>,
+    /// When it was last tested, whatever came of it.
+    pub tested_at: Option<DateTime<Utc>>,
+    /// Whether a person wants it kept.
+    pub pinned: bool,
 }
 
 impl Backup {
@@ -128,6 +145,11 @@ impl Backup {
     /// The grade as lists show it: `taken`, `readable`, `proven`, or `failed` where its last test failed.
     pub fn grade_word(&self) -> &'static str {
         if self.failed.is_some() { "failed" } else { self.grade.as_str() }
+    }
+
+    /// What it is called: the name of its folder.
+    pub fn id(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The dump of a store.

@@ -24,12 +24,13 @@ pub fn prove(
     reporter: &dyn Reporter,
 ) -> Result<Trust> {
     let since = Instant::now();
-    let earn = |grade, stores, failed| Trust {
+    let earn = |grade, stores, failed: Option<Error>| Trust {
         grade,
         at: clock.now(),
         seconds: since.elapsed().as_secs_f64(),
         manifest_sha256: backup.manifest_sha256.clone(),
         stores,
+        was_proven_at: if failed.is_some() { backup.proven_at.or(backup.was_proven_at) } else { None },
         failed,
     };
     let write = |trust: &Trust| durable::write(&backup.path.join(PROOF), &json(trust)?);

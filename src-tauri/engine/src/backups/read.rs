@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::backups::create::is_partial;
-use crate::backups::{Backup, FORMAT, MANIFEST, Manifest, PROOF, SUMS, Trust, damaged};
+use crate::backups::{Backup, FORMAT, MANIFEST, Manifest, PINNED, PROOF, SUMS, Trust, damaged, kit};
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -40,7 +40,9 @@ pub fn open(path: &Path) -> Result<Backup> {
         let name = Path::new(&dumped.file);
         let plain =
             matches!(name.components().collect::<Vec<_>>()[..], [Component::Normal(it)] if it == name.as_os_str());
-        let reserved = dumped.file.starts_with('.') || [MANIFEST, PROOF, SUMS].contains(&dumped.file.as_str());
+        let reserved = dumped.file.starts_with('.')
+            || [MANIFEST, PROOF, SUMS, PINNED].contains(&dumped.file.as_str())
+            || kit::FILES.contains(&dumped.file.as_str());
         if !plain || reserved || !names.insert(&dumped.file) {
             return Err(Error::failed(
                 "backup_hostile",
@@ -63,8 +65,20 @@ pub fn open(path: &Path) -> Result<Backup> {
     let trust = read(&path.join(PROOF)).ok().flatten().and_then(|it| serde_json::from_slice::<Trust>(&it).ok());
     let trust = trust.filter(|it| it.manifest_sha256 == manifest_sha256);
     let proven_at = trust.as_ref().filter(|it| it.grade == Grade::Proven && it.failed.is_none()).map(|it| it.at);
+    let (was_proven_at, tested_at) = (trust.as_ref().and_then(|it| it.was_proven_at), trust.as_ref().map(|it| it.at));
     let (grade, failed) = trust.map_or((Grade::Taken, None), |it| (it.grade, it.failed));
-    Ok(Backup { path: path.to_owned(), manifest, manifest_sha256, grade, proven_at, failed })
+    let pinned = fs::symlink_metadata(path.join(PINNED)).is_ok();
+    Ok(Backup {
+        path: path.to_owned(),
+        manifest,
+        manifest_sha256,
+        grade,
+        proven_at,
+        failed,
+        was_proven_at,
+        tested_at,
+        pinned,
+    })
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {

@@ -217,6 +217,58 @@ fn a_manifest_that_points_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_removed_backup_is_gone_and_one_that_we_did_not_make_is_not_removed() {
+    let world = World::new();
+    let (first, second) = (world.create(), world.create());
+    remove(&first).unwrap();
+    assert_eq!(world.names(), [second.id()]);
+    fs::remove_file(second.path.join(".liftlock-made")).unwrap();
+    assert_eq!(class(remove(&second)), "not_ours");
+    assert_eq!(world.names(), [second.id()]);
+}
+
+#[test]
+fn a_removal_that_was_cut_short_leaves_no_half_backup() {
+    let world = World::new();
+    let backup = world.create();
+    // What a power cut after the first step leaves.
+    fs::rename(&backup.path, world.root().join(format!("{PARTIAL}{}", backup.id()))).unwrap();
+    assert_eq!(list(&world.root()).unwrap(), (Vec::new(), Vec::new()));
+    clear_unfinished(&world.root()).unwrap();
+    assert!(world.names().is_empty());
+}
+
+#[test]
+fn a_pin_stays_until_it_is_taken_out() {
+    let world = World::new();
+    let backup = world.create();
+    pin(&backup.path).unwrap();
+    assert!(open(&backup.path).unwrap().pinned);
+    world.prove(&backup).unwrap();
+    unpin(&backup.path).unwrap();
+    unpin(&backup.path).unwrap();
+    assert!(!open(&backup.path).unwrap().pinned);
+}
+
+#[test]
+fn a_grade_that_fell_remembers_when_it_was_earned() {
+    let world = World::new();
+    let backup = world.create();
+    let earned = world.prove(&backup).unwrap().at;
+    let path = backup.path.join(&backup.manifest.stores[0].file);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    // Twice: the second failure must not forget what the first one noted.
+    for _ in 0..2 {
+        assert_eq!(class(world.prove(&open(&backup.path).unwrap())), "backup_damaged");
+        let fallen = open(&backup.path).unwrap();
+        assert_eq!((fallen.grade_word(), fallen.proven_at, fallen.was_proven_at), ("failed", None, Some(earned)));
+    }
+}
+
+#[test]
 fn links_in_the_place_of_a_backup_or_its_files_are_not_followed() {
     let world = World::new();
     let backup = world.create();

@@ -1,10 +1,12 @@
 //! The verbs about backups.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::backups::{self, Backup, BackupKind, Request};
 use crate::drivers::Gate;
 use crate::engine::Engine;
+use crate::engine::compare::expect_typed;
+use crate::engine::retention::alarms;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::ports::Reporter;
@@ -25,6 +27,16 @@ impl Engine {
     /// # Errors
     /// `unknown_installation`, `busy`; what a store answered.
     pub fn backup(&self, name: &InstallationName, note: &str, reporter: &dyn Reporter) -> Result<BackupView> {
+        self.back_up(name, BackupKind::Manual, note, reporter)
+    }
+
+    pub(crate) fn back_up(
+        &self,
+        name: &InstallationName,
+        kind: BackupKind,
+        note: &str,
+        reporter: &dyn Reporter,
+    ) -> Result<BackupView> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let holder = this_process(self.clock.as_ref(), "backup")?;
@@ -37,7 +49,7 @@ impl Engine {
             installation: name,
             application: &site.profile.application.name,
             version: version.as_deref(),
-            kind: BackupKind::Manual,
+            kind,
             note,
         };
         let made = backups::create(&request, &stores, self.clock.as_ref(), reporter)?;
@@ -62,6 +74,8 @@ impl Engine {
             let (found, unreadable) = backups::list(&self.home.backups(&name))?;
             views.extend(found.iter().map(BackupView::of));
             odd.extend(unreadable.iter().map(Finding::stop));
+            odd.extend(alarms(&found));
+            odd.extend(self.over_budget(&found)?);
         }
         views.sort_by_key(|it| std::cmp::Reverse(it.made_at));
         Ok((views, odd))
@@ -72,7 +86,7 @@ impl Engine {
     /// # Errors
     /// What does not agree; `busy`.
     pub fn verify_backup(&self, path: &Path, reporter: &dyn Reporter) -> Result<BackupView> {
-        let backup = backups::open(&absolute(path)?)?;
+        let backup = backups::open(&self.find_backup(path)?)?;
         let mut db = self.db()?;
         let installation = db.installation(&backup.manifest.installation)?;
         let holder = this_process(self.clock.as_ref(), "verify")?;
@@ -88,13 +102,31 @@ impl Engine {
     /// Asks for a return to a backup and starts the worker that does it. What is there now is set aside, untouched.
     ///
     /// # Errors
-    /// `unknown_installation`, `busy`; the folder is no backup.
-    pub fn restore(&self, name: &InstallationName, path: &Path, initiated_by: &str) -> Result<UpgradeId> {
-        let backup = backups::open(&absolute(path)?)?;
+    /// `not_confirmed` unless `typed` is [`RESTORE`](crate::engine::RESTORE); `unknown_installation`, `busy`; the folder is no backup.
+    pub fn restore(&self, name: &InstallationName, path: &Path, typed: &str, initiated_by: &str) -> Result<UpgradeId> {
+        expect_typed(typed)?;
+        let backup = backups::open(&self.find_backup(path)?)?;
         let to = backup.manifest.version.clone().unwrap_or_else(|| "latest".to_owned());
         self.reopen_stranded(name)?;
         let options = Options { restore: Some(backup.path.display().to_string()), ..Options::default() };
         self.start_upgrade(name, Some(&to), &options, initiated_by)
+    }
+
+    /// The folder of a backup, of which a caller knows the path or the id.
+    ///
+    /// # Errors
+    /// `unknown_backup`.
+    pub fn find_backup(&self, path_or_id: &Path) -> Result<PathBuf> {
+        let is_name = path_or_id.components().count() == 1;
+        if !is_name || path_or_id.is_dir() {
+            return absolute(path_or_id);
+        }
+        let places = self.db()?.installations()?.into_iter().map(|it| self.home.backups(&it.name).join(path_or_id));
+        let mut found = places.filter(|it| it.is_dir());
+        found.next().ok_or_else(|| {
+            Error::refused("unknown_backup", format!("There is no backup “{}”.", path_or_id.display()))
+                .remedy("`liftlock backup list` shows the backups with their folders.")
+        })
     }
 
     /// An update that waits for a person may have left a store closed to everybody, while its copy was made. The original
@@ -126,14 +158,14 @@ impl Engine {
         Ok(())
     }
 
-    fn record(&self, backup: &Backup) -> Result<()> {
+    pub(crate) fn record(&self, backup: &Backup) -> Result<()> {
         let path = backup.path.display().to_string();
         self.db()?.record_backup(&BackupRecord::of(backup, None, &path))
     }
 }
 
 /// A path that means the same to the worker, which stands elsewhere.
-fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| Error::io("find", path, &cause))
 }
 
@@ -141,15 +173,18 @@ impl BackupView {
     /// The view of a backup on disk.
     pub(crate) fn of(backup: &Backup) -> Self {
         Self {
+            id: backup.id(),
             path: backup.path.display().to_string(),
             installation: backup.manifest.installation.clone(),
             kind: backup.manifest.kind.as_str().to_owned(),
             grade: backup.grade_word().to_owned(),
+            reason: backup.failed.as_ref().map(|it| it.message.clone()),
             version: backup.manifest.version.clone(),
             bytes: backup.bytes(),
             note: backup.manifest.note.clone(),
             made_at: backup.manifest.made_at,
             proven_at: backup.proven_at,
+            pinned: backup.pinned,
         }
     }
 }

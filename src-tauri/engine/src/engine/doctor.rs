@@ -87,6 +87,7 @@ impl Engine {
                 ));
             }
         }
+        findings.extend(self.backups(None)?.1);
         for installation in db.installations()? {
             if let Err(error) = self.profile_of(&installation) {
                 findings.push(Finding::stop(&error));

@@ -3,6 +3,7 @@
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
 mod backups;
+mod compare;
 mod discovery;
 mod doctor;
 mod history;
@@ -10,6 +11,7 @@ mod installations;
 mod kept;
 mod notices;
 mod rescue;
+mod retention;
 mod status;
 mod upgrades;
 
@@ -37,6 +39,7 @@ pub struct Engine {
     pub(crate) waits: Waits,
 }
 
+pub use compare::RESTORE;
 pub use discovery::Look;
 pub use installations::AddRequest;
 pub use notices::Choice;

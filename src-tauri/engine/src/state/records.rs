@@ -1,5 +1,8 @@
 //! Smaller records: backups, answers of release servers.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
@@ -58,6 +61,34 @@ impl Db {
             ],
         )?;
         Ok(())
+    }
+
+    /// Forgets a backup that was removed.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn forget_backup(&mut self, path: &str) -> Result<()> {
+        self.conn.execute("DELETE FROM system_backups WHERE path = ?1", [path])?;
+        Ok(())
+    }
+
+    /// Folders of backups that something open may still want: those of updates that are not over, of updates whose
+    /// originals are kept, and those that an open restore goes back to.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn backups_in_use(&self, installation: &InstallationName) -> Result<BTreeSet<PathBuf>> {
+        self.conn
+            .prepare_cached(
+                "WITH open AS (SELECT * FROM system_updates u WHERE installation = ?1 AND \
+                 (state NOT IN ('complete', 'rolled_back', 'failed') \
+                 OR EXISTS (SELECT 1 FROM original o WHERE o.upgrade_id = u.id))) \
+                 SELECT backup FROM open WHERE backup IS NOT NULL UNION \
+                 SELECT options ->> '$.restore' FROM open WHERE options ->> '$.restore' IS NOT NULL UNION \
+                 SELECT b.path FROM system_backups b JOIN open ON open.id = b.upgrade_id",
+            )?
+            .query_and_then([installation.as_str()], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))?
+            .collect()
     }
 
     /// The last good answer to a question.

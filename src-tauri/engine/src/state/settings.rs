@@ -25,6 +25,48 @@ fn whole_number(text: &str, low: u64, high: u64, wanted: &'static str) -> std::r
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     Setting {
+        key: "keep_backups",
+        default: "5",
+        about: "How many of the newest backups are kept, of each kind: yours, those before updates, scheduled ones.",
+        check: |text| whole_number(text, 1, 10000, "a whole number from 1 to 10000"),
+    },
+    Setting {
+        key: "keep_backups_daily",
+        default: "0",
+        about: "Of how many past days the newest backup is kept beside those.",
+        check: |text| whole_number(text, 0, 1000, "a whole number from 0 to 1000"),
+    },
+    Setting {
+        key: "keep_backups_weekly",
+        default: "0",
+        about: "Of how many past weeks the newest backup is kept beside those.",
+        check: |text| whole_number(text, 0, 1000, "a whole number from 0 to 1000"),
+    },
+    Setting {
+        key: "keep_backups_monthly",
+        default: "0",
+        about: "Of how many past months the newest backup is kept beside those.",
+        check: |text| whole_number(text, 0, 1000, "a whole number from 0 to 1000"),
+    },
+    Setting {
+        key: "keep_backups_yearly",
+        default: "0",
+        about: "Of how many past years the newest backup is kept beside those.",
+        check: |text| whole_number(text, 0, 1000, "a whole number from 0 to 1000"),
+    },
+    Setting {
+        key: "backups_budget_gb",
+        default: "0",
+        about: "How many GB all backups of one application may take before Liftlock warns; 0: any.",
+        check: |text| whole_number(text, 0, 1000000, "a whole number from 0 to 1000000"),
+    },
+    Setting {
+        key: "prove_again_days",
+        default: "30",
+        about: "After how many days a backup is restored as a test once more when scheduled backups run; 0: never.",
+        check: |text| whole_number(text, 0, 3650, "a whole number from 0 to 3650"),
+    },
+    Setting {
         key: "completion_ttl_minutes",
         default: "10",
         about: "How long a finished update is shown as the current status before it counts as known.",

@@ -1,10 +1,12 @@
-//! `backup create|list|verify|restore`.
+//! `backup create|list|verify|restore|…`.
 
 use std::path::Path;
 
 use chrono::Utc;
+use liftlock_engine::backups::Kept;
+use liftlock_engine::engine::RESTORE;
 use liftlock_engine::model::ids::InstallationName;
-use liftlock_engine::view::BackupView;
+use liftlock_engine::view::{BackupView, CompareView, PruneView};
 use liftlock_engine::{Engine, Error, Result};
 use serde_json::json;
 
@@ -33,8 +35,26 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             show(screen, &seen);
             Ok(0)
         }
-        BackupCommand::Restore { name, path, accept_loss_of_new_work, detach } => {
-            restore(engine, screen, &name.parse()?, &path, accept_loss_of_new_work, detach)
+        BackupCommand::Compare { path } => {
+            let compared = engine.compare_backup(&path, &Progress::begin(screen, "Counting"))?;
+            if screen.json {
+                screen.document(&compared);
+            } else {
+                show_compared(screen, &compared);
+            }
+            Ok(0)
+        }
+        BackupCommand::Pin { path } => pinned(engine, screen, &path, true),
+        BackupCommand::Unpin { path } => pinned(engine, screen, &path, false),
+        BackupCommand::Prune { of, dry_run } => {
+            let name = named(engine, of)?;
+            let view = if dry_run { engine.prune_preview(&name)? } else { engine.prune(&name)? };
+            show_pruned(screen, &view);
+            Ok(0)
+        }
+        BackupCommand::Restore { name, path, accept_loss_of_new_work, confirm, detach } => {
+            let confirm = if accept_loss_of_new_work { Some(RESTORE.to_owned()) } else { confirm };
+            restore(engine, screen, &name.parse()?, &path, confirm, detach)
         }
     }
 }
@@ -85,33 +105,112 @@ fn show(screen: &Screen, backup: &BackupView) {
     screen.line(format!("  {} of {}, {}", size(backup.bytes), backup.installation, backup.path));
 }
 
+fn pinned(engine: &Engine, screen: &Screen, path: &Path, pinned: bool) -> Result<u8> {
+    let backup = engine.pin_backup(path, pinned)?;
+    if screen.json {
+        screen.document(&backup);
+    } else {
+        let said = if pinned { "It is kept until you unpin it." } else { "The keeping rule decides about it again." };
+        screen.line(Line::new(Style::Good, said));
+        screen.line(format!("  {}", backup.path));
+    }
+    Ok(0)
+}
+
+fn show_pruned(screen: &Screen, view: &PruneView) {
+    if screen.json {
+        screen.document(view);
+        return;
+    }
+    let now = Utc::now();
+    let row = |it: &BackupView, what: &str| {
+        vec![
+            ago(it.made_at, now),
+            it.kind.replace('_', " "),
+            it.grade.clone(),
+            size(it.bytes),
+            what.to_owned(),
+            it.id.clone(),
+        ]
+    };
+    let gone = if view.removed { "removed" } else { "would go" };
+    let rows = view
+        .goes
+        .iter()
+        .map(|it| row(it, gone))
+        .chain(view.stays.iter().map(|it| row(&it.backup, why_kept(it.why))))
+        .collect();
+    screen.table(&["made", "kind", "grade", "size", "what becomes of it", "id"], rows);
+    let freed = size(view.bytes_freed);
+    screen.line(match (view.goes.len(), view.removed) {
+        (0, _) => "The keeping rule keeps all of them.".to_owned(),
+        (many, true) => format!("{many} removed, {freed} free again."),
+        (many, false) => format!("{many} would go, which frees {freed}. Nothing was touched."),
+    });
+    print_findings(screen, &view.findings);
+}
+
+fn why_kept(why: Kept) -> &'static str {
+    match why {
+        Kept::Pinned => "stays: pinned",
+        Kept::Needed => "stays: an update or an original needs it",
+        Kept::LastProven => "stays: the newest proven one",
+        Kept::Newest => "stays: among the newest",
+        Kept::Calendar => "stays: the newest of its day, week, month or year",
+        Kept::NothingBetter => "stays: nothing newer is proven",
+    }
+}
+
+fn show_compared(screen: &Screen, compared: &CompareView) {
+    let (then, now) = (&compared.backup, Utc::now());
+    screen.line(Line::new(Style::Warn, format!("Going back to {} would lose:", ago(then.made_at, now))));
+    for sentence in &compared.loses {
+        screen.line(format!("  {sentence}"));
+    }
+    let version = |it: &Option<String>| it.clone().unwrap_or_else(|| "unknown".to_owned());
+    let number = |it: Option<u64>| it.map_or_else(|| "–".to_owned(), |it| it.to_string());
+    let mut rows = vec![vec!["version".to_owned(), version(&compared.version_now), version(&then.version)]];
+    rows.extend(
+        compared
+            .rows
+            .iter()
+            .filter(|it| it.now != it.then)
+            .map(|it| vec![format!("{}: {}", it.store, it.table), number(it.now), number(it.then)]),
+    );
+    let same = compared.rows.iter().filter(|it| it.now == it.then).count();
+    screen.table(&["what", "now", "in the backup"], rows);
+    screen.line(format!("{same} more tables and folders have as many rows as then."));
+}
+
 fn restore(
     engine: &Engine,
     screen: &Screen,
     name: &InstallationName,
     path: &Path,
-    accepted: bool,
+    confirm: Option<String>,
     detach: bool,
 ) -> Result<u8> {
-    if !accepted {
-        if !screen.can_ask() {
+    let typed = match confirm {
+        Some(word) => word,
+        None if !screen.can_ask() => {
             return Err(Error::refused(
                 "work_would_be_lost",
                 format!("What was entered into {name} since this backup will not be there any more."),
             )
             .remedy(
-                "If that is what you want, say so with --accept-loss-of-new-work. The data of today is set aside, untouched.",
+                "If that is what you want, say so with --confirm RESTORE. The data of today is set aside, untouched.",
             ));
         }
-        let question = format!(
-            "Put {name} back to the backup {}? What was entered since will not be there. The data of today is set aside, untouched.",
-            path.display()
-        );
-        if !screen.confirm_by(&question, "RESTORE") {
-            screen.aside("Nothing was begun.");
-            return Ok(REFUSED);
+        None => {
+            show_compared(screen, &engine.compare_backup(path, &Progress::begin(screen, "Counting"))?);
+            let question = format!("Put {name} back to this backup? The data of today is set aside, untouched.");
+            if !screen.confirm_by(&question, RESTORE) {
+                screen.aside("Nothing was begun.");
+                return Ok(REFUSED);
+            }
+            RESTORE.to_owned()
         }
-    }
-    let id = engine.restore(name, path, &asker())?;
+    };
+    let id = engine.restore(name, path, &typed, &asker())?;
     begun(engine, screen, id, detach)
 }

@@ -1,0 +1,132 @@
+//! What an installation holds now beside what a backup holds: what a person sees before going back.
+//!
+//! Leads with what would be lost. A broken application must not block its own restore, so what cannot be counted is
+//! said, and is no error.
+
+use std::path::Path;
+
+use crate::backups;
+use crate::drivers::Gate;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::ports::Reporter;
+use crate::stores::{Counts, StoreKind};
+use crate::view::{BackupView, CompareView, ComparedRows};
+
+/// What is typed to confirm a restore. A fixed word, never a name: a name is typed without reading.
+pub const RESTORE: &str = "RESTORE";
+
+/// The restore was not confirmed by the word.
+pub(crate) fn expect_typed(typed: &str) -> Result<()> {
+    if typed.trim() == RESTORE {
+        return Ok(());
+    }
+    Err(Error::refused("not_confirmed", "The restore was not confirmed. Nothing was begun.")
+        .remedy(format!("Type {RESTORE} to go back. The data of today is set aside, untouched.")))
+}
+
+impl Engine {
+    /// What is there now beside what a backup holds. Touches nothing, and needs no lease.
+    ///
+    /// # Errors
+    /// `unknown_backup`; the folder is no backup.
+    pub fn compare_backup(&self, path_or_id: &Path, reporter: &dyn Reporter) -> Result<CompareView> {
+        let backup = backups::open(&self.find_backup(path_or_id)?)?;
+        let installation = self.db()?.installation(&backup.manifest.installation)?;
+        let site = self.site(&installation)?;
+        let version_now =
+            site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(site.driver.current_release()?);
+        let (mut rows, mut loses, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
+        for store in &site.stores {
+            let then = backup.dumped(store.name()).ok().map(|it| &it.counts);
+            reporter.check()?;
+            let now = store.counts(reporter);
+            match (&now, then) {
+                (Ok(now), Some(then)) => loses.extend(lost(store.kind(), now, then)),
+                (Ok(_), None) => {
+                    uncounted.push(format!("“{}” is not in this backup and does not change places.", store.name()))
+                }
+                (Err(error), _) => {
+                    uncounted.push(format!("What “{}” holds now cannot be counted: {}", store.name(), error.message));
+                }
+            }
+            rows.extend(beside(store.name(), now.as_ref().ok(), then));
+        }
+        loses.sort_by_key(|it| std::cmp::Reverse(it.0));
+        let mut loses: Vec<String> = uncounted.into_iter().chain(loses.into_iter().map(|it| it.1)).collect();
+        if version_now.is_some() && version_now != backup.manifest.version {
+            let then = backup.manifest.version.as_deref().unwrap_or("another version");
+            loses.push(format!("The application goes back to {then} with it."));
+        }
+        loses.push("Changes made to existing entries since then.".to_owned());
+        Ok(CompareView { backup: BackupView::of(&backup), version_now, rows, loses })
+    }
+}
+
+/// Every table of either, by name.
+fn beside(store: &str, now: Option<&Counts>, then: Option<&Counts>) -> Vec<ComparedRows> {
+    let names: std::collections::BTreeSet<&String> = now.into_iter().chain(then).flat_map(|it| it.keys()).collect();
+    let count = |of: Option<&Counts>, table: &str| of.and_then(|it| it.get(table).copied());
+    names
+        .into_iter()
+        .map(|table| ComparedRows {
+            store: store.to_owned(),
+            table: table.clone(),
+            now: count(now, table),
+            then: count(then, table),
+        })
+        .collect()
+}
+
+/// What is there now and was not then, each with its weight: how many.
+fn lost(kind: StoreKind, now: &Counts, then: &Counts) -> Vec<(u64, String)> {
+    let sentence = |(table, rows): (&String, &u64)| {
+        let more = rows.checked_sub(then.get(table).copied().unwrap_or(0)).filter(|it| *it > 0)?;
+        let what = plain(table);
+        Some((
+            more,
+            match kind {
+                StoreKind::Files if what.is_empty() || what == "." => format!("{more} files added since then."),
+                StoreKind::Files => format!("{more} files added to {what} since then."),
+                _ => format!("{more} {what} entered since then."),
+            },
+        ))
+    };
+    now.iter().filter_map(sentence).collect()
+}
+
+/// A table as people call it: `public.order_lines` is “order lines”.
+fn plain(table: &str) -> String {
+    let name = table.strip_prefix("public.").or_else(|| table.strip_prefix("main.")).unwrap_or(table);
+    name.replace('_', " ").replace('"', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(of: &[(&str, u64)]) -> Counts {
+        of.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect()
+    }
+
+    #[test]
+    fn what_would_be_lost_is_said_in_the_words_of_the_tables() {
+        let now = counts(&[("public.orders", 40), ("public.order_lines", 90), ("public.items", 5), ("public.new", 1)]);
+        let then =
+            counts(&[("public.orders", 26), ("public.order_lines", 50), ("public.items", 7), ("public.gone", 2)]);
+        let mut lost = lost(StoreKind::Postgres, &now, &then);
+        lost.sort();
+        assert_eq!(
+            lost.into_iter().map(|it| it.1).collect::<Vec<_>>(),
+            ["1 new entered since then.", "14 orders entered since then.", "40 order lines entered since then."]
+        );
+    }
+
+    #[test]
+    fn only_the_word_itself_confirms() {
+        assert!(expect_typed(" RESTORE\n").is_ok());
+        for typed in ["", "restore", "yes", "RESTORE shop"] {
+            assert_eq!(expect_typed(typed).unwrap_err().class, "not_confirmed", "{typed}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What callers see of backups.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::backups::{Kept, Rule};
+use crate::model::finding::Finding;
+use crate::model::ids::InstallationName;
+
+/// A backup in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupView {
+    /// What it is called in commands: the name of its folder.
+    pub id: String,
+    /// Its folder.
+    pub path: String,
+    /// Whose.
+    pub installation: InstallationName,
+    /// `manual`, `pre_update` or `scheduled`.
+    pub kind: String,
+    /// `taken`, `readable`, `proven` or `failed`.
+    pub grade: String,
+    /// Why its last test failed.
+    pub reason: Option<String>,
+    /// Version of the application that made the data.
+    pub version: Option<String>,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// What a person wrote about it.
+    pub note: String,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// When it was last restored as a test.
+    pub proven_at: Option<DateTime<Utc>>,
+    /// Whether it is kept until a person says otherwise.
+    pub pinned: bool,
+}
+
+/// What the keeping rule says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PruneView {
+    /// How many are kept, of each kind.
+    pub rule: Rule,
+    /// Whether what goes is gone; false where it was only asked.
+    pub removed: bool,
+    /// Bytes that are, or would be, free again.
+    pub bytes_freed: u64,
+    /// What goes, newest first.
+    pub goes: Vec<BackupView>,
+    /// What stays, with the reason, newest first.
+    pub stays: Vec<KeptBackup>,
+    /// What could not be removed, and what is worth knowing.
+    pub findings: Vec<Finding>,
+}
+
+/// A backup that stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptBackup {
+    /// Which.
+    pub backup: BackupView,
+    /// Why.
+    pub why: Kept,
+}
+
+/// What an installation holds now beside what a backup holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompareView {
+    /// The backup.
+    pub backup: BackupView,
+    /// The version that runs now.
+    pub version_now: Option<String>,
+    /// Every table and folder, in the order of their names.
+    pub rows: Vec<ComparedRows>,
+    /// What going back would lose, in sentences, most important first.
+    pub loses: Vec<String>,
+}
+
+/// A table or folder now and then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparedRows {
+    /// The store that it is in.
+    pub store: String,
+    /// Its name.
+    pub table: String,
+    /// Rows, or files, now; `null` where there is none or it cannot be counted.
+    pub now: Option<u64>,
+    /// Rows, or files, in the backup; `null` where it was not there.
+    pub then: Option<u64>,
+}

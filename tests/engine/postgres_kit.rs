@@ -1,0 +1,108 @@
+//! The rescue kit, rehearsed where there is nothing but PostgreSQL's own tools: a fresh server and an empty environment.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use liftlock_engine::backups::{self, Backup, BackupKind, Request};
+use liftlock_engine::clock::SystemClock;
+use liftlock_engine::process::Silent;
+use liftlock_engine::stores::DataStore;
+use liftlock_engine::stores::files::FilesStore;
+
+use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
+use crate::postgres_store::store;
+use crate::postgres_support::{admin, fingerprint, run_all, shop};
+
+fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
+    let request = Request {
+        root,
+        installation: &"shop".parse().unwrap(),
+        application: "Corner <Shop>",
+        version: Some("1.0.0"),
+        kind: BackupKind::Manual,
+        note: "",
+    };
+    backups::create(&request, stores, &SystemClock, &Silent).unwrap()
+}
+
+/// Runs the script as somebody who has nothing but the server's tools and the words of a plain system.
+fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
+    let path = format!("{}:/usr/bin:/bin", cluster::bin().display());
+    Command::new("sh")
+        .arg(backup.join("restore.sh"))
+        .arg(into)
+        .env_clear()
+        .env("PATH", path)
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", fresh.port.to_string())
+        .env("PGUSER", SUPERUSER)
+        .env("PGPASSWORD", PASSWORD)
+        .current_dir("/")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_rescue_kit_restores_everything_on_a_fresh_server_and_says_when_it_cannot() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let odd = r#"CREATE TABLE "Odd schema"."it's; $(touch /tmp/liftlock-hostile) `id` \\ ""q""" (x int)"#;
+    run_all(
+        &mut admin.connect(&name).unwrap(),
+        &[
+            "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+            &format!("SET SESSION AUTHORIZATION {owner}"),
+            "CREATE SCHEMA \"Odd schema\"",
+            odd,
+            &format!("ALTER DATABASE {name} SET work_mem = '7MB'"),
+            "SELECT lo_from_bytea(0, 'large')",
+        ],
+    );
+    let home = tempfile::tempdir().unwrap();
+    let uploads = home.path().join("uploads");
+    std::fs::create_dir(&uploads).unwrap();
+    std::fs::write(uploads.join("a picture.png"), "picture").unwrap();
+    let files = FilesStore::new("uploads", &uploads, false);
+    let database = store(&name, &owner, true);
+    let database: Arc<dyn DataStore> = Arc::new(database);
+    let backup = backup_of(&home.path().join("backups"), &[database.as_ref(), &files]);
+    let page = std::fs::read_to_string(backup.path.join("RESTORE.html")).unwrap();
+    assert!(page.contains("Corner &lt;Shop&gt;") && page.contains("pg_restore --exit-on-error"), "{page}");
+    assert!(!page.contains("{parts}") && !page.contains("{needs}"), "a place was left empty");
+
+    let fresh = Cluster::start(&[]);
+    let into = home.path().join("rescued");
+    let done = rescue(&backup.path, &fresh, &into);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(said(&done).contains("Everything is there"), "{}", said(&done));
+    assert!(!Path::new("/tmp/liftlock-hostile").exists(), "a name was run");
+    let restored = format!("{name}_restored");
+    assert_eq!(fingerprint(&fresh, &restored), fingerprint(cluster::shared(), &name));
+    assert_eq!(std::fs::read(into.join("uploads_restored/a picture.png")).unwrap(), b"picture");
+
+    // Again: nothing that is there is touched.
+    let again = rescue(&backup.path, &fresh, &into);
+    assert!(!again.status.success() && said(&again).contains("rename it first"), "{}", said(&again));
+
+    // Rows that do not agree are told, also where every tool was content.
+    let script = backup.path.join("restore.sh");
+    let text = std::fs::read_to_string(&script).unwrap();
+    std::fs::write(&script, text.replace("<> 500;", "<> 501;").replace(&restored, &format!("{restored}2"))).unwrap();
+    let differs = rescue(&backup.path, &fresh, &home.path().join("rescued2"));
+    assert!(!differs.status.success() && said(&differs).contains("public.item"), "{}", said(&differs));
+
+    // A damaged file is found before anything is made of it.
+    let dump = backup.path.join(&backup.manifest.stores[0].file);
+    let mut bytes = std::fs::read(&dump).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&dump, bytes).unwrap();
+    let damaged = rescue(&backup.path, &fresh, &home.path().join("rescued3"));
+    assert!(!damaged.status.success() && said(&damaged).contains("damaged"), "{}", said(&damaged));
+    assert!(!home.path().join("rescued3").exists());
+}
