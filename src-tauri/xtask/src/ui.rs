@@ -1,0 +1,67 @@
+//! The window's own tasks: its style, its tests, and what they need. npm does the work; nothing of it is decided here.
+
+use std::{path::Path, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    parts::Parts,
+    run::{run, run_and_pick},
+};
+
+/// Where the window's sources are.
+const FOLDER: &str = "ui";
+
+/// Types, lints and formatting of the window.
+pub(crate) fn style(parts: &mut Parts) {
+    if installed(parts) {
+        parts.part("svelte-check", || run(npm().args(["run", "--silent", "check"])).map(|()| String::new()));
+        parts.part("eslint and prettier", || run(npm().args(["run", "--silent", "lint"])).map(|()| String::new()));
+    }
+}
+
+/// The app's bundle, the tests of its parts, and its screens in a browser.
+pub(crate) fn tests(parts: &mut Parts) {
+    if !installed(parts) {
+        return;
+    }
+    parts.part("window: bundle", || run(npm().args(["run", "--silent", "build"])).map(|()| String::new()));
+    parts.part("window: parts", || close(&mut npm(), "test:unit"));
+    if cfg!(target_os = "linux") {
+        parts.part("window: screens", || close(&mut npm(), "test:browser"));
+    }
+}
+
+/// Runs a test script and answers its closing line.
+fn close(npm: &mut Command, script: &str) -> Result<String> {
+    let picked = run_and_pick(npm.args(["run", "--silent", script]).env("NO_COLOR", "1"), is_closing_line)?;
+    Ok(picked.last().cloned().unwrap_or_default())
+}
+
+/// The closing lines of vitest ("Tests  12 passed (12)") and of Playwright ("12 passed (30.1s)").
+fn is_closing_line(line: &str) -> bool {
+    line.starts_with("Tests ") || line.split_once(' ').is_some_and(|(n, rest)| {
+        n.parse::<u32>().is_ok() && (rest.starts_with("passed") || rest.starts_with("failed"))
+    })
+}
+
+/// Installs the libraries of the lock file where that has not been done for this very file.
+fn installed(parts: &mut Parts) -> bool {
+    let folder = Path::new(FOLDER);
+    if !folder.join("package.json").is_file() {
+        return false;
+    }
+    let stamp = folder.join("node_modules/.package-lock.json");
+    let age = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
+    // npm writes its own copy of the lock file last: newer means that all of it is there.
+    if age(&stamp) >= age(&folder.join("package-lock.json")) && stamp.is_file() {
+        return true;
+    }
+    parts.part("window: libraries", || run(npm().args(["ci", "--no-audit", "--no-fund"])).map(|()| String::new()))
+}
+
+fn npm() -> Command {
+    let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    npm.current_dir(FOLDER);
+    npm
+}

@@ -1,0 +1,27 @@
+// Which notice speaks: one on a page, the loudest; none while its application has something more urgent.
+
+import type { InstallationCard } from '../../ipc/bindings';
+
+export type Notice =
+  | { kind: 'needs_you'; card: InstallationCard; upgradeId: string }
+  | { kind: 'update'; card: InstallationCard };
+
+export function isQuiet(card: InstallationCard, now: number): boolean {
+  const { update } = card;
+  if (!update || update.skipped) return true;
+  return update.quiet_until !== null && Date.parse(update.quiet_until) > now;
+}
+
+/** A security release speaks before a late one of the same level. */
+function loudness(card: InstallationCard): number {
+  return (card.update?.level ?? 0) + (card.update?.security ? 0.5 : 0);
+}
+
+export function loudest(cards: InstallationCard[], now: number): Notice | null {
+  const stuck = cards.find((it) => it.upgrade?.state === 'needs_attention');
+  if (stuck?.upgrade) return { kind: 'needs_you', card: stuck, upgradeId: stuck.upgrade.upgrade_id };
+  const waiting = cards
+    .filter((it) => !isQuiet(it, now) && !it.upgrade?.active)
+    .sort((a, b) => loudness(b) - loudness(a));
+  return waiting[0] ? { kind: 'update', card: waiting[0] } : null;
+}

@@ -1,0 +1,51 @@
+import { fileURLToPath } from 'node:url';
+import { paraglideVitePlugin } from '@inlang/paraglide-js';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vitest/config';
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** What the desktop app's own policy allows, so that a test in a browser meets the same walls. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'";
+
+export default defineConfig(({ mode }) => {
+  // The fixture answers in the engine's place, for tests and pictures. It never gets into the app's own bundle.
+  const isFixture = mode === 'fixture' || mode === 'test';
+  return {
+    plugins: [
+      // Its watcher would keep a test run alive; there the words are compiled before.
+      process.env['VITEST']
+        ? []
+        : paraglideVitePlugin({ project: file('./project.inlang'), outdir: file('./src/paraglide') }),
+      svelte(),
+      svelteTesting(),
+      {
+        name: 'same-policy-as-the-app',
+        transformIndexHtml: (html: string) =>
+          isFixture
+            ? html.replace('<head>', `<head><meta http-equiv="Content-Security-Policy" content="${POLICY}">`)
+            : html,
+      },
+    ],
+    resolve: {
+      alias: { $client: file(isFixture ? './src/ipc/fixture/client.ts' : './src/ipc/client.ts') },
+    },
+    build: {
+      target: 'safari17',
+      // A data: address would need a wider policy.
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      reportCompressedSize: false,
+    },
+    server: { port: 1420, strictPort: true },
+    preview: { port: 4179, strictPort: true },
+    test: {
+      environment: 'happy-dom',
+      include: ['src/**/*.test.ts'],
+      setupFiles: ['./tests/setup.ts'],
+    },
+  };
+});
