@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     parts::Parts,
     run::{cache_dir, cargo, run, run_and_pick},
+    ui,
 };
 
 /// The version of cargo-deny that is built where it is missing.
@@ -35,6 +36,7 @@ pub(crate) fn style(parts: &mut Parts) {
         run(cargo().args(["test", "--quiet", "--package", "liftlock-engine", "--test", "layers"]))
             .map(|()| String::new())
     });
+    ui::style(parts);
     parts.part("cargo-deny", || {
         let mut deny = Command::new(cargo_deny()?);
         run(deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;

@@ -28,6 +28,16 @@ pub(crate) const STRACE: Need = Need { what: "strace", package: "strace", presen
 /// Private networks and sockets, for the tests of cut connections.
 pub(crate) const IPROUTE: Need = Need { what: "ip and ss", package: "iproute2", present: || has("ip") && has("ss") };
 
+/// A browser, for the tests of the window's screens.
+pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || has("chromium") };
+/// Letters and pictures that the window's own font lacks.
+pub(crate) const FONTS: Need =
+    Need { what: "DejaVu fonts", package: "fonts-dejavu-core", present: || has_font("truetype/dejavu") };
+
+fn has_font(folder: &str) -> bool {
+    Path::new("/usr/share/fonts").join(folder).is_dir()
+}
+
 fn postgresql_is_installed() -> bool {
     if cfg!(target_os = "linux") {
         // Debian keeps server binaries out of PATH, one folder a major version.

@@ -11,6 +11,7 @@ mod parts;
 mod run;
 mod targets;
 mod test;
+mod ui;
 mod world;
 
 use std::process::ExitCode;

@@ -1,15 +1,15 @@
 //! Everything that is tested, in the order in which it should fail: what is quick first, what is long last.
 
-use std::{env, path::Path, process::Command};
+use std::{env, process::Command};
 
 use anyhow::Result;
 
 use crate::{
     check::{self, crates, is_closing_line},
-    machine::{C_COMPILER, IPROUTE, POSTGRESQL, STRACE, provide},
+    machine::{C_COMPILER, CHROMIUM, FONTS, IPROUTE, POSTGRESQL, STRACE, provide},
     parts::Parts,
     run::{cargo, has, run, run_and_pick},
-    targets,
+    targets, ui,
 };
 
 /// Crash points are compiled in for tests only: a test ends the real worker at a named one.
@@ -21,7 +21,7 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run");
     let provided = parts.part("what the tests need", || {
         if cfg!(target_os = "linux") {
-            provide(&[C_COMPILER, POSTGRESQL, STRACE, IPROUTE])
+            provide(&[C_COMPILER, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS])
         } else {
             Ok("only the tests that need no server are run on this system".to_owned())
         }
@@ -61,24 +61,13 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
         if cfg!(target_os = "linux") {
             targets::check(parts);
         }
-        ui(parts);
+        ui::tests(parts);
     }
     // Whoever reads only the end of the log sees the runner's own words.
     for line in closing {
         eprintln!("{line}");
     }
     Ok(())
-}
-
-/// The tests of the screens, from the day that there are any.
-fn ui(parts: &mut Parts) {
-    if Path::new("ui/package.json").is_file() {
-        parts.part("screens", || {
-            let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-            run(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir("ui"))?;
-            run(Command::new(npm).arg("test").current_dir("ui")).map(|()| String::new())
-        });
-    }
 }
 
 /// cargo-nextest where there is one (a process a test), else what comes with Rust.

@@ -40,9 +40,10 @@ fn close(npm: &mut Command, script: &str) -> Result<String> {
 
 /// The closing lines of vitest ("Tests  12 passed (12)") and of Playwright ("12 passed (30.1s)").
 fn is_closing_line(line: &str) -> bool {
-    line.starts_with("Tests ") || line.split_once(' ').is_some_and(|(n, rest)| {
-        n.parse::<u32>().is_ok() && (rest.starts_with("passed") || rest.starts_with("failed"))
-    })
+    line.starts_with("Tests ")
+        || line.split_once(' ').is_some_and(|(n, rest)| {
+            n.parse::<u32>().is_ok() && (rest.starts_with("passed") || rest.starts_with("failed"))
+        })
 }
 
 /// Installs the libraries of the lock file where that has not been done for this very file.
