@@ -22,7 +22,7 @@ use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
 use crate::process::Identity;
-use crate::releases::{Line, Release, Source, Waits};
+use crate::releases::{AssetPattern, Line, Release, Signed, Source, Waits};
 use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::home::Home;
@@ -262,7 +262,13 @@ impl Site {
     pub fn source(&self) -> Result<Source> {
         let (releases, folder) = (&self.profile.releases, &self.installation.folder);
         let token = releases.token.as_ref().map(|it| it.lookup(&reader(folder))).transpose()?;
-        Ok(Source::of(releases, token.map(Secret::new), folder))
+        let mut source = Source::of(releases, token.map(Secret::new), folder);
+        source.signed = releases.key.as_ref().map(|key| Signed {
+            key: key.clone(),
+            app: self.profile.application.id.clone(),
+            manifest: releases.manifest.clone().unwrap_or_else(AssetPattern::manifest),
+        });
+        Ok(source)
     }
 
     /// The line on which the release server is asked.

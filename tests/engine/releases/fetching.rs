@@ -32,7 +32,15 @@ fn pinned(server: &Server, bytes: &[u8]) -> Pinned {
         digest: None,
     };
     let sha256 = Some(sha256(bytes));
-    Pinned { version: Version::new(1, 0, 0), tag: "v1.0.0".into(), commit: None, asset, sha256, trust: Trust::Checksum }
+    Pinned {
+        version: Version::new(1, 0, 0),
+        tag: "v1.0.0".into(),
+        commit: None,
+        asset,
+        sha256,
+        trust: Trust::Checksum,
+        minimum: None,
+    }
 }
 
 /// A server whose answer to the n-th request is bent by `bend`.

@@ -5,6 +5,7 @@
 mod archives;
 mod fetching;
 mod listing;
+mod manifests;
 mod pinning;
 mod rounds;
 mod server;

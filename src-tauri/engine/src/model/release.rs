@@ -243,6 +243,11 @@ impl fmt::Display for AssetPattern {
 }
 
 impl AssetPattern {
+    /// What a signed manifest is called where nothing else is said.
+    pub fn manifest() -> Self {
+        Self("manifest.json".to_owned())
+    }
+
     /// The name for one release. `asset` is the main asset's name, for patterns of what lies beside it.
     pub fn name(&self, version: &Version, tag: &str, asset: &str) -> String {
         self.0.replace("{version}", &version.to_string()).replace("{tag}", tag).replace("{asset}", asset)

@@ -10,7 +10,7 @@
 //! What the server says is judged, never trusted: sizes are capped, names have a strict grammar, redirects are
 //! bounded and never lead from `https` to `http`, and a token goes to the host of the API alone. Every call
 //! blocks, ends by itself, and asks its reporter between pieces of work. Deliberately absent: branches and bare
-//! tags as releases, signatures (a profile that requires one is refused), any write to a server.
+//! tags as releases, attestations and signatures of tags, any write to a server.
 
 mod advisories;
 mod checksums;
@@ -18,6 +18,7 @@ mod discover;
 mod fetch;
 mod http;
 mod list;
+mod manifest;
 mod notes;
 mod pin;
 mod source;
@@ -38,7 +39,7 @@ pub use discover::{Inquiry, Told, ToldRelease, discover};
 pub use fetch::{Fetched, fetch};
 pub use list::{list, remembered};
 pub use pin::{pin, recheck};
-pub use source::Source;
+pub use source::{Signed, Source};
 
 /// The line on which a release server is asked.
 #[derive(Clone, Copy)]
@@ -171,6 +172,10 @@ pub struct Pinned {
     pub sha256: Option<String>,
     /// What vouches for it.
     pub trust: Trust,
+    /// The oldest version that may go to it, where its signed manifest says so.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub minimum: Option<Version>,
 }
 
 impl Pinned {

@@ -6,7 +6,7 @@ use semver::Version;
 use super::{
     Asset, Line, Pinned, Release, Source, Trust, checksums,
     http::{self, Http, Reply},
-    trouble,
+    manifest, trouble,
     wire::{self, WireRef, WireRelease, WireTag},
 };
 use crate::error::{Error, Result};
@@ -21,7 +21,9 @@ const ASSET_CAP: u64 = 16 << 30;
 ///
 /// # Errors
 /// As of [`list`](super::list) on the line; `release_unknown`, `tag_unfit`, `asset_missing`, `asset_too_large`,
-/// `checksum_missing`, `checksum_unreadable`, `digest_conflict`, `trust_too_low`.
+/// `checksum_missing`, `checksum_unreadable`, `digest_conflict`, `trust_too_low`; of a signed manifest
+/// `manifest_half`, `manifest_signature`, `manifest_of_another`, `manifest_expired`, `manifest_asset`,
+/// `manifest_replayed`, `manifest_unreadable`.
 pub fn pin(source: &Source, version: &Version, line: &Line<'_>) -> Result<Pinned> {
     http::run(|| async { look(&Http::open(source, line)?, source, version).await })
 }
@@ -74,8 +76,16 @@ async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pin
     })?;
     let release = published(http, source, version, &tag).await?;
     let asset = asset_of(source, &release)?;
-    let sha256 = agreed(&asset, checksum_file(http, source, &release, &asset).await?)?;
-    let trust = if sha256.is_some() { Trust::Checksum } else { Trust::None };
+    let mut sha256 = agreed(&asset, checksum_file(http, source, &release, &asset).await?)?;
+    let mut trust = if sha256.is_some() { Trust::Checksum } else { Trust::None };
+    let mut minimum = None;
+    if let Some(signed) = &source.signed
+        && let Some(vouched) = manifest::vouched(http, source, signed, &release, &asset).await?
+    {
+        let told = Asset { digest: Some(vouched.sha256), ..asset.clone() };
+        sha256 = agreed(&told, sha256)?;
+        (trust, minimum) = (Trust::SignedManifest, vouched.minimum);
+    }
     if trust < source.require {
         let message = format!(
             "Release {version} is vouched for by less than this application requires: it is \"{trust}\", required is \"{}\".",
@@ -88,7 +98,7 @@ async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pin
         Some(commit) => Some(commit),
         None => release.commit.clone(),
     };
-    Ok(Pinned { version: version.clone(), tag, commit, asset, sha256, trust })
+    Ok(Pinned { version: version.clone(), tag, commit, asset, sha256, trust, minimum })
 }
 
 async fn published(http: &Http<'_>, source: &Source, version: &Version, tag: &str) -> Result<Release> {

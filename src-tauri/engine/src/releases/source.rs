@@ -34,10 +34,23 @@ pub struct Source {
     pub checksums: Option<AssetPattern>,
     /// What must vouch for a release at least.
     pub require: Trust,
+    /// Whose signature vouches for it, where its publisher signs.
+    pub signed: Option<Signed>,
     /// Identifies the user, for private repositories and a higher rate limit. Sent to the host of the API alone.
     pub token: Option<Secret>,
     /// A file in PEM form with the certificate authority of the server, beside those of the system.
     pub ca: Option<PathBuf>,
+}
+
+/// How a publisher signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Their public key, as minisign writes it.
+    pub key: String,
+    /// What the application is called in their manifests.
+    pub app: String,
+    /// The asset that is signed; its signature lies beside it with `.minisig` at its end.
+    pub manifest: AssetPattern,
 }
 
 impl Source {
@@ -51,6 +64,7 @@ impl Source {
             asset,
             checksums: None,
             require: Trust::None,
+            signed: None,
             token: None,
             ca: None,
         }
@@ -67,6 +81,7 @@ impl Source {
             asset: profile.asset.clone(),
             checksums: profile.checksums.clone(),
             require: profile.require,
+            signed: None,
             token: token.filter(|it| !it.is_empty()),
             ca: profile.ca.as_ref().map(|path| path.under(dir)),
         }

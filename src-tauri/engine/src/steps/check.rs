@@ -12,12 +12,12 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::state::State;
 use crate::ports::Reporter;
 use crate::probes::{Observation, Outcome};
-use crate::releases::{Line, Pinned, Release, pin};
+use crate::releases::{Line, Pinned, Release};
 use crate::site::Site;
 use crate::space::{Needs, human};
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
-use crate::steps::target::way_to;
+use crate::steps::target::aim;
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::DataStore;
 
@@ -99,17 +99,16 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
     let mut pinned = None;
     match crate::releases::list(&site.source()?, &line) {
         Err(error) => found.push(stop(error)?),
-        Ok(listing) => match way_to(site, &listing, from.as_ref(), wanted) {
-            Err(error) => found.push(Finding::stop(&error)),
-            Ok(way) => {
+        Ok(listing) => match aim(site, &listing, from.as_ref(), wanted, &line) {
+            Err(error) => found.push(stop(error)?),
+            Ok((way, fixed)) => {
                 found.extend(way.finding());
                 path = way.versions;
-                let release = way.first;
-                match pin(&site.source()?, &release.version, &line) {
+                match fixed {
                     Ok(it) => pinned = Some(it),
                     Err(error) => found.push(stop(error)?),
                 }
-                target = Some(release);
+                target = Some(way.first);
             }
         },
     }

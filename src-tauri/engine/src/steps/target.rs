@@ -1,11 +1,11 @@
 //! Where an upgrade goes: the release that is wanted, and the stops on the way to it.
 
-use semver::Version;
+use semver::{Comparator, Op, Prerelease, Version, VersionReq};
 
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::path::{NoPath, path};
-use crate::releases::{Listing, Release};
+use crate::model::path::{NoPath, NotDirectly, path};
+use crate::releases::{Line, Listing, Pinned, Release, pin};
 use crate::site::Site;
 
 /// The way to a release.
@@ -34,12 +34,46 @@ impl Way {
     }
 }
 
-/// The way to the release that is wanted, or to the newest that can be reached.
+/// How often a signed manifest may send the way over another stop.
+const DETOURS: usize = 8;
+
+/// The way, and the first release on it, fixed. What its signed manifest says about where one may come from is part of
+/// the way.
+///
+/// # Errors
+/// As of [`way_to`]. That the release cannot be fixed is the answer beside the way.
+pub(crate) fn aim(
+    site: &Site,
+    listing: &Listing,
+    from: Option<&Version>,
+    wanted: Option<&str>,
+    line: &Line<'_>,
+) -> Result<(Way, Result<Pinned>)> {
+    let source = site.source()?;
+    let mut told = Vec::new();
+    loop {
+        let way = way_to(site, listing, from, wanted, &told)?;
+        let pinned = pin(&source, &way.first.version, line);
+        match pinned.as_ref().ok().and_then(|it| too_far(from, it)) {
+            Some(jump) if told.len() < DETOURS => told.push(jump),
+            _ => return Ok((way, pinned)),
+        }
+    }
+}
+
+/// The way to the release that is wanted, or to the newest that can be reached. `told` are jumps that signed manifests
+/// do not allow.
 ///
 /// # Errors
 /// `nothing_newer`, `bad_version`, `unknown_release`, `same_version`, `older_version`, `breaking_release`;
 /// `stop_missing`, `no_way`.
-pub(crate) fn way_to(site: &Site, listing: &Listing, from: Option<&Version>, wanted: Option<&str>) -> Result<Way> {
+fn way_to(
+    site: &Site,
+    listing: &Listing,
+    from: Option<&Version>,
+    wanted: Option<&str>,
+    told: &[NotDirectly],
+) -> Result<Way> {
     let goal = choose(site, listing, from, wanted)?;
     let Some(from) = from else { return Ok(Way { first: goal.clone(), versions: vec![goal.version.clone()] }) };
     let fit: Vec<Version> = listing
@@ -49,11 +83,27 @@ pub(crate) fn way_to(site: &Site, listing: &Listing, from: Option<&Version>, wan
         .map(|it| it.version.clone())
         .collect();
     let rules = &site.profile.releases;
-    let versions = path(from, &goal.version, &fit, &rules.required_stops, &rules.not_directly).map_err(no_way)?;
+    let rules_of_all: Vec<_> = rules.not_directly.iter().chain(told).cloned().collect();
+    let versions = path(from, &goal.version, &fit, &rules.required_stops, &rules_of_all).map_err(no_way)?;
     let first = versions.first().and_then(|it| listing.releases.iter().find(|release| release.version == *it));
     let first =
         first.ok_or_else(|| Error::bug("path_beside_the_list", "The way leads over a release that is not out."))?;
     Ok(Way { first: first.clone(), versions })
+}
+
+/// The jump that a signed manifest does not allow, if it is the one to be made.
+fn too_far(from: Option<&Version>, pinned: &Pinned) -> Option<NotDirectly> {
+    let minimum = pinned.minimum.as_ref().filter(|minimum| from.is_some_and(|from| from < *minimum))?;
+    let comparator = |op, it: &Version| VersionReq {
+        comparators: vec![Comparator {
+            op,
+            major: it.major,
+            minor: Some(it.minor),
+            patch: Some(it.patch),
+            pre: Prerelease::EMPTY,
+        }],
+    };
+    Some(NotDirectly { from: comparator(Op::Less, minimum), to: comparator(Op::Exact, &pinned.version) })
 }
 
 fn no_way(why: NoPath) -> Error {

@@ -30,9 +30,17 @@ pub struct Releases {
     /// `{tag}` and `{asset}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<AssetPattern>,
-    /// The least that must vouch for a release. Signatures are not checked yet and cannot be required.
+    /// The least that must vouch for a release. Attestations and signed tags are not checked yet and cannot be
+    /// required.
     #[serde(default = "Releases::default_require")]
     pub require: Trust,
+    /// The minisign public key of its publisher, for releases with a signed manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The file that is signed; `manifest.json` where none is named. Its signature is the file beside it that ends
+    /// in `.minisig`. It may hold `{version}` and `{tag}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<AssetPattern>,
     /// A token for private repositories and a higher rate limit, by reference. Sent to the host of the API alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Reference>,

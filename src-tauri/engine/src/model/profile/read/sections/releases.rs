@@ -22,6 +22,12 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let require = table.optional("require", required);
     let is_misread = require.is_none() && table.has("require");
     let require = require.unwrap_or_else(Releases::default_require);
+    let key = table.optional("key", public_key);
+    let manifest = table.optional("manifest", values::asset);
+    if require == Trust::SignedManifest && !table.has("key") {
+        let remedy = "name the public key of its publisher: key = \"RW…\", the second line of minisign.pub";
+        table.mistake("a signed manifest is required and no key is named in [releases]", remedy);
+    }
     let token = table.optional("token", |it| reference(it, Refers::Secret));
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
@@ -40,12 +46,27 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         asset: asset?,
         checksums,
         require,
+        key,
+        manifest,
         token,
         ca,
         breaking,
         required_stops,
         not_directly,
     })
+}
+
+/// Base64 of two letters, a number and a key: 56 characters. Whether it is a key is seen when it is used.
+fn public_key(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let legal = text.len() == 56
+        && text.starts_with("RW")
+        && text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '/' | '='));
+    if !legal {
+        let remedy = "copy the second line of its publisher’s minisign.pub, which begins with RW";
+        node.mistake(format!("{} is not a public key of minisign", quoted(text)), remedy);
+    }
+    legal.then(|| text.to_owned())
 }
 
 fn jump(node: &Node<'_>) -> Option<NotDirectly> {
@@ -93,10 +114,10 @@ fn channel(node: &Node<'_>) -> Option<Channel> {
 }
 
 fn required(node: &Node<'_>) -> Option<Trust> {
-    if let Some(text @ ("signed" | "signed_tag" | "attestation" | "signed_manifest")) = node.raw_text() {
-        let reason = format!("{} cannot be required yet: signatures are not checked by this Liftlock", quoted(text));
-        node.mistake(reason, "write “checksum”, or install a Liftlock that checks signatures");
+    if let Some(text @ ("signed" | "signed_tag" | "attestation")) = node.raw_text() {
+        let reason = format!("{} cannot be required yet: this Liftlock checks signed manifests only", quoted(text));
+        node.mistake(reason, "write “signed_manifest” with its key, or “checksum”");
         return None;
     }
-    one_of(node, &[("none", Trust::None), ("checksum", Trust::Checksum)])
+    one_of(node, &[("none", Trust::None), ("checksum", Trust::Checksum), ("signed_manifest", Trust::SignedManifest)])
 }
