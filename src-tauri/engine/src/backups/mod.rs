@@ -25,7 +25,7 @@ use crate::stores::{Dumped, Grade, Proof};
 
 pub use create::{Request, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
-pub use prove::{check, prove};
+pub use prove::{Restored, check, prove, prove_and_keep};
 pub use read::{list, open};
 
 const MANIFEST: &str = "manifest.json";

@@ -7,7 +7,7 @@ use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::ports::{Clock, Reporter};
-use crate::stores::{DataStore, Grade, Proof};
+use crate::stores::{DataStore, Grade, Proof, Sandbox};
 
 /// Restores every dump whole on the side (below `scratch`), compares, throws that away, and writes down what was earned.
 /// Begins with looking at the folder anew, whatever `backup` remembers. `stores` are those of the installation; each of the
@@ -23,6 +23,25 @@ pub fn prove(
     clock: &dyn Clock,
     reporter: &dyn Reporter,
 ) -> Result<Trust> {
+    prove_and_keep(backup, stores, scratch, &[], clock, reporter).map(|it| it.0)
+}
+
+/// A restored store that was not thrown away, with its name.
+pub type Restored = Vec<(String, Box<dyn Sandbox>)>;
+
+/// As [`prove`], and keeps what was restored of the stores named in `keep`: what a rehearsal works on next need not be
+/// restored a second time.
+///
+/// # Errors
+/// As [`prove`]; then nothing is kept.
+pub fn prove_and_keep(
+    backup: &Backup,
+    stores: &[&dyn DataStore],
+    scratch: &Path,
+    keep: &[String],
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+) -> Result<(Trust, Restored)> {
     let since = Instant::now();
     let earn = |grade, stores, failed: Option<Error>| Trust {
         grade,
@@ -34,12 +53,12 @@ pub fn prove(
         failed,
     };
     let write = |trust: &Trust| durable::write(&backup.path.join(PROOF), &json(trust)?);
-    match try_all(backup, stores, scratch, reporter) {
-        Ok(proofs) => {
+    match try_all(backup, stores, scratch, keep, reporter) {
+        Ok((proofs, kept)) => {
             let grade = proofs.iter().map(|it| it.grade).min().unwrap_or(Grade::Readable);
             let trust = earn(grade, proofs, None);
             write(&trust)?;
-            Ok(trust)
+            Ok((trust, kept))
         }
         Err(error) => {
             if speaks_of_the_backup(&error) && durable::expect_our_dir(&backup.path).is_ok() {
@@ -51,8 +70,15 @@ pub fn prove(
     }
 }
 
-fn try_all(backup: &Backup, stores: &[&dyn DataStore], scratch: &Path, reporter: &dyn Reporter) -> Result<Vec<Proof>> {
+fn try_all(
+    backup: &Backup,
+    stores: &[&dyn DataStore],
+    scratch: &Path,
+    keep: &[String],
+    reporter: &dyn Reporter,
+) -> Result<(Vec<Proof>, Restored)> {
     check(backup, reporter)?;
+    let mut kept: Restored = Vec::new();
     let mut proofs = Vec::with_capacity(backup.manifest.stores.len());
     for dumped in &backup.manifest.stores {
         let store =
@@ -64,9 +90,21 @@ fn try_all(backup: &Backup, stores: &[&dyn DataStore], scratch: &Path, reporter:
                 .remedy("Name this store in the profile as it was when the backup was made, then try again.")
             })?;
         reporter.check()?;
-        proofs.push(store.prove(dumped, &backup.path, scratch, reporter)?);
+        if !keep.contains(&dumped.store) {
+            proofs.push(store.prove(dumped, &backup.path, scratch, reporter)?);
+            continue;
+        }
+        let since = Instant::now();
+        // Restoring for a rehearsal compares all that proving does.
+        kept.push((dumped.store.clone(), store.sandbox(dumped, &backup.path, scratch, reporter)?));
+        proofs.push(Proof {
+            store: dumped.store.clone(),
+            grade: Grade::Proven,
+            how: "Restored whole on the side and compared; then the rehearsal worked on it.".to_owned(),
+            seconds: since.elapsed().as_secs_f64(),
+        });
     }
-    Ok(proofs)
+    Ok((proofs, kept))
 }
 
 /// Reads every dump and compares it with the checksum of the manifest, which must be the one that `backup` was opened with.

@@ -99,7 +99,12 @@ impl Step for ProveBackup {
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         let backup = backup_of(world)?;
         world.halfway("forward", &self.key());
-        let proof = backups::prove(&backup, &stores(world), &world.scratch, world.clock, world.reporter)?;
+        // What the rehearsal works on next is not restored a second time.
+        let keep = crate::steps::rehearse::stores_of(world)?;
+        let stores = stores(world);
+        let (proof, kept) =
+            backups::prove_and_keep(&backup, &stores, &world.scratch, &keep, world.clock, world.reporter)?;
+        world.live().restored = kept;
         let backup = backup_of(world)?;
         let path = backup.path.display().to_string();
         world.journal().db_mut().record_backup(&BackupRecord::of(&backup, Some(world.id), &path))?;

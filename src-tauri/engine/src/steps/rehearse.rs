@@ -86,8 +86,11 @@ impl Step for Rehearse {
             let Some(declared) = world.site.profile.store(store.name()).filter(|it| !it.point_at().is_empty()) else {
                 continue;
             };
-            let dumped = backup.dumped(store.name())?;
-            let sandbox = store.sandbox(dumped, &backup.path, &world.scratch, world.reporter)?;
+            // Proving has just restored it; a worker that came later restores it anew.
+            let sandbox = match world.live().take_restored(store.name()) {
+                Some(sandbox) => sandbox,
+                None => store.sandbox(backup.dumped(store.name())?, &backup.path, &world.scratch, world.reporter)?,
+            };
             stages.push(Stage { store: declared, sandbox });
         }
         world.halfway("forward", &self.key());
@@ -120,6 +123,15 @@ impl Step for Rehearse {
         world.reporter.say(&format!("Rehearsal passed: the migrations took {seconds:.1} s on a copy of your data."));
         record(&Rehearsed { done: true, why_not: None, seconds, losses: lost })
     }
+}
+
+/// The stores that are going to be rehearsed on.
+pub(crate) fn stores_of(world: &World<'_>) -> Result<Vec<String>> {
+    let profile = &world.site.profile;
+    if profile.migrations.is_none() || world.checked()?.rehearsal.is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(profile.stores.iter().filter(|it| !it.point_at().is_empty()).map(|it| it.name().to_owned()).collect())
 }
 
 fn lines(migrations: &Migrations) -> impl Iterator<Item = (&'static str, &CommandLine)> {

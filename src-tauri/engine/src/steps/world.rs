@@ -16,7 +16,7 @@ use crate::state::journal::{Journal, StepKey};
 use crate::state::upgrades::Options;
 use crate::steps::check::Checked;
 use crate::steps::{Step, parse};
-use crate::stores::ServerLease;
+use crate::stores::{Sandbox, ServerLease};
 
 /// Everything that the steps of one upgrade share.
 pub struct World<'a> {
@@ -47,12 +47,28 @@ pub struct World<'a> {
 }
 
 /// What lives only as long as this process, and is made anew by the next one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Live {
     /// The maintenance page, while the application is away.
     pub page: Option<Page>,
     /// Set once the page could not be raised: said once, not at every step.
     pub page_refused: bool,
+    /// What proving the backup restored, for the rehearsal; thrown away with this process.
+    pub(crate) restored: Vec<(String, Box<dyn Sandbox>)>,
+}
+
+impl Live {
+    /// The restored copy of a store, once.
+    pub(crate) fn take_restored(&mut self, store: &str) -> Option<Box<dyn Sandbox>> {
+        let at = self.restored.iter().position(|it| it.0 == store)?;
+        Some(self.restored.swap_remove(at).1)
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("page", &self.page).finish_non_exhaustive()
+    }
 }
 
 impl World<'_> {

@@ -164,6 +164,7 @@ fn walk(
     }
     let state = drive.to_the_end();
     world.lower_page();
+    world.live().restored.clear();
     // What is left of a scratch server is swept by the next worker; it changes nothing about how this one ended.
     if let Err(error) = site.sweep_scratch(watch) {
         watch.say(&format!("A temporary server was left behind: {error}"));

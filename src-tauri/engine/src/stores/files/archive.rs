@@ -28,13 +28,19 @@ use crate::stores::stream::{Passed, Watched, unwrapped};
 const READINGS: usize = 3;
 
 /// Packs `root` into the new file `into`, synced, and answers with what was written and what is in it. `total` is its size,
-/// where that is known, for the progress that is told.
+/// where that is known, for the progress that is told; `was_read` hears of each file that kept still, with its hash.
 ///
 /// # Errors
 /// `file_keeps_changing`; what the disk or the reporter answered. Nothing is then left at `into`.
-pub(super) fn pack(root: &Path, into: &Path, total: Option<u64>, reporter: &dyn Reporter) -> Result<(Written, Tree)> {
+pub(super) fn pack(
+    root: &Path,
+    into: &Path,
+    total: Option<u64>,
+    was_read: &mut dyn FnMut(&Path, &Metadata, &str),
+    reporter: &dyn Reporter,
+) -> Result<(Written, Tree)> {
     let file = durable::create_private_file(into)?;
-    let packed = pack_into(root, file, into, total, reporter).and_then(|(file, written, tree)| {
+    let packed = pack_into(root, file, into, total, was_read, reporter).and_then(|(file, written, tree)| {
         file.sync_all().map_err(|cause| Error::io("write", into, &cause))?;
         durable::fsync_dir(durable::parent(into)?)?;
         Ok((written, tree))
@@ -51,6 +57,7 @@ fn pack_into(
     file: File,
     into: &Path,
     total: Option<u64>,
+    was_read: &mut dyn FnMut(&Path, &Metadata, &str),
     reporter: &dyn Reporter,
 ) -> Result<(File, Written, Tree)> {
     let failed = |cause: io::Error| unwrapped("write", into, cause);
@@ -76,9 +83,10 @@ fn pack_into(
         } else {
             match read_once(&mut builder, relative, &path, &passed, reporter).map_err(|it| it.naming(&path, into))? {
                 None => return Ok(()),
-                Some(Reading { what, still, .. }) => {
-                    if !still {
-                        restless.insert(relative.to_owned());
+                Some(Reading { what, still, after, .. }) => {
+                    match &what {
+                        What::File { sha256, .. } if still => was_read(relative, &after, sha256),
+                        _ => _ = restless.insert(relative.to_owned()),
                     }
                     what
                 }
@@ -126,6 +134,8 @@ struct Reading {
     still: bool,
     /// Whether all that happened meanwhile is that it became longer.
     only_grew: bool,
+    /// What the file system said of it behind the reading.
+    after: Metadata,
 }
 
 /// What can fail in a reading: on the side of the file, or of the archive.
@@ -168,7 +178,7 @@ fn read_once<W: Write>(
     let (Filled { .. }, sha256, _) = filled.finish();
     let after = file.metadata().map_err(Trouble::Reading)?;
     let still = after.len() == bytes && after.modified().ok() == before.modified().ok();
-    Ok(Some(Reading { what: What::File { bytes, sha256 }, still, only_grew: after.len() > bytes }))
+    Ok(Some(Reading { what: What::File { bytes, sha256 }, still, only_grew: after.len() > bytes, after }))
 }
 
 /// A reader that always gives as many bytes as it promised.

@@ -42,8 +42,8 @@ struct Line {
 }
 
 /// How the file system knows a file. The time of change cannot be set by a program, so a write shows in it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KnownAs {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownAs {
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
@@ -68,6 +68,37 @@ impl KnownAs {
     }
 }
 
+/// Files that the backup has read, by their path: a list after the stop need not read them again.
+#[derive(Debug, Default)]
+pub(super) struct Read(BTreeMap<PathBuf, (KnownAs, String)>);
+
+impl Read {
+    /// So many are kept in memory; others are read again.
+    const MOST: usize = 100_000;
+
+    /// A file was read while it kept still. One that was changed shortly before `begun` may change once more without its
+    /// times telling.
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    pub(super) fn file(&mut self, relative: &Path, meta: &Metadata, sha256: &str, begun: &Metadata) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            if meta.ctime() + 2 > begun.ctime() || self.0.len() >= Self::MOST {
+                return;
+            }
+        }
+        if let Some(known) = KnownAs::of(meta) {
+            self.0.insert(relative.to_owned(), (known, sha256.to_owned()));
+        }
+    }
+
+    /// The hash of a file that is still as it was when it was read.
+    fn hash(&self, relative: &Path, now: Option<&KnownAs>) -> Option<&String> {
+        let (then, sha256) = self.0.get(relative)?;
+        (now == Some(then)).then_some(sha256)
+    }
+}
+
 impl Listed {
     /// The list of `live` for the upgrade `id`.
     pub(super) fn beside(live: &Path, id: &str) -> Self {
@@ -86,15 +117,16 @@ impl Listed {
         serde_json::from_value(aside.0.clone()).ok()
     }
 
-    /// Reads every file and writes the list, whole or not at all.
-    pub(super) fn write(&self, reporter: &dyn Reporter) -> Result<()> {
+    /// Reads every file that the backup has not read as it is now, and writes the list, whole or not at all.
+    pub(super) fn write(&self, read: &Read, reporter: &dyn Reporter) -> Result<()> {
         // Looked at before reading: what changes in between is then read again at the check.
         let mut known = BTreeMap::new();
         walk(&self.live, reporter, |relative, meta| {
             known.insert(relative.to_owned(), KnownAs::of(meta));
             Ok(())
         })?;
-        let tree = tree::list(&self.live, reporter)?;
+        let tree =
+            if read.0.is_empty() { tree::list(&self.live, reporter)? } else { self.hashes(read, &known, reporter)? };
         durable::write_with(&self.list, |file| {
             let failed = |cause: io::Error| Error::io("write", &self.list, &cause);
             let mut out = io::BufWriter::new(file);
@@ -113,6 +145,32 @@ impl Listed {
             }
             out.flush().map_err(failed)
         })
+    }
+
+    /// What is in the folder, with the hashes of the backup where a file is still the one that was read for it.
+    fn hashes(
+        &self,
+        read: &Read,
+        known: &BTreeMap<PathBuf, Option<KnownAs>>,
+        reporter: &dyn Reporter,
+    ) -> Result<tree::Tree> {
+        let mut tree = tree::look(&self.live, reporter)?;
+        let passed = Passed::of(None);
+        let mut gone = Vec::new();
+        for (path, entry) in &mut tree.entries {
+            let What::File { bytes, sha256 } = &mut entry.what else { continue };
+            reporter.check()?;
+            if let Some(hash) = read.hash(path, known.get(path).and_then(Option::as_ref)) {
+                sha256.clone_from(hash);
+                continue;
+            }
+            match tree::hash(&self.live.join(path), &passed, reporter)? {
+                Some(now) => (*bytes, *sha256) = now,
+                None => gone.push(path.clone()),
+            }
+        }
+        gone.iter().for_each(|it| _ = tree.entries.remove(it));
+        Ok(tree)
     }
 
     /// That every file of the list is as it was. New ones are users' work and none of our business.

@@ -12,6 +12,7 @@ pub mod tree;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -23,7 +24,7 @@ use crate::ports::Reporter;
 use crate::process::Silent;
 use crate::space::Needs;
 use crate::stores::beside::Beside;
-use crate::stores::files::listed::Listed;
+use crate::stores::files::listed::{Listed, Read};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
@@ -47,17 +48,19 @@ pub(in crate::stores) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<(
 const PROOF: &str = "files-proof";
 
 /// A folder of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FilesStore {
     name: String,
     dir: PathBuf,
     immutable: bool,
+    /// What this process has read for a backup.
+    read: Arc<Mutex<Read>>,
 }
 
 impl FilesStore {
     /// The store `name` in the folder `dir`; `immutable` where old files are never rewritten.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, immutable: bool) -> Self {
-        Self { name: name.into(), dir: dir.into(), immutable }
+        Self { name: name.into(), dir: dir.into(), immutable, read: Arc::default() }
     }
 
     /// Restores into the new folder `into` and compares with what the dump says of itself.
@@ -135,7 +138,15 @@ impl DataStore for FilesStore {
         let since = Instant::now();
         let file = format!("{}.tar.gz", self.name);
         let total = self.size(reporter)?;
-        let (written, tree) = archive::pack(&self.dir, &into.join(&file), Some(total), reporter)?;
+        let begun = fs::metadata(into).map_err(|cause| Error::io("look at", into, &cause))?;
+        let mut read = Read::default();
+        let mut was_read = |path: &Path, meta: &fs::Metadata, sha256: &str| {
+            if self.immutable {
+                read.file(path, meta, sha256, &begun);
+            }
+        };
+        let (written, tree) = archive::pack(&self.dir, &into.join(&file), Some(total), &mut was_read, reporter)?;
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
         let mut facts = serde_json::Map::new();
         facts.insert("tree_sha256".into(), tree.digest().into());
         facts.insert("entries".into(), tree.entries.len().into());
@@ -195,7 +206,7 @@ impl DataStore for FilesStore {
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
         match Listed::from_aside(aside) {
             Some(listed) if listed.list.is_file() => Ok(()),
-            Some(listed) => listed.write(reporter),
+            Some(listed) => listed.write(&self.read.lock().unwrap_or_else(PoisonError::into_inner), reporter),
             None => {
                 let beside = Beside::from_aside(aside)?;
                 beside.make_next(|next| copy::tree(&beside.live, next, reporter))

@@ -493,3 +493,32 @@ fn differences_of_two_trees_are_named() {
     assert_eq!(difference.missing, [Path::new("2026/nothing")]);
     assert_eq!(difference.added, [Path::new("new")]);
 }
+
+#[test]
+fn a_list_takes_the_hashes_of_the_backup_where_a_file_is_still_the_one_that_was_read() {
+    use super::listed::{Listed, Read};
+
+    let beside = tempfile::tempdir().unwrap();
+    let begun = fs::metadata(beside.path()).unwrap();
+    let made_up = "ab".repeat(32);
+    let listed = |live: &Path| {
+        let mut read = Read::default();
+        for entry in fs::read_dir(live).unwrap() {
+            let path = entry.unwrap().path();
+            read.file(Path::new(path.file_name().unwrap()), &fs::metadata(&path).unwrap(), &made_up, &begun);
+        }
+        let list = beside.path().join("list");
+        Listed { live: live.to_owned(), list: list.clone() }.write(&read, &Silent).unwrap();
+        fs::read_to_string(list).unwrap()
+    };
+    // Files that have not changed since long before: what was read then is believed.
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    let list = listed(&old);
+    assert_eq!(list.matches(&made_up).count(), list.lines().count(), "{list}");
+    assert!(list.lines().count() > 0);
+    // One that changed just before may have changed once more in the same instant: it is read again.
+    let new = tempfile::tempdir().unwrap();
+    fs::write(new.path().join("a"), "fresh").unwrap();
+    let list = listed(new.path());
+    assert!(list.contains(&crate::digest::sha256(b"fresh")) && !list.contains(&made_up), "{list}");
+}
