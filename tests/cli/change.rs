@@ -284,3 +284,56 @@ fn backups_are_listed_and_one_that_is_none_is_neither_proven_nor_restored() {
         assert_eq!((answer.code, &answer.json()["error"]["class"]), (3, &"work_would_be_lost".into()));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_schedule_puts_a_timer_of_the_system_in_place_and_takes_it_out_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    bench.install("shop");
+    let (bin, settings) = (bench.folder("bin"), bench.folder("config with a space"));
+    std::fs::create_dir_all(&bin).unwrap();
+    // Stands in for systemd's own program, which has no user session to speak to here.
+    let stub = bin.join("systemctl");
+    let told = bench.folder("told");
+    let script = |ends: u8| {
+        std::fs::write(&stub, format!("#!/bin/sh\necho \"$@\" >> {}\necho no bus >&2\nexit {ends}\n", told.display()))
+            .unwrap();
+        std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let run = |args: &[&str]| {
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = bench.command(args);
+        let output = command.env("PATH", path).env("XDG_CONFIG_HOME", &settings).output().unwrap();
+        crate::support::Answer::from(output)
+    };
+    let units = || {
+        let folder = std::fs::read_dir(settings.join("systemd/user"));
+        let mut names: Vec<_> = folder.into_iter().flatten().map(|it| it.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    script(0);
+    assert_eq!(run(&["backup", "schedule", "every moon", "--json"]).json()["error"]["class"], "bad_schedule");
+    assert!(units().is_empty());
+    let set = run(&["backup", "schedule", "every night at 3", "--json"]);
+    assert_eq!((set.code, &set.json()["timer"]["by"]), (0, &"systemd".into()), "{}", set.shown());
+    assert_eq!(set.json()["schedules"][0]["when"], "every night at 3");
+    let [service, timer] = &units()[..] else { panic!("{:?}", units()) };
+    let text = std::fs::read_to_string(service).unwrap();
+    let home = bench.home().root().display().to_string();
+    assert!(text.contains("backup run-due") && text.contains(&format!("\"LIFTLOCK_HOME={home}\"")), "{text}");
+    let name = timer.file_name().unwrap().to_str().unwrap();
+    let said = std::fs::read_to_string(&told).unwrap();
+    assert!(said.contains("daemon-reload\n") && said.ends_with(&format!("enable --now {name}\n")), "{said}");
+    assert_eq!(run(&["backup", "run-due", "--json"]).json()["due"], serde_json::json!([]));
+    assert_eq!(run(&["backup", "schedule", "--off"]).code, 0);
+    assert!(units().is_empty());
+    assert!(std::fs::read_to_string(&told).unwrap().contains(&format!("disable --now {name}")));
+    // Where the system takes no timer, nothing of it stays, and the answer says who looks instead.
+    script(1);
+    let refused = run(&["backup", "schedule", "every hour", "--json"]);
+    assert_eq!((refused.code, &refused.json()["timer"]["by"]), (0, &"tray".into()), "{}", refused.shown());
+    assert!(refused.json()["timer"]["why"].as_str().unwrap().contains("no bus"));
+    assert!(units().is_empty());
+}

@@ -4,6 +4,8 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/erp.rs"]
+mod erp;
 #[path = "../support/proxy.rs"]
 mod proxy;
 
@@ -14,3 +16,4 @@ mod postgres_kit;
 mod postgres_probe;
 mod postgres_store;
 mod postgres_support;
+mod postgres_whole;

@@ -14,7 +14,7 @@ use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
 use crate::postgres_store::store;
 use crate::postgres_support::{admin, fingerprint, run_all, shop};
 
-fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
+pub(crate) fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
     let request = Request {
         root,
         installation: &"shop".parse().unwrap(),
@@ -27,7 +27,7 @@ fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
 }
 
 /// Runs the script as somebody who has nothing but the server's tools and the words of a plain system.
-fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
+pub(crate) fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
     let path = format!("{}:/usr/bin:/bin", cluster::bin().display());
     Command::new("sh")
         .arg(backup.join("restore.sh"))
@@ -43,7 +43,7 @@ fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -102,7 +102,9 @@ pub(crate) fn fingerprint(cluster: &Cluster, database: &str) -> Vec<String> {
         false => line.to_owned(),
     };
     let schema = String::from_utf8(out.stdout).unwrap();
-    found.extend(schema.lines().filter(|it| !it.starts_with("--") && !it.starts_with('\\')).map(plain));
+    found.extend(
+        schema.lines().filter(|it| !it.is_empty() && !it.starts_with("--") && !it.starts_with('\\')).map(plain),
+    );
     found
 }
 

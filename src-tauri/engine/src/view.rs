@@ -16,7 +16,9 @@ use crate::model::state::{Stage, State};
 use crate::secrets::masked_error;
 use crate::state::lease::Holder;
 use crate::state::upgrades::Upgrade;
-pub use backups::{BackupView, CompareView, ComparedRows, KeptBackup, PruneView};
+pub use backups::{
+    BackupView, CompareView, ComparedRows, DueOutcome, DueView, KeptBackup, PruneView, ScheduleView, TimerView,
+};
 pub use discovery::*;
 
 /// An error as every face shows it.

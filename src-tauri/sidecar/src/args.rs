@@ -287,6 +287,20 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Back up at set times, also while no window is open; without a time, show what is set
+    Schedule {
+        /// “every night at 3”, “every Sunday at 4”, “every hour”, or an expression of cron
+        #[arg(value_name = "WHEN")]
+        when: Option<String>,
+        /// Name of the installation; not needed where there is only one
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+        /// Back up at no set times any more
+        #[arg(long, conflicts_with = "when")]
+        off: bool,
+    },
+    /// Make the scheduled backups that are due, and catch up what was missed: what the system's timer runs
+    RunDue,
     /// Go back to a backup; what is there now is set aside, untouched
     Restore {
         /// Name of the installation

@@ -101,6 +101,21 @@ const DOCUMENTS: &[Document] = &[
     document("`history --verify`", None, shape::<view::HistoryCheck>, "Exit code 1 where `intact` is false."),
     document("`doctor`", None, shape::<view::DoctorView>, "Exit code 1 where a finding is a `stop`."),
     document("`backup create`, `backup verify`", None, shape::<view::BackupView>, ""),
+    document("`backup compare`", None, shape::<view::CompareView>, ""),
+    document("`backup pin`, `backup unpin`", None, shape::<view::BackupView>, ""),
+    document(
+        "`backup prune`",
+        None,
+        shape::<view::PruneView>,
+        "With `--dry-run`, `removed` is false and nothing was touched.",
+    ),
+    document(
+        "`backup schedule`",
+        Some("schedules"),
+        shape::<Vec<view::ScheduleView>>,
+        "Beside it a [TimerView](#timerview) as `timer`, where something was changed.",
+    ),
+    document("`backup run-due`", Some("due"), shape::<Vec<view::DueView>>, "Exit code 1 where one `failed`."),
     document(
         "`backup list`",
         Some("backups"),

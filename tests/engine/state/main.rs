@@ -7,5 +7,6 @@ mod backups;
 mod completion;
 mod journal;
 mod lease;
+mod scheduled;
 mod schema;
 mod support;

@@ -11,6 +11,7 @@ mod keep;
 mod kit;
 mod prove;
 mod read;
+mod schedule;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ pub use create::{Request, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
 pub use read::{list, open};
+pub use schedule::Schedule;
 
 const MANIFEST: &str = "manifest.json";
 const PROOF: &str = "proof.json";

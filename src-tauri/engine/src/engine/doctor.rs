@@ -88,6 +88,7 @@ impl Engine {
             }
         }
         findings.extend(self.backups(None)?.1);
+        findings.extend(self.schedule_findings()?);
         for installation in db.installations()? {
             if let Err(error) = self.profile_of(&installation) {
                 findings.push(Finding::stop(&error));

@@ -12,7 +12,9 @@ mod kept;
 mod notices;
 mod rescue;
 mod retention;
+mod schedule;
 mod status;
+mod timer;
 mod upgrades;
 
 use std::fmt;
@@ -136,6 +138,7 @@ impl Engine {
     /// `unknown_installation`, `busy`.
     pub fn remove(&self, name: &InstallationName) -> Result<()> {
         self.db()?.remove_installation(name)?;
+        self.forget_schedule(name)?;
         self.forget_installation(name);
         Ok(())
     }

@@ -136,7 +136,7 @@ impl Engine {
         }
     }
 
-    fn worker_program(&self) -> Result<PathBuf> {
+    pub(crate) fn worker_program(&self) -> Result<PathBuf> {
         let found = match &self.worker {
             Some(path) => Ok(path.clone()),
             None => env::current_exe(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::backups::{Kept, Rule};
 use crate::model::finding::Finding;
 use crate::model::ids::InstallationName;
+use crate::view::ErrorView;
 
 /// A backup in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,4 +88,59 @@ pub struct ComparedRows {
     pub now: Option<u64>,
     /// Rows, or files, in the backup; `null` where it was not there.
     pub then: Option<u64>,
+}
+
+/// When an installation is backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduleView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// As a person wrote it.
+    pub when: String,
+    /// When the next one is made; a time that has passed is being caught up.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When the last one was tried.
+    pub tried_at: Option<DateTime<Utc>>,
+    /// Why the last one was not made.
+    pub problem: Option<String>,
+}
+
+/// What wakes Liftlock for scheduled backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimerView {
+    /// `systemd`, `launchd`, `task_scheduler`; `tray` where only the tray process looks; `none` where nothing is scheduled.
+    pub by: String,
+    /// Why it is the tray.
+    pub why: Option<String>,
+    /// Files that were put in place for it.
+    pub files: Vec<String>,
+}
+
+/// What became of a backup that was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DueOutcome {
+    /// It was made and proven.
+    Made,
+    /// Somebody works on the installation; it is made afterwards.
+    Waits,
+    /// It did not work.
+    Failed,
+    /// None was due; an old one was restored as a test, with success.
+    ProvenAgain,
+}
+
+/// One installation of a run of scheduled backups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DueView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// What became of it.
+    pub outcome: DueOutcome,
+    /// The backup that was made or tested.
+    pub backup: Option<BackupView>,
+    /// How many the keeping rule removed.
+    pub removed: usize,
+    /// Why it waits or failed.
+    pub error: Option<ErrorView>,
 }

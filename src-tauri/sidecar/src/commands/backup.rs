@@ -6,11 +6,11 @@ use chrono::Utc;
 use liftlock_engine::backups::Kept;
 use liftlock_engine::engine::RESTORE;
 use liftlock_engine::model::ids::InstallationName;
-use liftlock_engine::view::{BackupView, CompareView, PruneView};
+use liftlock_engine::view::{BackupView, CompareView, DueOutcome, PruneView};
 use liftlock_engine::{Engine, Error, Result};
 use serde_json::json;
 
-use crate::args::BackupCommand;
+use crate::args::{BackupCommand, Named};
 use crate::commands::doctor::print_findings;
 use crate::commands::named;
 use crate::commands::upgrade::{asker, begun};
@@ -52,6 +52,8 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             show_pruned(screen, &view);
             Ok(0)
         }
+        BackupCommand::Schedule { when, of, off } => schedule(engine, screen, when, of, off),
+        BackupCommand::RunDue => run_due(engine, screen),
         BackupCommand::Restore { name, path, accept_loss_of_new_work, confirm, detach } => {
             let confirm = if accept_loss_of_new_work { Some(RESTORE.to_owned()) } else { confirm };
             restore(engine, screen, &name.parse()?, &path, confirm, detach)
@@ -180,6 +182,63 @@ fn show_compared(screen: &Screen, compared: &CompareView) {
     let same = compared.rows.iter().filter(|it| it.now == it.then).count();
     screen.table(&["what", "now", "in the backup"], rows);
     screen.line(format!("{same} more tables and folders have as many rows as then."));
+}
+
+fn schedule(engine: &Engine, screen: &Screen, when: Option<String>, of: Option<String>, off: bool) -> Result<u8> {
+    let changes = when.is_some() || off;
+    if changes {
+        let name = named(engine, Named { name: of })?;
+        match when {
+            Some(when) => drop(engine.schedule_backups(&name, &when)?),
+            None => engine.unschedule_backups(&name)?,
+        }
+    }
+    let timer = changes.then(|| engine.fit_timer()).transpose()?;
+    let schedules = engine.backup_schedules()?;
+    if screen.json {
+        screen.document(&json!({ "schedules": schedules, "timer": timer }));
+        return Ok(0);
+    }
+    if schedules.is_empty() {
+        screen.note("Nothing is backed up at set times. `liftlock backup schedule --help` shows how to.");
+    } else {
+        let now = Utc::now();
+        let moment = |it: Option<_>| it.map_or_else(String::new, |it| ago(it, now));
+        let rows = schedules.iter().map(|it| {
+            vec![
+                it.installation.to_string(),
+                it.when.clone(),
+                moment(it.next_at),
+                moment(it.tried_at),
+                it.problem.clone().unwrap_or_default(),
+            ]
+        });
+        screen.table(&["name", "when", "next", "last tried", "problem"], rows.collect());
+    }
+    if let Some(why) = timer.and_then(|it| it.why) {
+        screen.line(Line::new(Style::Warn, format!("They are made while Liftlock's window or tray runs. {why}")));
+    }
+    Ok(0)
+}
+
+fn run_due(engine: &Engine, screen: &Screen) -> Result<u8> {
+    let due = engine.run_due_backups(&Progress::begin(screen, "Backup"))?;
+    if screen.json {
+        screen.document(&json!({ "due": due }));
+    } else if due.is_empty() {
+        screen.note("No backup is due.");
+    }
+    for it in due.iter().filter(|_| !screen.json) {
+        let why = it.error.as_ref().map_or_else(String::new, |it| format!(" {} {}", it.message, it.remedy));
+        let (style, said) = match it.outcome {
+            DueOutcome::Made => (Style::Good, "backed up and proven."),
+            DueOutcome::Waits => (Style::Warn, "waits."),
+            DueOutcome::Failed => (Style::Danger, "not backed up."),
+            DueOutcome::ProvenAgain => (Style::Good, "an old backup was restored as a test, and every row was there."),
+        };
+        screen.line(Line::new(style, format!("{}: {said}{why}", it.installation)));
+    }
+    Ok(u8::from(due.iter().any(|it| it.outcome == DueOutcome::Failed)))
 }
 
 fn restore(

@@ -1,0 +1,201 @@
+//! The verbs about backups at set times.
+//!
+//! Who wakes us does not matter: the operating system's timer, the window's tray process or a person. Each run looks what
+//! is due and does that, catches up once what was missed, and leaves alone what somebody else works on: the next run
+//! finds it due still.
+
+use chrono::{Local, TimeDelta};
+
+use crate::backups::{self, Backup, BackupKind, Schedule};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::ids::InstallationName;
+use crate::ports::Reporter;
+use crate::state::Db;
+use crate::view::{BackupView, DueOutcome, DueView, ErrorView, ScheduleView};
+
+fn key(name: &InstallationName) -> String {
+    format!("backup_schedule/{name}")
+}
+
+impl Engine {
+    /// Backs an installation up at set times from now on, instead of at earlier ones.
+    ///
+    /// # Errors
+    /// `bad_schedule`, `unknown_installation`.
+    pub fn schedule_backups(&self, name: &InstallationName, when: &str) -> Result<ScheduleView> {
+        let mut db = self.db()?;
+        db.installation(name)?;
+        let schedule = Schedule::new(when, self.clock.now())?;
+        keep(&mut db, name, Some(&schedule))?;
+        self.schedule_view(name, &schedule)
+    }
+
+    /// Backs it up at no set times any more.
+    ///
+    /// # Errors
+    /// `unknown_installation`.
+    pub fn unschedule_backups(&self, name: &InstallationName) -> Result<()> {
+        let mut db = self.db()?;
+        db.installation(name)?;
+        keep(&mut db, name, None)
+    }
+
+    /// One of the same name that is added later begins without a schedule.
+    pub(crate) fn forget_schedule(&self, name: &InstallationName) -> Result<()> {
+        keep(&mut self.db()?, name, None)
+    }
+
+    /// Every installation that is backed up at set times.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn backup_schedules(&self) -> Result<Vec<ScheduleView>> {
+        let db = self.db()?;
+        let mut views = Vec::new();
+        for installation in db.installations()? {
+            if let Some(schedule) = kept(&db, &installation.name)? {
+                views.push(self.schedule_view(&installation.name, &schedule)?);
+            }
+        }
+        Ok(views)
+    }
+
+    fn schedule_view(&self, name: &InstallationName, schedule: &Schedule) -> Result<ScheduleView> {
+        Ok(ScheduleView {
+            installation: name.clone(),
+            when: schedule.when.clone(),
+            next_at: schedule.next(self.clock.now(), &Local)?,
+            tried_at: schedule.tried_at,
+            problem: schedule.problem.clone(),
+        })
+    }
+
+    /// Makes every backup that is due, removes what the keeping rule does not keep, and restores as a test one that
+    /// was not for long. What one installation meets does not keep the others from theirs.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn run_due_backups(&self, reporter: &dyn Reporter) -> Result<Vec<DueView>> {
+        let mut views = Vec::new();
+        for installation in self.db()?.installations()? {
+            let name = installation.name;
+            let Some(schedule) = kept(&self.db()?, &name)? else { continue };
+            reporter.check()?;
+            match schedule.due(self.clock.now(), &Local)? {
+                Some(slot) => views.push(self.serve(&name, schedule, slot, reporter)?),
+                None => views.extend(self.prove_again(&name, reporter)?),
+            }
+        }
+        Ok(views)
+    }
+
+    fn serve(
+        &self,
+        name: &InstallationName,
+        mut schedule: Schedule,
+        slot: chrono::DateTime<chrono::Utc>,
+        reporter: &dyn Reporter,
+    ) -> Result<DueView> {
+        let db = self.db()?;
+        // An update that was interrupted keeps the data closed until somebody goes on with it.
+        let is_open = db.newest_upgrade(name)?.is_some_and(|it| !it.state.is_final());
+        if is_open {
+            let error = Error::new(Kind::Busy, "busy", format!("An update of {name} is open."))
+                .remedy("Nothing to do: the backup is made when it has ended.");
+            return Ok(DueView {
+                installation: name.clone(),
+                outcome: DueOutcome::Waits,
+                backup: None,
+                removed: 0,
+                error: Some(ErrorView::from(&error)),
+            });
+        }
+        let made = self.back_up(name, BackupKind::Scheduled, "", reporter);
+        let mut view =
+            DueView { installation: name.clone(), outcome: DueOutcome::Made, backup: None, removed: 0, error: None };
+        match made {
+            Ok(backup) => {
+                schedule.serve(slot, self.clock.now());
+                view.backup = Some(backup);
+                match self.prune(name) {
+                    Ok(pruned) => view.removed = pruned.goes.len(),
+                    // The next run removes it; the backup is there.
+                    Err(error) => reporter.say(&error.message),
+                }
+            }
+            // Whoever works on it now is waited for: the time stays due.
+            Err(error) if error.kind == Kind::Busy => {
+                view.outcome = DueOutcome::Waits;
+                view.error = Some(ErrorView::from(&error));
+                return Ok(view);
+            }
+            Err(error) if error.class == "cancelled" => return Err(error),
+            Err(error) => {
+                schedule.fail(slot, self.clock.now(), &error.message);
+                view.outcome = DueOutcome::Failed;
+                view.error = Some(ErrorView::from(&error));
+            }
+        }
+        keep(&mut self.db()?, name, Some(&schedule))?;
+        Ok(view)
+    }
+
+    /// Restores as a test the one whose last test is longest ago, where that is too long.
+    fn prove_again(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Option<DueView>> {
+        let days = self.db()?.setting("prove_again_days")?.parse::<i64>().unwrap_or(0);
+        if days == 0 {
+            return Ok(None);
+        }
+        let before = self.clock.now() - TimeDelta::days(days);
+        let (found, _) = backups::list(&self.home.backups(name))?;
+        let last = |it: &Backup| it.tested_at.unwrap_or(it.manifest.made_at);
+        let old = found.iter().filter(|it| it.failed.is_none() && last(it) < before).min_by_key(|it| last(it));
+        let Some(old) = old else { return Ok(None) };
+        let mut view = DueView {
+            installation: name.clone(),
+            outcome: DueOutcome::ProvenAgain,
+            backup: None,
+            removed: 0,
+            error: None,
+        };
+        match self.verify_backup(&old.path, reporter) {
+            Ok(backup) => view.backup = Some(backup),
+            Err(error) if error.kind == Kind::Busy => return Ok(None),
+            Err(error) if error.class == "cancelled" => return Err(error),
+            Err(error) => {
+                view.outcome = DueOutcome::Failed;
+                view.backup = backups::open(&old.path).ok().map(|it| BackupView::of(&it));
+                view.error = Some(ErrorView::from(&error));
+            }
+        }
+        Ok(Some(view))
+    }
+
+    /// What is wrong with backups at set times: one that did not work.
+    pub(crate) fn schedule_findings(&self) -> Result<Vec<Finding>> {
+        let troubled = |it: ScheduleView| {
+            let problem = it.problem?;
+            let name = it.installation;
+            Some(Finding::new(
+                Severity::Stop,
+                "scheduled_backup_failed",
+                format!("The last scheduled backup of {name} was not made. {problem}"),
+                format!("Make one now and see: `liftlock backup create {name}`."),
+            ))
+        };
+        Ok(self.backup_schedules()?.into_iter().filter_map(troubled).collect())
+    }
+}
+
+fn kept(db: &Db, name: &InstallationName) -> Result<Option<Schedule>> {
+    // One that cannot be read was written by hand or by a newer Liftlock, and says nothing.
+    Ok(db.note(&key(name))?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn keep(db: &mut Db, name: &InstallationName, schedule: Option<&Schedule>) -> Result<()> {
+    let text = serde_json::to_string(&schedule)
+        .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+    db.set_note(&key(name), &text)
+}

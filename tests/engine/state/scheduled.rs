@@ -1,0 +1,200 @@
+//! Backups at set times, of a real SQLite file, under a clock that the test sets.
+
+use std::fs;
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use liftlock_engine::Engine;
+use liftlock_engine::clock::FixedClock;
+use liftlock_engine::model::ids::InstallationName;
+use liftlock_engine::ports::Clock;
+use liftlock_engine::process::Silent;
+use liftlock_engine::state::Db;
+use liftlock_engine::state::home::Home;
+use liftlock_engine::state::installations::Installation;
+use liftlock_engine::state::lease::Lease;
+use liftlock_engine::view::{DueOutcome, DueView};
+
+use crate::support::this_process;
+
+struct Bench {
+    root: tempfile::TempDir,
+    clock: Arc<FixedClock>,
+    engine: Engine,
+    shop: InstallationName,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("shop");
+        fs::create_dir_all(folder.join("data/uploads")).unwrap();
+        fs::write(folder.join(".env"), "SHOP_PORT=1\n").unwrap();
+        let database = rusqlite::Connection::open(folder.join("data/shop.db")).unwrap();
+        database.execute_batch("CREATE TABLE orders (id); INSERT INTO orders VALUES (1), (2);").unwrap();
+        let home = Home::at(root.path().join("home"));
+        let shop: InstallationName = "shop".parse().unwrap();
+        let installation = Installation {
+            name: shop.clone(),
+            folder,
+            profile: PROFILE.to_owned(),
+            application: "corner-shop".to_owned(),
+            version: Some("1.0.0".to_owned()),
+            added_at: Utc::now(),
+        };
+        Db::open(&home).unwrap().add_installation(&installation).unwrap();
+        let clock = Arc::new(FixedClock::at("2026-11-20T10:30:00Z".parse().unwrap()));
+        let engine = Engine::at(home).with_clock(clock.clone());
+        Self { root, clock, engine, shop }
+    }
+
+    fn pass(&self, time: TimeDelta) {
+        self.clock.advance(time.to_std().unwrap());
+    }
+
+    fn run(&self) -> Vec<DueView> {
+        self.engine.run_due_backups(&Silent).unwrap()
+    }
+
+    fn outcomes(&self) -> Vec<DueOutcome> {
+        self.run().into_iter().map(|it| it.outcome).collect()
+    }
+
+    fn made(&self) -> usize {
+        self.engine.backups(Some(&self.shop)).unwrap().0.len()
+    }
+}
+
+const PROFILE: &str = r#"
+format = 1
+[application]
+id = "corner-shop"
+name = "Corner Shop"
+[releases]
+api = "https://api.github.com"
+repository = "corner-shop/corner-shop"
+tag = "v{version}"
+channel = "stable"
+asset = "corner-shop-{version}.tar.gz"
+checksums = "SHA256SUMS"
+require = "checksum"
+[recognise]
+files = ["current/release.json"]
+[driver]
+kind = "native"
+current = "current"
+releases = "releases"
+[version]
+http = { url = "http://127.0.0.1:{port}/api/v1/system/version", field = "version" }
+[[stores]]
+name = "database"
+kind = "sqlite"
+path = "data/shop.db"
+[[stores]]
+name = "uploads"
+kind = "files"
+path = "data/uploads"
+[[components]]
+name = "shop"
+run = { command = ["current/bin/corner-shop", "serve"], env_file = ".env" }
+[gate]
+component = "shop"
+variable = "SHOP_PORT"
+port = { file = ".env", key = "SHOP_PORT" }
+bind = "127.0.0.1"
+"#;
+
+#[test]
+fn what_is_due_is_made_once_proven_and_kept_by_rule() {
+    let bench = Bench::new();
+    assert!(bench.run().is_empty(), "nothing is scheduled");
+    let view = bench.engine.schedule_backups(&bench.shop, "every hour").unwrap();
+    assert_eq!(view.next_at, Some("2026-11-20T11:00:00Z".parse().unwrap()));
+    assert!(bench.run().is_empty(), "its time has not come");
+    // Asleep for nine hours: one backup.
+    bench.pass(TimeDelta::hours(9));
+    let made = bench.run().pop().unwrap();
+    let backup = made.backup.unwrap();
+    assert_eq!((backup.kind.as_str(), backup.grade.as_str(), made.outcome), ("scheduled", "proven", DueOutcome::Made));
+    assert!(bench.run().is_empty());
+    bench.engine.choose("keep_backups", Some("2")).unwrap();
+    for _ in 0..4 {
+        bench.pass(TimeDelta::hours(1));
+        assert_eq!(bench.outcomes(), [DueOutcome::Made]);
+    }
+    assert_eq!(bench.made(), 2);
+    bench.engine.unschedule_backups(&bench.shop).unwrap();
+    bench.pass(TimeDelta::hours(5));
+    assert!(bench.run().is_empty());
+}
+
+#[test]
+fn a_backup_that_is_due_waits_for_whoever_works_and_is_made_afterwards() {
+    let bench = Bench::new();
+    bench.engine.schedule_backups(&bench.shop, "every hour").unwrap();
+    bench.pass(TimeDelta::hours(1));
+    let home = Home::at(bench.root.path().join("home"));
+    let mut db = Db::open(&home).unwrap();
+    let folder = bench.root.path().join("shop");
+    let held = Lease::take(&mut db, &home, &bench.shop, &folder, &this_process()).unwrap();
+    assert_eq!(bench.outcomes(), [DueOutcome::Waits]);
+    assert_eq!(bench.made(), 0);
+    drop(held);
+    // An update that was asked for counts too, also where nobody works on it at this moment.
+    let options = liftlock_engine::state::upgrades::Options::default();
+    db.ask_for_upgrade(&bench.shop, "shop", "1.1.0", &options, "tester", bench.clock.now()).unwrap();
+    assert_eq!(bench.outcomes(), [DueOutcome::Waits]);
+    let other = Bench::new();
+    other.engine.schedule_backups(&other.shop, "every hour").unwrap();
+    other.pass(TimeDelta::hours(1));
+    assert_eq!(other.outcomes(), [DueOutcome::Made], "and where nothing holds it, the same is made");
+}
+
+#[test]
+fn a_scheduled_backup_that_fails_is_tried_again_and_told_by_the_doctor() {
+    let bench = Bench::new();
+    bench.engine.schedule_backups(&bench.shop, "every day at 14:30").unwrap();
+    let database = bench.root.path().join("shop/data/shop.db");
+    let away = database.with_extension("away");
+    fs::rename(&database, &away).unwrap();
+    bench.pass(TimeDelta::days(1));
+    let failed = bench.run().pop().unwrap();
+    assert_eq!(failed.outcome, DueOutcome::Failed);
+    assert!(failed.error.is_some_and(|it| !it.remedy.is_empty()));
+    assert!(bench.run().is_empty(), "not at once");
+    let told = || {
+        let found = bench.engine.doctor().unwrap().findings;
+        found.iter().filter(|it| it.class == "scheduled_backup_failed").count()
+    };
+    assert_eq!(told(), 1);
+    fs::rename(&away, &database).unwrap();
+    bench.pass(TimeDelta::hours(1));
+    assert_eq!(bench.outcomes(), [DueOutcome::Made]);
+    assert_eq!(told(), 0);
+}
+
+#[test]
+fn old_backups_are_restored_as_a_test_again_and_a_grade_that_falls_is_an_alarm() {
+    let bench = Bench::new();
+    bench.engine.schedule_backups(&bench.shop, "every day at 14:30").unwrap();
+    bench.pass(TimeDelta::days(1));
+    let made = bench.run().pop().unwrap().backup.unwrap();
+    // The schedule ends for the time of this test, so that nothing else is due.
+    bench.engine.schedule_backups(&bench.shop, "0 0 1 1 *").unwrap();
+    bench.pass(TimeDelta::days(20));
+    assert!(bench.run().is_empty(), "tested 20 days ago");
+    bench.pass(TimeDelta::days(11));
+    assert_eq!(bench.outcomes(), [DueOutcome::ProvenAgain]);
+    assert!(bench.run().is_empty());
+    let dump = std::path::Path::new(&made.path).join("uploads.tar.gz");
+    let mut bytes = fs::read(&dump).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&dump, bytes).unwrap();
+    // Past the new year, which the schedule serves first.
+    bench.pass(TimeDelta::days(31));
+    assert_eq!(bench.outcomes(), [DueOutcome::Made]);
+    assert_eq!(bench.outcomes(), [DueOutcome::Failed]);
+    let alarm = bench.engine.doctor().unwrap().findings.into_iter().find(|it| it.class == "backup_failed").unwrap();
+    assert!(alarm.message.contains("It was proven on"), "{}", alarm.message);
+}
