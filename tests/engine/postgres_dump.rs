@@ -1,6 +1,8 @@
 //! Dumps, and scratch servers that prove them.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, path::PathBuf};
 
 use liftlock_engine::ports::{Reporter, Unit};
 use liftlock_engine::process::{Silent, SystemRunner};
@@ -147,18 +149,53 @@ fn a_damaged_dump_is_found_by_restoring_it() {
     scratch.restore(&path, &dump, "shop", &Silent).unwrap();
 }
 
-/// Says stop, or does something to the server, once so many bytes have moved.
-struct AtBytes<F: Fn() -> Result<()> + Sync>(u64, F, std::sync::atomic::AtomicU64);
+/// Holds the reading side at its first word, so that the dump cannot end, until something was done to it.
+struct Held<F: Fn(&Stopped) + Sync> {
+    act: F,
+    has_acted: AtomicBool,
+    stopped: Stopped,
+}
 
-impl<F: Fn() -> Result<()> + Sync + Send> Reporter for AtBytes<F> {
+/// Whether the dump was told to stop, and whether it has heard.
+#[derive(Default)]
+struct Stopped {
+    is_wanted: AtomicBool,
+    was_heard: AtomicBool,
+}
+
+impl Stopped {
+    fn and_heard(&self) {
+        self.is_wanted.store(true, Ordering::SeqCst);
+        crate::postgres_faults::until("it was heard", || self.was_heard.load(Ordering::SeqCst));
+    }
+}
+
+impl<F: Fn(&Stopped) + Sync> Held<F> {
+    fn until(act: F) -> Self {
+        Self { act, has_acted: AtomicBool::new(false), stopped: Stopped::default() }
+    }
+}
+
+impl<F: Fn(&Stopped) + Sync + Send> Reporter for Held<F> {
     fn moved(&self, done: u64, _total: Option<u64>, _unit: Unit) {
-        self.2.fetch_max(done, std::sync::atomic::Ordering::SeqCst);
+        // What was sent before the cut still arrives.
+        if !self.has_acted.swap(true, Ordering::SeqCst) {
+            assert!(done < LARGE / 2, "most of it is still to come: {done}");
+            (self.act)(&self.stopped);
+        }
     }
     fn say(&self, _line: &str) {}
     fn check(&self) -> Result<()> {
-        if self.2.load(std::sync::atomic::Ordering::SeqCst) >= self.0 { (self.1)() } else { Ok(()) }
+        if !self.stopped.is_wanted.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.stopped.was_heard.store(true, Ordering::SeqCst);
+        Err(Error::failed("cancelled", "stop"))
     }
 }
+
+/// Bytes at least in a dump of [`large`].
+const LARGE: u64 = 60_000 * 640;
 
 fn large(admin: &Client) -> String {
     let (name, _) = shop(admin);
@@ -176,19 +213,19 @@ fn a_dump_that_is_cancelled_or_cut_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("shop.pgdump.gz");
     let options = dump::Options::default();
-    let cancel = AtBytes(1 << 22, || Err(Error::failed("cancelled", "stop")), 0.into());
+    let cancel = Held::until(Stopped::and_heard);
     assert_eq!(dump::dump(&admin, &name, &path, options, &cancel).unwrap_err().class, "cancelled");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 
-    let killer = admin.clone();
-    let end_pg_dump = || {
-        let sql = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'COPY%' \
-             AND pid <> pg_backend_pid()"
+    let cut = Held::until(|_| {
+        let mut session = admin.connect("postgres").unwrap();
+        let end = format!(
+            "WITH it AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'COPY%') \
+             SELECT 1 AS one FROM it WHERE pg_terminate_backend(pid, 30000)"
         );
-        killer.connect("postgres").and_then(|mut it| it.run(&sql))
-    };
-    let cut = AtBytes(1 << 20, end_pg_dump, 0.into());
+        // Only what still sits in pipes and buffers is read from here on.
+        assert!(session.finds(&end).unwrap(), "pg_dump's session was ended");
+    });
     let error = dump::dump(&admin, &name, &path, options, &cut).unwrap_err();
     assert_eq!(error.class, "connection_lost", "{error} {:?}", error.details);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

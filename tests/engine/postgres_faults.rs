@@ -254,7 +254,7 @@ fn a_copy_that_a_killed_worker_left_running_is_ended_before_the_next_one() {
 }
 
 /// Waits for a condition.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < Duration::from_secs(20), "waited too long until {what}");
