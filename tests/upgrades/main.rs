@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
 mod asked;
+mod bad_input;
 mod damaged;
 mod hops;
 mod kept;

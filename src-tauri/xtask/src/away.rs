@@ -20,19 +20,18 @@ use crate::{
     world::{World, text},
 };
 
-const ORDERS: u32 = 200_000;
 const TO: &str = "1.1.0";
 
 /// The figures of one upgrade, with its peers in the same run.
-pub(crate) fn figures() -> Result<Value> {
-    let (away, worker_peak_kib, upgrade) = with_liftlock()?;
-    let peer = Peer::make()?;
+pub(crate) fn figures(orders: u32, profile: &str) -> Result<Value> {
+    let (away, worker_peak_kib, upgrade) = with_liftlock(orders, profile)?;
+    let peer = Peer::make(orders, profile)?;
     let parts = peer.parts()?;
     let straightforward = peer.straightforward()?;
     let sum: f64 = ["stop", "copy", "migrate", "start"].iter().filter_map(|part| parts[*part].as_f64()).sum();
     let limit = 1.2 * sum + 1.0;
     Ok(json!({
-        "orders": ORDERS,
+        "orders": orders,
         "away_seconds": away,
         "parts_alone_seconds": parts,
         "sum_of_parts_seconds": rounded(sum),
@@ -47,8 +46,8 @@ pub(crate) fn figures() -> Result<Value> {
 }
 
 /// Seconds away as the shopper saw it, the worker's own peak memory in KiB, and the seconds of the whole upgrade.
-fn with_liftlock() -> Result<(f64, u64, f64)> {
-    let world = World::with(ORDERS, "release")?;
+fn with_liftlock(orders: u32, profile: &str) -> Result<(f64, u64, f64)> {
+    let world = World::with(orders, profile)?;
     world.demo(&["publish", TO])?;
     let shopper = world.shopper(50)?;
     let (has_ended, peak) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -98,8 +97,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn make() -> Result<Self> {
-        let world = World::with(ORDERS, "release")?;
+    fn make(orders: u32, profile: &str) -> Result<Self> {
+        let world = World::with(orders, profile)?;
         world.demo(&["publish", TO])?;
         let status = world.demo(&["status"])?;
         let published: Value = serde_json::from_slice(&fs::read(world.dir.join("releases/published.json"))?)?;

@@ -19,23 +19,42 @@ use crate::{
 /// How often a whole process is timed.
 const ROUNDS: usize = 100;
 
+/// How seriously it is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// The profile of Cargo whose programs are measured.
+    profile: &'static str,
+    /// Orders in the shop that is upgraded.
+    orders: u32,
+}
+
+impl Size {
+    /// The real one, or a trial.
+    pub(crate) fn of(trial: bool) -> Self {
+        if trial { Self { profile: "debug", orders: 2_000 } } else { Self { profile: "release", orders: 200_000 } }
+    }
+}
+
 /// One group of figures.
-type Bench = (&'static str, fn(&Path) -> Result<Value>);
+type Bench = (&'static str, fn(&Path, Size) -> Result<Value>);
 
 const BENCHES: &[Bench] = &[("state", state), ("processes", processes), ("size", size), ("away", away)];
 
 /// Runs every group, or the one that is named.
-pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
+pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Result<()> {
     let wanted: Vec<&Bench> = BENCHES.iter().filter(|(it, _)| name.is_none_or(|name| name == *it)).collect();
     if wanted.is_empty() {
         let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
         bail!("there is no such bench; there are {}", known.join(", "));
     }
-    let built = parts.part("release build", || {
+    let built = parts.part("build", || {
+        let profile: &[&str] = if size.profile == "release" { &["--release"] } else { &[] };
         // Alone, as it is shipped: together with others it would carry their features too.
-        run(cargo().args(["build", "--release", "--package", "liftlock", "--bins"]))?;
+        run(cargo().arg("build").args(profile).args(["--package", "liftlock", "--bins"]))?;
         run(cargo()
-            .args(["build", "--release", "--package", "liftlock-engine", "--package", "liftlock-demo"])
+            .arg("build")
+            .args(profile)
+            .args(["--package", "liftlock-engine", "--package", "liftlock-demo"])
             .args(["--bins", "--example", "state_figures"]))?;
         Ok(String::new())
     });
@@ -48,7 +67,7 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
         parts.part(name, || {
             // On the disk of the clone, like the state of a real installation; a temporary folder may be memory.
             let work = tempfile::tempdir_in(&out)?;
-            let figures = bench(work.path())?;
+            let figures = bench(work.path(), size)?;
             let path = out.join(format!("{name}.json"));
             fs::write(&path, format!("{figures:#}\n"))?;
             println!("{figures:#}");
@@ -59,16 +78,16 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>) -> Result<()> {
 }
 
 /// A durable change beside write, fsync and rename; taking the lease.
-fn state(work: &Path) -> Result<Value> {
-    answer(Command::new(state_figures()).arg("measure").arg(work))
+fn state(work: &Path, size: Size) -> Result<Value> {
+    answer(Command::new(state_figures(size)).arg("measure").arg(work))
 }
 
 /// Whole processes in a home with a long life, beside a process that does nothing.
-fn processes(work: &Path) -> Result<Value> {
-    let populated = answer(Command::new(state_figures()).arg("populate").arg(work))?;
+fn processes(work: &Path, size: Size) -> Result<Value> {
+    let populated = answer(Command::new(state_figures(size)).arg("populate").arg(work))?;
     let home = work.join("home");
     let liftlock = || {
-        let mut command = Command::new(release("liftlock"));
+        let mut command = Command::new(program(size, "liftlock"));
         command.env("LIFTLOCK_HOME", &home);
         command
     };
@@ -93,17 +112,17 @@ fn processes(work: &Path) -> Result<Value> {
 }
 
 /// The sidecar as it is shipped.
-fn size(_: &Path) -> Result<Value> {
-    let path = release("liftlock");
+fn size(_: &Path, size: Size) -> Result<Value> {
+    let path = program(size, "liftlock");
     let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
     Ok(json!({ "stripped_sidecar_bytes": bytes, "stripped_sidecar_mb": rounded(bytes as f64 / 1e6), "limit_mb": 12 }))
 }
 
 /// A whole upgrade beside the straightforward way.
-fn away(_: &Path) -> Result<Value> {
+fn away(_: &Path, size: Size) -> Result<Value> {
     // Only this group needs the shop and a server.
     crate::machine::provide(&[crate::machine::POSTGRESQL])?;
-    crate::away::figures()
+    crate::away::figures(size.orders, size.profile)
 }
 
 /// Times a process from its start to its end.
@@ -131,12 +150,12 @@ fn answer(command: &mut Command) -> Result<Value> {
     Ok(serde_json::from_str(&read(command)?)?)
 }
 
-fn release(name: &str) -> PathBuf {
-    target_dir().join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+fn program(size: Size, name: &str) -> PathBuf {
+    target_dir().join(size.profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
-fn state_figures() -> PathBuf {
-    target_dir().join("release/examples").join(format!("state_figures{}", env::consts::EXE_SUFFIX))
+fn state_figures(size: Size) -> PathBuf {
+    target_dir().join(size.profile).join("examples").join(format!("state_figures{}", env::consts::EXE_SUFFIX))
 }
 
 fn rounded(value: f64) -> f64 {

@@ -64,6 +64,9 @@ enum Task {
     Bench {
         /// Only this group
         name: Option<String>,
+        /// With programs of the dev profile and a small shop: whether it works, not how fast
+        #[arg(long)]
+        trial: bool,
     },
 }
 
@@ -95,7 +98,7 @@ fn begin(task: &Task) -> Result<bool> {
         }
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
         Task::Demo { headless, keep, only } => demo::tell(&mut parts, *headless, *keep, only.as_deref()),
-        Task::Bench { name } => bench::measure(&mut parts, name.as_deref())?,
+        Task::Bench { name, trial } => bench::measure(&mut parts, name.as_deref(), bench::Size::of(*trial))?,
     }
     Ok(parts.close())
 }
