@@ -122,6 +122,12 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
+    /// Wait until standard input is closed, then end everything: for a caller that may be killed
+    #[command(hide = true)]
+    Guard {
+        #[command(flatten)]
+        at: In,
+    },
     /// Serve releases until ended
     #[command(hide = true)]
     ServeReleases {
@@ -184,6 +190,11 @@ fn run(command: Command) -> Result<Value> {
         Command::Fault { at, asked } => fault::fault(&place(&at)?, &asked),
         Command::Status { at } => status(&place(&at)?),
         Command::Down { at, hard, remove } => bring_down::down(&place(&at)?, hard, remove),
+        Command::Guard { at } => {
+            // Whatever ends the caller closes its end; nothing is ever written.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            bring_down::down(&place(&at)?, true, true)
+        }
         Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),
         Command::Launch { .. } => Ok(Value::Null),
     }

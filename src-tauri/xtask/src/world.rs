@@ -23,11 +23,18 @@ pub(crate) struct World {
     pub(crate) name: String,
     /// Whether the folder outlives this.
     pub(crate) is_kept: bool,
+    /// Ends everything when this process is gone without having done it, whatever ended it.
+    guard: Option<Child>,
 }
 
 /// Whatever happened, no server stays behind.
 impl Drop for World {
     fn drop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            // From here on this process does it itself.
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
         let remove: &[&str] = if self.is_kept { &["down"] } else { &["down", "--remove"] };
         if let Err(error) = self.demo(remove) {
             eprintln!("the demo in {} could not be ended: {error:#}", self.dir.display());
@@ -46,7 +53,8 @@ impl World {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
         }
-        let mut world = Self { dir, bin: target_dir().join(profile), name: String::new(), is_kept: false };
+        let mut world = Self { dir, bin: target_dir().join(profile), name: String::new(), is_kept: false, guard: None };
+        world.guard = Some(world.guard()?);
         let up = world.demo(&["up", "--release", "1.0.0", "--orders", &orders.to_string()])?;
         let added = world.liftlock_ok(&["add", text(&up, "profile")?, text(&up, "install_dir")?])?;
         added["name"].as_str().context("`liftlock add` does not tell the name")?.clone_into(&mut world.name);
@@ -94,6 +102,16 @@ impl World {
             .spawn()
             .context("could not start the shopper")?;
         Ok(Shopper { child, path })
+    }
+
+    /// In a process group of its own: a Ctrl-C on the terminal is meant for us and not for it.
+    fn guard(&self) -> Result<Child> {
+        let mut command = self.program("liftlock-demo");
+        command.arg("guard").arg("--dir").arg(&self.dir);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let streams = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        streams.spawn().context("could not start the guard of the demo")
     }
 
     fn program(&self, name: &str) -> Command {
