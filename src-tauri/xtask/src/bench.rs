@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -38,7 +39,8 @@ impl Size {
 /// One group of figures.
 type Bench = (&'static str, fn(&Path, Size) -> Result<Value>);
 
-const BENCHES: &[Bench] = &[("state", state), ("processes", processes), ("size", size), ("away", away)];
+const BENCHES: &[Bench] =
+    &[("state", state), ("processes", processes), ("size", size), ("away", away), ("discovery", discovery)];
 
 /// Runs every group, or the one that is named.
 pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Result<()> {
@@ -55,7 +57,7 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Resu
             .arg("build")
             .args(profile)
             .args(["--package", "liftlock-engine", "--package", "liftlock-demo"])
-            .args(["--bins", "--example", "state_figures"]))?;
+            .args(["--bins", "--example", "state_figures", "--example", "discovery_figures"]))?;
         Ok(String::new())
     });
     if !built {
@@ -125,6 +127,19 @@ fn away(_: &Path, size: Size) -> Result<Value> {
     crate::away::figures(size.orders, size.profile)
 }
 
+/// A thousand installations with nothing new, beside a client that asks one question after the other.
+fn discovery(work: &Path, size: Size) -> Result<Value> {
+    let figures = example(size, "discovery_figures");
+    let mut server = Command::new(&figures).arg("serve").stdout(Stdio::piped()).spawn()?;
+    let mut url = String::new();
+    let told = server.stdout.as_mut().context("the server has no voice")?;
+    BufReader::new(told).read_line(&mut url)?;
+    let answered = answer(Command::new(&figures).arg("measure").arg(work).arg(url.trim()));
+    server.kill()?;
+    server.wait()?;
+    answered
+}
+
 /// Times a process from its start to its end.
 fn timed(make: impl Fn() -> Command) -> Result<Value> {
     let mut times = Vec::with_capacity(ROUNDS);
@@ -155,7 +170,11 @@ fn program(size: Size, name: &str) -> PathBuf {
 }
 
 fn state_figures(size: Size) -> PathBuf {
-    target_dir().join(size.profile).join("examples").join(format!("state_figures{}", env::consts::EXE_SUFFIX))
+    example(size, "state_figures")
+}
+
+fn example(size: Size, name: &str) -> PathBuf {
+    target_dir().join(size.profile).join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 fn rounded(value: f64) -> f64 {
