@@ -10,6 +10,7 @@ mod damaged;
 mod errors;
 mod follow;
 mod help;
+mod lock;
 mod notice;
 mod read;
 mod support;

@@ -2,6 +2,7 @@
 //! types are made from. Absent on purpose: anything that a caller would have to work out.
 
 mod discovery;
+mod lock;
 
 mod backups;
 
@@ -20,6 +21,7 @@ pub use backups::{
     BackupView, CompareView, ComparedRows, DueOutcome, DueView, KeptBackup, PruneView, ScheduleView, TimerView,
 };
 pub use discovery::*;
+pub use lock::LockView;
 
 /// An error as every face shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

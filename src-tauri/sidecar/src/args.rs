@@ -17,8 +17,9 @@ Exit codes:
   6  busy: another process works on this installation
 
 Environment:
-  LIFTLOCK_HOME  where Liftlock keeps its state, backups and logs
-  NO_COLOR       no colours, whatever the terminal";
+  LIFTLOCK_HOME             where Liftlock keeps its state, backups and logs
+  LIFTLOCK_PASSPHRASE_FILE  a file, readable by you alone, that holds the administrator passphrase
+  NO_COLOR                  no colours, whatever the terminal";
 
 /// Raises installed applications to their next release, and brings them back with nothing lost.
 #[derive(Debug, Parser)]
@@ -222,6 +223,9 @@ pub(crate) enum Command {
         #[arg(long, requires = "key", conflicts_with = "value")]
         default: bool,
     },
+    /// Let nobody change anything without a passphrase, in the window or here
+    #[command(subcommand)]
+    Lock(LockCommand),
     /// Check and show profiles: what Liftlock knows about a kind of application
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -317,6 +321,20 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         detach: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Show whether the administrator lock is set
+    Show,
+    /// Set the lock, or another passphrase; prints a recovery code, once
+    Set {
+        /// A file whose first line is the new passphrase; asked for otherwise
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Remove the lock; asks for the passphrase or the recovery code
+    Remove,
 }
 
 #[derive(Debug, Subcommand)]

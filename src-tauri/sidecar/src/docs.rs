@@ -124,6 +124,8 @@ const DOCUMENTS: &[Document] = &[
     ),
     document("`settings`", Some("settings"), shape::<Vec<view::SettingView>>, ""),
     document("`settings KEY`, `settings KEY VALUE`", None, shape::<view::SettingView>, ""),
+    document("`lock show`, `lock remove`", None, shape::<view::LockView>, ""),
+    document("`lock set`", Some("recovery_code"), shape::<String>, "It is not shown again."),
     document("`profile list`", Some("profiles"), shape::<Vec<String>>, ""),
     document(
         "`profile check`",

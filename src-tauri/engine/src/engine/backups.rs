@@ -102,8 +102,10 @@ impl Engine {
     /// Asks for a return to a backup and starts the worker that does it. What is there now is set aside, untouched.
     ///
     /// # Errors
-    /// `not_confirmed` unless `typed` is [`RESTORE`](crate::engine::RESTORE); `unknown_installation`, `busy`; the folder is no backup.
+    /// `not_confirmed` unless `typed` is [`RESTORE`](crate::engine::RESTORE); `locked`, `unknown_installation`, `busy`; the
+    /// folder is no backup.
     pub fn restore(&self, name: &InstallationName, path: &Path, typed: &str, initiated_by: &str) -> Result<UpgradeId> {
+        self.must_be_unlocked()?;
         expect_typed(typed)?;
         let backup = backups::open(&self.find_backup(path)?)?;
         let to = backup.manifest.version.clone().unwrap_or_else(|| "latest".to_owned());

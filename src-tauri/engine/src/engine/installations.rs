@@ -33,8 +33,9 @@ impl Engine {
     /// Looks after an installation from now on. Looks whether the folder is what the profile says; changes nothing in it.
     ///
     /// # Errors
-    /// The profile's mistakes; `folder_missing`, `not_recognised`, `folder_not_writable`, `name_taken`, `folder_taken`.
+    /// `locked`; the profile's mistakes; `folder_missing`, `not_recognised`, `folder_not_writable`, `name_taken`, `folder_taken`.
     pub fn add(&self, request: &AddRequest) -> Result<InstallationView> {
+        self.must_be_unlocked()?;
         let profile = profiles::resolve(&request.profile)?;
         let folder = request.folder.canonicalize().map_err(|cause| {
             Error::usage("folder_missing", format!("There is no folder {}.", request.folder.display()))

@@ -9,6 +9,7 @@ mod doctor;
 mod history;
 mod installations;
 mod kept;
+mod lock;
 mod notices;
 mod rescue;
 mod retention;
@@ -39,11 +40,14 @@ pub struct Engine {
     pub(crate) worker: Option<PathBuf>,
     /// How long a search for releases waits for what.
     pub(crate) waits: Waits,
+    /// What this process may change where the administrator lock is set.
+    pub(crate) key: lock::Key,
 }
 
 pub use compare::RESTORE;
 pub use discovery::Look;
 pub use installations::AddRequest;
+pub use lock::AskForPassphrase;
 pub use notices::Choice;
 
 impl fmt::Debug for Engine {
@@ -63,7 +67,7 @@ impl Engine {
 
     /// The engine of a given home.
     pub fn at(home: Home) -> Self {
-        Self { home, clock: Arc::new(SystemClock), worker: None, waits: discovery::WAITS }
+        Self { home, clock: Arc::new(SystemClock), worker: None, waits: discovery::WAITS, key: lock::Key::default() }
     }
 
     /// The same engine under another clock, for tests of what time does.
@@ -135,8 +139,9 @@ impl Engine {
     /// Forgets an installation. Its files, its data, its backups and its history stay.
     ///
     /// # Errors
-    /// `unknown_installation`, `busy`.
+    /// `locked`, `unknown_installation`, `busy`.
     pub fn remove(&self, name: &InstallationName) -> Result<()> {
+        self.must_be_unlocked()?;
         self.db()?.remove_installation(name)?;
         self.forget_schedule(name)?;
         self.forget_installation(name);
@@ -173,8 +178,9 @@ impl Engine {
     /// Chooses a value, or the default again.
     ///
     /// # Errors
-    /// `unknown_setting`, `bad_setting`.
+    /// `locked`, `unknown_setting`, `bad_setting`.
     pub fn choose(&self, key: &str, value: Option<&str>) -> Result<()> {
+        self.must_be_unlocked()?;
         let default = setting(key)?.default;
         self.db()?.choose(key, value.unwrap_or(default))
     }

@@ -61,8 +61,14 @@ impl Engine {
     /// Removes what the keeping rule does not keep. Holds the lease, and asks the rule anew under it.
     ///
     /// # Errors
-    /// `unknown_installation`, `busy`. What cannot be removed stays, and is told among the findings.
+    /// `locked`, `unknown_installation`, `busy`. What cannot be removed stays, and is told among the findings.
     pub fn prune(&self, name: &InstallationName) -> Result<PruneView> {
+        self.must_be_unlocked()?;
+        self.prune_by_rule(name)
+    }
+
+    /// The same where nobody asks at that moment, but chose the rule: a schedule is no change.
+    pub(crate) fn prune_by_rule(&self, name: &InstallationName) -> Result<PruneView> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let holder = this_process(self.clock.as_ref(), "prune")?;
@@ -88,8 +94,11 @@ impl Engine {
     /// Keeps a backup until it is unpinned, or takes that back.
     ///
     /// # Errors
-    /// `unknown_backup`; the folder is no backup, or cannot be written to.
+    /// `locked` for taking it back; `unknown_backup`; the folder is no backup, or cannot be written to.
     pub fn pin_backup(&self, path_or_id: &Path, pinned: bool) -> Result<BackupView> {
+        if !pinned {
+            self.must_be_unlocked()?;
+        }
         let backup = backups::open(&self.find_backup(path_or_id)?)?;
         if pinned {
             backups::pin(&backup.path)?;

@@ -119,7 +119,7 @@ impl Engine {
             Ok(backup) => {
                 schedule.serve(slot, self.clock.now());
                 view.backup = Some(backup);
-                match self.prune(name) {
+                match self.prune_by_rule(name) {
                     Ok(pruned) => view.removed = pruned.goes.len(),
                     // The next run removes it; the backup is there.
                     Err(error) => reporter.say(&error.message),

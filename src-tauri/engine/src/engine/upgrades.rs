@@ -36,7 +36,7 @@ impl Engine {
     /// Asks for an upgrade and starts the worker that does it.
     ///
     /// # Errors
-    /// `unknown_installation`; `busy` where one is under way; what keeps the worker from being started.
+    /// `locked`, `unknown_installation`; `busy` where one is under way; what keeps the worker from being started.
     pub fn start_upgrade(
         &self,
         name: &InstallationName,
@@ -44,6 +44,7 @@ impl Engine {
         options: &Options,
         initiated_by: &str,
     ) -> Result<UpgradeId> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let component =
@@ -194,8 +195,9 @@ impl Engine {
     /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
     ///
     /// # Errors
-    /// `already_finished`, `cannot_cancel_rollback`, `too_late_to_cancel`.
+    /// `locked`, `already_finished`, `cannot_cancel_rollback`, `too_late_to_cancel`.
     pub fn cancel(&self, id: UpgradeId) -> Result<UpgradeStatus> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         let installation = db.installation(&db.upgrade(id)?.installation)?;
         db.ask_to_cancel(id, &opening(&self.profile_of(&installation)?).step, self.clock.now())?;
@@ -208,8 +210,9 @@ impl Engine {
     /// Starts a new attempt of an upgrade that ended without success, under a new id.
     ///
     /// # Errors
-    /// `nothing_to_retry`; as [`Engine::start_upgrade`].
+    /// `locked`, `nothing_to_retry`; as [`Engine::start_upgrade`].
     pub fn retry(&self, id: UpgradeId, initiated_by: &str) -> Result<UpgradeId> {
+        self.must_be_unlocked()?;
         let upgrade = self.db()?.upgrade(id)?;
         if !matches!(upgrade.state, State::Failed | State::RolledBack) {
             return Err(Error::refused(
@@ -302,8 +305,9 @@ impl Engine {
     /// to the originals it set aside.
     ///
     /// # Errors
-    /// `nothing_to_roll_back`; `work_would_be_lost` where users have changed data since, unless `accept_loss`.
+    /// `locked`, `nothing_to_roll_back`; `work_would_be_lost` where users have changed data since, unless `accept_loss`.
     pub fn rollback(&self, name: &InstallationName, accept_loss: bool) -> Result<UpgradeId> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         // Attempts since then that changed nothing do not stand in the way.
@@ -351,8 +355,9 @@ impl Engine {
     /// Leaves `needs_attention` by looking: the installation must run well, with one version's release and data.
     ///
     /// # Errors
-    /// `not_settled` with what was seen.
+    /// `locked`, `not_settled` with what was seen.
     pub fn settle(&self, id: UpgradeId) -> Result<UpgradeStatus> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         let upgrade = db.upgrade(id)?;
         if upgrade.state != State::NeedsAttention {

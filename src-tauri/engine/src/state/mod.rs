@@ -9,6 +9,7 @@ pub mod installations;
 pub mod journal;
 pub mod kept;
 pub mod lease;
+pub(crate) mod lock;
 pub mod rebuild;
 pub mod records;
 pub mod settings;

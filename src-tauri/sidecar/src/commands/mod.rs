@@ -5,6 +5,7 @@ mod doctor;
 mod health;
 mod history;
 mod installations;
+mod lock;
 mod manual;
 mod notice;
 mod plan;
@@ -31,7 +32,8 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Profile(command) => return profile::run(screen, command),
         _ => {}
     }
-    let engine = &Engine::of_this_user()?;
+    let can_ask = lock::somebody_is_there();
+    let engine = &Engine::of_this_user()?.asking(move || lock::passphrase(can_ask));
     match cli.command {
         Command::Add { profile, folder, name } => installations::add(engine, screen, profile, folder, name),
         Command::List => installations::list(engine, screen),
@@ -65,6 +67,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
             let name = of.name.map(|it| it.parse()).transpose()?;
             history::list(engine, screen, name.as_ref())
         }
+        Command::Lock(command) => lock::run(engine, screen, command),
         Command::Doctor => doctor::doctor(engine, screen),
         Command::Settings { key: None, .. } => settings::list(engine, screen),
         Command::Settings { key: Some(key), value: None, default: false } => settings::show(engine, screen, &key),
