@@ -81,6 +81,8 @@ fn guarded(engine: &Engine, name: &InstallationName, id: UpgradeId) -> Vec<(&'st
         ("restore", engine.restore(name, &PathBuf::from("/nowhere"), "RESTORE", "tester").map(drop)),
         ("prune", engine.prune(name).map(drop)),
         ("unpin", engine.pin_backup(&PathBuf::from("/nowhere"), false).map(drop)),
+        ("schedule_backups", engine.schedule_backups(name, "0 3 * * *").map(drop)),
+        ("unschedule_backups", engine.unschedule_backups(name)),
         ("choose", engine.choose("keep_originals_days", Some("1"))),
         ("set_lock", engine.set_lock("another one").map(drop)),
         ("remove", engine.remove(name)),

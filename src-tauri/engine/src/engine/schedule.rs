@@ -23,8 +23,9 @@ impl Engine {
     /// Backs an installation up at set times from now on, instead of at earlier ones.
     ///
     /// # Errors
-    /// `bad_schedule`, `unknown_installation`.
+    /// `locked`, `bad_schedule`, `unknown_installation`.
     pub fn schedule_backups(&self, name: &InstallationName, when: &str) -> Result<ScheduleView> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         db.installation(name)?;
         let schedule = Schedule::new(when, self.clock.now())?;
@@ -35,8 +36,9 @@ impl Engine {
     /// Backs it up at no set times any more.
     ///
     /// # Errors
-    /// `unknown_installation`.
+    /// `locked`, `unknown_installation`.
     pub fn unschedule_backups(&self, name: &InstallationName) -> Result<()> {
+        self.must_be_unlocked()?;
         let mut db = self.db()?;
         db.installation(name)?;
         keep(&mut db, name, None)
