@@ -118,6 +118,9 @@ export function inSentence(name: string): string {
   return RIGHT_TO_LEFT.test(short) ? `\u2068${short}\u2069` : short;
 }
 
+/** A name that stands alone: its own direction is kept, but it turns nothing round. */
+export const standing = (name: string): string => name.replace(TURNING, '');
+
 /** The first letter of a name, for its tile; a whole emoji counts as one. */
 export function initial(name: string): string {
   const [first] = new Intl.Segmenter(region()).segment(name.replace(TURNING, '').trim());

@@ -45,6 +45,7 @@ export function toSafeHtml(markdown: string): string {
     ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,
   });
+  levelHeadings(fragment);
   for (const link of fragment.querySelectorAll('a')) {
     const href = link.getAttribute('href');
     if (isWebAddress(href)) link.setAttribute('rel', 'noreferrer noopener');
@@ -53,6 +54,20 @@ export function toSafeHtml(markdown: string): string {
   const holder = document.createElement('div');
   holder.append(fragment);
   return holder.innerHTML;
+}
+
+/** Their first heading is one below the page's, and none leaves a level out, however the makers count. */
+function levelHeadings(fragment: DocumentFragment): void {
+  let above = 2;
+  let made = 2;
+  for (const heading of fragment.querySelectorAll('h3, h4, h5, h6')) {
+    const level = Number(heading.tagName.slice(1));
+    made = level > above ? made + 1 : level === above ? made : Math.max(3, made - (above - level));
+    above = level;
+    const levelled = document.createElement(`h${Math.min(6, made).toString()}`);
+    levelled.append(...heading.childNodes);
+    heading.replaceWith(levelled);
+  }
 }
 
 const MOST = 60_000;

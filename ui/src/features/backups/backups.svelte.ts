@@ -1,0 +1,37 @@
+// All backups, newest first, and the work on them.
+
+import { Asked } from '../../ipc/asked.svelte';
+import type { BackupJob, BackupView, ErrorView } from '../../ipc/bindings';
+import { asErrorView } from '../../ipc/contract';
+import type { Mirror } from '../../ipc/mirror.svelte';
+
+export class BackupsStore {
+  readonly list = new Asked<BackupView[]>();
+  refusal = $state.raw<ErrorView>();
+  readonly backups = $derived(
+    [...(this.list.value ?? [])].sort((a, b) => b.made_at.localeCompare(a.made_at)),
+  );
+  readonly jobs = $derived.by(() => [...this.mirror.jobs.values()]);
+
+  constructor(readonly mirror: Mirror) {}
+
+  load(): Promise<unknown> {
+    return this.list.ask(() => this.mirror.client.call('backups', { name: null }));
+  }
+  backUp = (name: string) => this.#begin(() => this.mirror.client.call('back_up', { name, note: '' }));
+  prove = (id: string) => this.#begin(() => this.mirror.client.call('prove_backup', { id }));
+
+  async stop(job: BackupJob): Promise<void> {
+    await this.mirror.client.call('cancel_job', { id: job.id });
+  }
+
+  async #begin(act: () => Promise<BackupJob>): Promise<void> {
+    this.refusal = undefined;
+    try {
+      const job = await this.mirror.guard(act);
+      if (job) this.mirror.jobs.set(job.id, job);
+    } catch (reason) {
+      this.refusal = asErrorView(reason);
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// Every screen in every state, in both themes: nothing that axe finds, nothing the policy forbids, nothing cut off at
+// 200 % text. With PICTURES=1 each is photographed into docs/screenshots.
+
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test, type Page } from '@playwright/test';
+import { SCENES } from '../src/ipc/fixture/scenes';
+import { NOW } from '../src/ipc/fixture/world';
+
+const PICTURES = process.env['PICTURES'] === '1';
+/** Begins where a click has to be made first. */
+const BEGINS: Record<string, (page: Page) => Promise<void>> = {
+  'welcome-found': (page) => page.getByTestId('way-find').click(),
+  'welcome-nothing': (page) => page.getByTestId('way-find').click(),
+  'welcome-looking': (page) => page.getByTestId('way-find').click(),
+  'settings-locked': async (page) => {
+    await page.getByTestId('locked').click();
+    await expect(page.getByTestId('unlock-dialog')).toBeVisible();
+  },
+  'update-loading': (page) => expect(page.getByTestId('waiting')).toBeVisible(),
+  'update-notes': (page) => expect(page.locator('.markdown')).toBeVisible(),
+  'update-hostile': (page) => expect(page.locator('.markdown')).toBeVisible(),
+  'update-huge': (page) => expect(page.locator('.markdown')).toBeVisible(),
+};
+
+async function open(page: Page, name: string): Promise<string[]> {
+  const complaints: string[] = [];
+  page.on('console', (it) => {
+    if (it.type() === 'error' || it.type() === 'warning') complaints.push(it.text());
+  });
+  page.on('pageerror', (it) => complaints.push(it.message));
+  await page.route('**/favicon.ico', (it) => it.fulfill({ status: 204 }));
+  await page.clock.setFixedTime(NOW);
+  await page.goto(`/?scene=${name}${SCENES[name]?.at ?? ''}`);
+  await expect(page.getByTestId('page-title').first()).toBeAttached();
+  await BEGINS[name]?.(page);
+  await page.evaluate(() => document.fonts.ready);
+  return complaints;
+}
+
+for (const name of Object.keys(SCENES)) {
+  test(name, async ({ page }) => {
+    // 200 rows are many times the same one: a slow machine takes a minute for them.
+    if (name === 'home-200') test.slow();
+    const complaints = await open(page, name);
+    expect(await found(new AxeBuilder({ page }))).toEqual([]);
+    await picture(page, `${name}-light`);
+    // The same page in other colours: only they can be wrong now.
+    await page.evaluate(() => (document.documentElement.dataset['theme'] = 'dark'));
+    expect(await found(new AxeBuilder({ page }).withRules(['color-contrast']))).toEqual([]);
+    await picture(page, `${name}-dark`);
+    await page.evaluate(() => (document.documentElement.style.fontSize = '200%'));
+    expect(await overflowing(page), 'cut off at 200 % text').toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+}
+
+test('hostile release notes run nothing, load nothing and call nothing', async ({ page }) => {
+  const asked: string[] = [];
+  page.on('request', (it) => asked.push(it.url()));
+  await open(page, 'update-hostile');
+  await expect(page.locator('.markdown')).toContainText('turned round');
+  const state = await page.evaluate(() => ({
+    hacked: 'hacked' in window,
+    tags: [...document.querySelectorAll('.markdown *')].map((it) => it.tagName),
+    hrefs: [...document.querySelectorAll('.markdown a')].map((it) => it.getAttribute('href')),
+    called: (window as unknown as { fixture: { called: { command: string }[] } }).fixture.called,
+  }));
+  expect(state.hacked).toBe(false);
+  expect(state.hrefs).toEqual(['https://filaops.example/docs']);
+  expect(
+    state.tags.filter((it) => /SCRIPT|IMG|SVG|IFRAME|STYLE|FORM|INPUT|VIDEO|OBJECT|LINK/.test(it)),
+  ).toEqual([]);
+  expect(asked.filter((it) => !it.startsWith('http://localhost:4179/'))).toEqual([]);
+  expect(state.called.map((it) => it.command).sort()).toEqual(['app_view', 'plan']);
+  await page.locator('.markdown a').click();
+  const last = await page.evaluate(() =>
+    (window as unknown as { fixture: { called: unknown[] } }).fixture.called.at(-1),
+  );
+  expect(last).toEqual({ command: 'open_link', argument: { url: 'https://filaops.example/docs' } });
+});
+
+async function found(axe: AxeBuilder): Promise<string[]> {
+  const { violations } = await axe.analyze();
+  return violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (PICTURES) await page.screenshot({ path: `../docs/screenshots/${name}.png` });
+}
+
+/** What sticks out of the window to the side, or is cut off inside its own box. */
+function overflowing(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    for (const it of document.querySelectorAll<HTMLElement>('body *')) {
+      if (it.closest('.hidden-visually, svg, .skip, thead') || it.matches('.hidden-visually, .skip'))
+        continue;
+      const box = it.getBoundingClientRect();
+      if (box.width === 0 || box.height === 0) continue;
+      if (box.right > window.innerWidth + 1 || box.left < -1)
+        found.push(`${it.tagName}.${it.className} ${it.textContent.trim().slice(0, 40)}`);
+    }
+    return found.slice(0, 5);
+  });
+}
