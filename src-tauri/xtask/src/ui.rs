@@ -58,7 +58,10 @@ fn installed(parts: &mut Parts) -> bool {
     if age(&stamp) >= age(&folder.join("package-lock.json")) && stamp.is_file() {
         return true;
     }
-    parts.part("window: libraries", || run(npm().args(["ci", "--no-audit", "--no-fund"])).map(|()| String::new()))
+    // `npm ci` refuses the lock file: npm does not write down packages of other systems that it could not resolve.
+    parts.part("window: libraries", || {
+        run(npm().args(["install", "--no-save", "--no-audit", "--no-fund"])).map(|()| String::new())
+    })
 }
 
 fn npm() -> Command {
