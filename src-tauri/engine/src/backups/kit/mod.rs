@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::backups::Manifest;
 use crate::durable;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::space::human;
 use crate::stores::postgres::quote::{ident, literal};
 use crate::stores::{Dumped, StoreKind};
@@ -41,7 +41,7 @@ pub(super) fn write(folder: &Path, manifest: &Manifest) -> Result<()> {
 #[cfg(unix)]
 fn executable(path: &Path) -> Result<()> {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .map_err(|cause| Error::io("write", path, &cause))
+        .map_err(|cause| crate::error::Error::io("write", path, &cause))
 }
 
 #[cfg(not(unix))]

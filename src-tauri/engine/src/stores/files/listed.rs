@@ -83,9 +83,12 @@ impl Read {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            if meta.ctime() + 2 > begun.ctime() || self.0.len() >= Self::MOST {
+            if meta.ctime() + 2 > begun.ctime() {
                 return;
             }
+        }
+        if self.0.len() >= Self::MOST {
+            return;
         }
         if let Some(known) = KnownAs::of(meta) {
             self.0.insert(relative.to_owned(), (known, sha256.to_owned()));
