@@ -3,6 +3,7 @@
 
 mod discovery;
 mod lock;
+pub mod window;
 
 mod backups;
 
@@ -25,6 +26,7 @@ pub use lock::LockView;
 
 /// An error as every face shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct ErrorView {
     /// Stable name, for programs.
     pub class: String,
@@ -250,6 +252,7 @@ pub struct InstallationView {
 
 /// How one probe answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct ProbeView {
     /// Its name in the profile.
     pub name: String,
@@ -258,6 +261,7 @@ pub struct ProbeView {
     /// Whether it is up.
     pub up: bool,
     /// How long the answer took, in milliseconds.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub latency_ms: u64,
     /// Why it is down.
     pub error: Option<ErrorView>,

@@ -17,6 +17,7 @@ mod schedule;
 mod status;
 mod timer;
 mod upgrades;
+mod window;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -46,9 +47,10 @@ pub struct Engine {
 
 pub use compare::RESTORE;
 pub use discovery::Look;
-pub use installations::AddRequest;
+pub use installations::{AddRequest, Recognised};
 pub use lock::AskForPassphrase;
 pub use notices::Choice;
+pub use window::{Changes, Face};
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -225,6 +225,7 @@ pub struct Facts {
 
 /// Why a notice is not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Quiet {
     /// An update runs.

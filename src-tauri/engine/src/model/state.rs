@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 /// Where an upgrade stands. Persisted, shown and returned under these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Asked for; no worker has taken it yet.

@@ -137,6 +137,11 @@ impl Db {
         Ok(())
     }
 
+    /// A number that changes when another connection changes the file.
+    pub(crate) fn data_version(&self) -> Result<i64> {
+        Ok(self.conn.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    }
+
     /// A write transaction that takes its lock at once, so that two writers queue and do not fail.
     pub(crate) fn write(&mut self) -> Result<Transaction<'_>> {
         Ok(Transaction::new(&mut self.conn, TransactionBehavior::Immediate)?)

@@ -22,6 +22,10 @@ fn whole_number(text: &str, low: u64, high: u64, wanted: &'static str) -> std::r
     text.parse::<u64>().ok().filter(|it| (low..=high).contains(it)).map(|_| ()).ok_or(wanted)
 }
 
+fn one_of(text: &str, words: &[&str], wanted: &'static str) -> std::result::Result<(), &'static str> {
+    if words.contains(&text) { Ok(()) } else { Err(wanted) }
+}
+
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -83,6 +87,24 @@ pub const SETTINGS: &[Setting] = &[
         default: "7",
         about: "After how many days on which the application was seen to be well what an update kept beside is removed.",
         check: |text| whole_number(text, 1, 3650, "a whole number of days from 1 to 3650"),
+    },
+    Setting {
+        key: "theme",
+        default: "system",
+        about: "Colours of the window: as the system, light or dark.",
+        check: |text| one_of(text, &["system", "light", "dark"], "system, light or dark"),
+    },
+    Setting {
+        key: "contrast",
+        default: "system",
+        about: "Contrast of the window: as the system, or more.",
+        check: |text| one_of(text, &["system", "more"], "system or more"),
+    },
+    Setting {
+        key: "text_percent",
+        default: "100",
+        about: "Size of the text in the window, in percent.",
+        check: |text| whole_number(text, 80, 200, "a whole number from 80 to 200"),
     },
     Setting {
         key: "scratch_dir",

@@ -455,6 +455,27 @@ impl Db {
         Ok(())
     }
 
+    /// Remembers that `observer` has shown how an upgrade ended.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn see_result(&mut self, observer: &str, id: UpgradeId, now: DateTime<Utc>) -> Result<()> {
+        self.conn.execute(
+            "INSERT OR IGNORE INTO seen (observer, upgrade_id, seen_at) VALUES (?1, ?2, ?3)",
+            params![observer, id.to_string(), stamp(now)],
+        )?;
+        Ok(())
+    }
+
+    /// Whether `observer` has shown how it ended.
+    ///
+    /// # Errors
+    /// Only those of the state itself.
+    pub fn has_seen_result(&self, observer: &str, id: UpgradeId) -> Result<bool> {
+        let mut known = self.conn.prepare_cached("SELECT 1 FROM seen WHERE observer = ?1 AND upgrade_id = ?2")?;
+        Ok(known.exists(params![observer, id.to_string()])?)
+    }
+
     /// The lines of an upgrade's log after `after`, oldest first: number, instant, line.
     ///
     /// # Errors

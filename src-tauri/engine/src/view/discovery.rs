@@ -25,14 +25,18 @@ pub struct SearchView {
 
 /// An update that is offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct UpdateOffer {
     /// The version.
     pub to: String,
     /// How loud it is to be, 1–4.
+    #[cfg_attr(feature = "bindings", ts(type = "1 | 2 | 3 | 4"))]
     pub level: Level,
     /// Whole days since the first release that the installation is behind.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub days_behind: i64,
     /// How many releases it is behind.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub versions_behind: usize,
     /// Whether it starts with empty data.
     pub breaking: bool,
@@ -64,6 +68,7 @@ pub struct UpdateOffer {
 
 /// A published security hole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct HoleView {
     /// Its name.
     pub id: String,

@@ -1,0 +1,65 @@
+//! Prints the types of the window as TypeScript: `cargo xtask bindings` keeps them in `ui/src/ipc/views.ts`.
+
+use liftlock_engine::model::finding::Severity;
+use liftlock_engine::model::notice::Quiet;
+use liftlock_engine::model::state::State;
+use liftlock_engine::view::window::*;
+use liftlock_engine::view::{ErrorView, HoleView, ProbeView, UpdateOffer};
+use ts_rs::{Config, TS};
+
+fn main() {
+    println!("// Made by `cargo xtask bindings` out of the engine's views. Not to be changed by hand.\n");
+    let config = Config::default();
+    macro_rules! types {
+        ($($name:ty),* $(,)?) => { $( println!("export {}\n", <$name>::decl(&config)); )* };
+    }
+    types![
+        State,
+        Severity,
+        Quiet,
+        ErrorView,
+        ProbeView,
+        HoleView,
+        UpdateOffer,
+        AppView,
+        Preferences,
+        LockView,
+        InstallationCard,
+        HealthView,
+        HealthState,
+        ReleasesView,
+        OriginalView,
+        OutcomeLine,
+        UpgradeView,
+        UpgradeKind,
+        HolderView,
+        PhaseView,
+        PhaseState,
+        StepBack,
+        StepState,
+        SlowView,
+        WayOut,
+        Question,
+        DataState,
+        ReceiptView,
+        BackupOfReceipt,
+        LongestPhase,
+        WayBack,
+        StepOfReceipt,
+        LogLine,
+        ConfirmView,
+        Estimate,
+        EstimateSource,
+        NotesView,
+        NotesOfRelease,
+        BackupView,
+        CompareView,
+        TableRows,
+        HistoryLine,
+        HistoryView,
+        Finding,
+        DiagnosticsView,
+        ReportFile,
+        BackupJob,
+    ];
+}

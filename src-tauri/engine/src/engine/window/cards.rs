@@ -1,0 +1,138 @@
+//! A card for each application.
+
+use super::Face;
+use crate::engine::Engine;
+use crate::engine::notices::Shelf;
+use crate::error::Result;
+use crate::state::Db;
+use crate::state::installations::Installation;
+use crate::state::upgrades::Upgrade;
+use crate::view::window::{
+    BackupView, HealthState, HealthView, InstallationCard, OriginalView, OutcomeLine, ReleasesView,
+};
+use crate::view::{CheckView, StatusView};
+
+/// How many backups a card shows.
+const NEWEST: usize = 5;
+/// The window, as an observer of results.
+pub(super) const WINDOW: &str = "window";
+
+impl Engine {
+    /// A card for each application. One whose profile cannot be read has a card without updates.
+    pub(super) fn cards(&self, db: &Db, face: &Face) -> Result<Vec<InstallationCard>> {
+        let mut shelf = Shelf::new(db);
+        db.installations()?.into_iter().map(|it| self.card(db, &mut shelf, &it, face)).collect()
+    }
+
+    fn card(
+        &self,
+        db: &Db,
+        shelf: &mut Shelf<'_>,
+        installation: &Installation,
+        face: &Face,
+    ) -> Result<InstallationCard> {
+        let name = &installation.name;
+        let profile = self.profile_of(installation).ok();
+        let notice = profile.as_ref().map(|it| self.notice_of(shelf, installation, it)).transpose()?;
+        let upgrade = match self.status_in(db, name)? {
+            StatusView::Upgrade(status) => Some(self.upgrade_view_in(db, &db.upgrade(status.upgrade_id)?, *status)?),
+            StatusView::Idle(_) => None,
+        };
+        let newest = db.newest_upgrade(name)?;
+        let backups = self.backup_lines(Some(name))?;
+        Ok(InstallationCard {
+            name: name.to_string(),
+            title: profile.as_ref().map_or_else(|| name.to_string(), |it| it.application.name.clone()),
+            application: installation.application.clone(),
+            folder: installation.folder.display().to_string(),
+            url: self.address_of(installation),
+            version: installation.version.clone(),
+            added_at: installation.added_at,
+            health: face.health.get(name.as_str()).cloned().unwrap_or(HealthView {
+                state: HealthState::Unknown,
+                checked_at: None,
+                probes: Vec::new(),
+            }),
+            last_backup: backups.iter().find(|it| it.grade == "proven").or(backups.first()).cloned(),
+            newest_backups: backups.into_iter().take(NEWEST).collect(),
+            releases: ReleasesView {
+                checked_at: notice.as_ref().and_then(|it| it.search.checked_at),
+                next_check_at: notice.as_ref().and_then(|it| it.search.next_check_at),
+                problem: notice.as_ref().and_then(|it| it.search.problem.clone()),
+            },
+            update: notice.and_then(|it| it.offer),
+            upgrade,
+            unseen: self.unseen_line(db, newest.as_ref())?,
+            originals: self
+                .kept_in(db, name)?
+                .into_iter()
+                .map(|it| OriginalView {
+                    version: db.upgrade(it.upgrade_id).ok().and_then(|it| it.from),
+                    what: it.place,
+                    kept: it.kept,
+                    bytes: it.bytes,
+                    kept_since: it.kept_since,
+                })
+                .collect(),
+        })
+    }
+
+    fn unseen_line(&self, db: &Db, newest: Option<&Upgrade>) -> Result<Option<OutcomeLine>> {
+        let Some(upgrade) = newest.filter(|it| it.state.is_final() && it.acknowledged_at.is_none()) else {
+            return Ok(None);
+        };
+        if db.has_seen_result(WINDOW, upgrade.id)? {
+            return Ok(None);
+        }
+        Ok(Some(OutcomeLine {
+            upgrade_id: upgrade.id.to_string(),
+            result: upgrade.result.clone().unwrap_or_default(),
+            from: upgrade.from.clone(),
+            to: upgrade.to.clone(),
+            finished_at: upgrade.finished_at,
+        }))
+    }
+
+    /// Where people open it on this computer.
+    fn address_of(&self, installation: &Installation) -> Option<String> {
+        let port = self.site(installation).ok()?.public_port().ok()??;
+        Some(format!("http://127.0.0.1:{port}/"))
+    }
+}
+
+impl HealthView {
+    /// What an answer means for people.
+    pub fn of(check: &CheckView, now: chrono::DateTime<chrono::Utc>) -> Self {
+        let required: Vec<_> = check.probes.iter().filter(|it| it.required).collect();
+        let state = if check.healthy {
+            HealthState::Well
+        } else if required.iter().all(|it| !it.up) {
+            HealthState::NotAnswering
+        } else {
+            HealthState::NotWell
+        };
+        Self { state, checked_at: Some(now), probes: check.probes.clone() }
+    }
+}
+
+impl BackupView {
+    /// The line of a backup. Its folder's name tells it from every other of its installation.
+    pub(super) fn of(view: crate::view::BackupView, title: &str) -> Self {
+        let folder = std::path::Path::new(&view.path).file_name().unwrap_or_default();
+        Self {
+            id: format!("{}/{}", view.installation, folder.to_string_lossy()),
+            installation: view.installation.to_string(),
+            title: title.to_owned(),
+            reason: None,
+            pinned: false,
+            kind: view.kind,
+            grade: view.grade,
+            version: view.version,
+            bytes: view.bytes,
+            note: view.note,
+            made_at: view.made_at,
+            proven_at: view.proven_at,
+            path: view.path,
+        }
+    }
+}

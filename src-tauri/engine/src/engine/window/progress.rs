@@ -1,0 +1,267 @@
+//! The page of an upgrade.
+
+use super::named;
+use crate::clock::same_boot;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::model::ids::UpgradeId;
+use crate::model::state::State;
+use crate::receipt::Receipt;
+use crate::state::Db;
+use crate::state::journal::{Direction, RunOutcome, StepRun, runs_of};
+use crate::state::upgrades::{Options, Upgrade};
+use crate::steps::serve::opening;
+use crate::view::window::{
+    BackupOfReceipt, ConfirmView, DataState, Estimate, EstimateSource, Finding, HolderView, LogLine, LongestPhase,
+    NotesOfRelease, NotesView, PhaseState, PhaseView, ReceiptView, SlowView, StepBack, StepOfReceipt, StepState,
+    UpgradeKind, UpgradeView, WayBack, WayOut,
+};
+use crate::view::{ReceiptPaths, UpgradeStatus};
+
+/// After so many seconds without anything moving it is said that it still lives.
+const SLOW_AFTER: f64 = 60.0;
+/// How many lines of a log are shown at once.
+const MOST_LINES: u32 = 500;
+
+impl Engine {
+    /// Everything about one upgrade.
+    ///
+    /// # Errors
+    /// `unknown_upgrade`.
+    pub fn upgrade_view(&self, id: UpgradeId) -> Result<UpgradeView> {
+        let db = self.db()?;
+        self.upgrade_view_in(&db, &db.upgrade(id)?, self.upgrade_status(id)?)
+    }
+
+    /// Lines of an upgrade's log after line `after`.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn log_view(&self, id: UpgradeId, after: i64) -> Result<Vec<LogLine>> {
+        let lines = self.log(id, after, MOST_LINES)?;
+        Ok(lines.into_iter().map(|(seq, at, line)| LogLine { seq: seq.to_string(), at, line }).collect())
+    }
+
+    /// What an update would do, for the page before it.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub fn confirm_view(&self, name: &str, to: Option<&str>) -> Result<ConfirmView> {
+        let name = named(name)?;
+        let plan = self.plan(&name, to, &Options::default())?;
+        let db = self.db()?;
+        let installation = db.installation(&name)?;
+        let breaking = self.notice(&name)?.offer.is_some_and(|it| it.breaking && Some(it.to) == plan.to);
+        let notes = plan.to.iter().map(|version| NotesOfRelease {
+            version: version.clone(),
+            published_at: None,
+            url: None,
+            markdown: plan.notes.clone(),
+        });
+        Ok(ConfirmView {
+            installation: name.to_string(),
+            title: self.profile_of(&installation)?.application.name,
+            estimate: self.estimate(&db, &name, plan.to.as_deref())?,
+            notes: NotesView { releases: notes.collect(), cut: false },
+            from: plan.from,
+            to: plan.to,
+            possible: plan.possible,
+            trust: plan.trust,
+            way: plan.way,
+            rehearsal: plan.rehearsal,
+            breaking,
+            path: plan.path,
+            findings: plan.findings.iter().map(Finding::from).collect(),
+            scheduled_for: None,
+        })
+    }
+
+    /// How long people would have to wait, from the surest that is known: a rehearsal of this release, else the last update.
+    fn estimate(
+        &self,
+        db: &Db,
+        name: &crate::model::ids::InstallationName,
+        to: Option<&str>,
+    ) -> Result<Option<Estimate>> {
+        let past = db.upgrades(Some(name), 20)?;
+        for upgrade in past.iter().filter(|it| Some(it.to.as_str()) == to) {
+            let rehearsed = runs_of(db, upgrade.id)?.into_iter().find(|it| {
+                it.key.step == "rehearse" && it.outcome == Some(RunOutcome::Done) && it.answer["done"] == true
+            });
+            if let Some(run) = rehearsed
+                && let Some(seconds) = run.answer["seconds"].as_f64()
+            {
+                return Ok(Some(Estimate { seconds, source: EstimateSource::Rehearsed, made_at: run.finished_at }));
+            }
+        }
+        let last = past.iter().find(|it| it.state == State::Complete && it.options.restore.is_none());
+        Ok(last.and_then(|it| {
+            let seconds = (it.away_to? - it.away_from?).as_seconds_f64();
+            Some(Estimate { seconds, source: EstimateSource::LastTime, made_at: it.finished_at })
+        }))
+    }
+
+    pub(super) fn upgrade_view_in(&self, db: &Db, upgrade: &Upgrade, status: UpgradeStatus) -> Result<UpgradeView> {
+        let runs = runs_of(db, upgrade.id)?;
+        let profile = db.installation(&upgrade.installation).and_then(|it| self.profile_of(&it)).ok();
+        let receipt = upgrade.receipt.as_deref().and_then(read_receipt);
+        let attention = receipt.as_ref().and_then(|it| it.attention.clone());
+        let opened = profile.as_ref().is_some_and(|profile| {
+            let opening = opening(profile).step;
+            runs.iter().any(|it| it.direction == Direction::Forward && it.key.step == opening)
+        });
+        Ok(UpgradeView {
+            upgrade_id: upgrade.id.to_string(),
+            installation: upgrade.installation.to_string(),
+            title: profile.map_or_else(|| upgrade.installation.to_string(), |it| it.application.name),
+            kind: match &upgrade.options {
+                it if it.restore.is_some() => UpgradeKind::Restore,
+                it if it.rehearse_only => UpgradeKind::Rehearsal,
+                _ => UpgradeKind::Upgrade,
+            },
+            state: status.state,
+            active: status.active,
+            interrupted: status.interrupted,
+            from: status.from,
+            to: status.to,
+            interrupted_because: None,
+            holder: status.holder.map(|it| HolderView {
+                user: it.user,
+                host: it.host,
+                pid: it.pid,
+                started_at: it.started_at,
+            }),
+            progress: status.progress,
+            message: status.message,
+            phases: phases(upgrade, &runs),
+            steps_back: steps_back(&runs),
+            people_can_use: upgrade.away_from.is_none() || upgrade.away_to.is_some(),
+            away_since: upgrade.away_from.filter(|_| upgrade.away_to.is_none()),
+            away_seconds: status.away_seconds,
+            rate: None,
+            seconds_left: None,
+            slow: self.slow(upgrade, status.active),
+            question: None,
+            data: data_state(upgrade, attention.as_ref().is_some_and(|it| it.original_is_whole)),
+            way_out: match upgrade.state {
+                State::RollingBack => WayOut::None,
+                state if state.is_final() || upgrade.cancel_asked_at.is_some() => WayOut::None,
+                state if state.is_before_change() => WayOut::Cancel,
+                _ if opened => WayOut::None,
+                _ => WayOut::BringBack,
+            },
+            started_at: status.started_at,
+            finished_at: status.finished_at,
+            acknowledged_at: status.acknowledged_at,
+            expires_at: status.expires_at,
+            seq: status.seq.to_string(),
+            result: status.result,
+            error: status.error,
+            commands: attention.as_ref().map(|it| it.commands.clone()).unwrap_or_default(),
+            original_is_whole: attention.as_ref().map(|it| it.original_is_whole),
+            original_place: attention.map(|it| it.place),
+            receipt: receipt.zip(status.receipt).map(|(receipt, paths)| ReceiptView::of(receipt, paths)),
+        })
+    }
+
+    fn slow(&self, upgrade: &Upgrade, active: bool) -> Option<SlowView> {
+        let here = upgrade.alive_boot.as_deref().is_some_and(|it| same_boot(it, &self.clock.boot_id()));
+        let seconds = self.clock.since_boot().as_secs_f64() - upgrade.progress_uptime?;
+        (active && here && seconds > SLOW_AFTER).then(|| SlowView { sign: upgrade.message.clone(), seconds })
+    }
+}
+
+/// The eight phases. What is before the newest that was begun is over.
+fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
+    let reached = upgrade.phase.as_deref().and_then(|it| State::FORWARD.iter().position(|state| state.as_str() == it));
+    State::FORWARD
+        .into_iter()
+        .enumerate()
+        .map(|(place, phase)| {
+            let of_it = || runs.iter().filter(|it| it.direction == Direction::Forward && it.phase == phase.as_str());
+            let seconds: Vec<f64> =
+                of_it().filter_map(|it| Some((it.finished_at? - it.started_at).as_seconds_f64())).collect();
+            let state = match reached {
+                _ if upgrade.state == State::Complete => PhaseState::Done,
+                Some(reached) if place < reached => PhaseState::Done,
+                Some(reached) if place == reached && upgrade.state == phase => PhaseState::Now,
+                // One that stops after its rehearsal has not failed in it.
+                Some(reached) if place == reached && upgrade.error.is_none() => PhaseState::Done,
+                _ if upgrade.state.is_final() || upgrade.state == State::RollingBack => PhaseState::Skipped,
+                _ => PhaseState::ToCome,
+            };
+            PhaseView { phase, state, outcome: None, seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()) }
+        })
+        .collect()
+}
+
+/// A line each step of the way back, in the order in which they began.
+fn steps_back(runs: &[StepRun]) -> Vec<StepBack> {
+    let mut steps: Vec<StepBack> = Vec::new();
+    for run in runs.iter().filter(|it| it.direction == Direction::Back) {
+        let name = run.key.to_string();
+        let state = match run.outcome {
+            None => StepState::Now,
+            Some(outcome) if outcome.is_there() => StepState::Done,
+            Some(_) => StepState::ToCome,
+        };
+        match steps.iter_mut().find(|it| it.name == name) {
+            Some(step) => step.state = state,
+            None => steps.push(StepBack { sentence: name.clone(), name, state }),
+        }
+    }
+    steps
+}
+
+/// A report that is gone or damaged is not shown; the outcome does not depend on it.
+fn read_receipt(path: &str) -> Option<Receipt> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// What may be said of the data, by how it ended.
+fn data_state(upgrade: &Upgrade, original_is_whole: bool) -> DataState {
+    match upgrade.state {
+        State::Complete => DataState::New,
+        State::RolledBack => DataState::Restored,
+        State::NeedsAttention if !original_is_whole => DataState::Unknown,
+        // Until it is complete the original stays as it was, set aside.
+        _ => DataState::Untouched,
+    }
+}
+
+impl ReceiptView {
+    fn of(receipt: Receipt, paths: ReceiptPaths) -> Self {
+        let (rows_before, rows_after) = receipt.rows();
+        let kept: Vec<u64> = receipt.originals.iter().filter_map(|it| it.bytes).collect();
+        let until = receipt.originals.iter().filter_map(|it| it.until).min();
+        let longest = receipt.longest();
+        Self {
+            sentence: receipt.words().1,
+            rows_before,
+            rows_after,
+            rows_removed: rows_after.map(|_| receipt.announced_losses),
+            away_seconds: receipt.away_seconds,
+            longest: longest
+                .and_then(|(phase, seconds)| Some(LongestPhase { phase: State::parse(phase).ok()?, seconds })),
+            way_back: receipt.from.clone().filter(|_| !receipt.originals.is_empty()).map(|version| WayBack {
+                version,
+                until,
+                bytes: (!kept.is_empty()).then(|| kept.iter().sum()),
+            }),
+            steps: receipt
+                .steps
+                .iter()
+                .map(|it| StepOfReceipt { sentence: it.step.replace('_', " "), seconds: it.seconds })
+                .collect(),
+            trust: receipt.trust,
+            backup: receipt.backup.map(|it| BackupOfReceipt {
+                grade: it.grade.as_str().to_owned(),
+                bytes: it.bytes,
+                seconds: Some(it.seconds),
+                path: it.path.display().to_string(),
+            }),
+            html: paths.html,
+            json: paths.json,
+        }
+    }
+}

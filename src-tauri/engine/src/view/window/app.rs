@@ -1,0 +1,165 @@
+//! Home, the rail and the tray.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{BackupView, UpgradeView};
+use crate::view::{ErrorView, ProbeView, UpdateOffer};
+
+/// Everything that Home, the rail and the tray need.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct AppView {
+    /// Version of Liftlock.
+    pub version: String,
+    /// Its home.
+    pub home: String,
+    /// Why Liftlock itself cannot work: its data is of a newer one, its home cannot be written, a part is missing.
+    pub problem: Option<ErrorView>,
+    /// Whether the desktop has a tray to close into.
+    pub has_tray: bool,
+    /// What was chosen about the window.
+    pub preferences: Preferences,
+    /// The administrator lock.
+    pub lock: LockView,
+    /// Every application, by name.
+    pub installations: Vec<InstallationCard>,
+}
+
+/// What was chosen about the window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct Preferences {
+    /// `system`, `light` or `dark`.
+    pub theme: String,
+    /// `system` or `more`.
+    pub contrast: String,
+    /// Size of the text in percent, 80–200.
+    pub text_percent: u16,
+    /// The language of the texts, as a tag.
+    pub language: String,
+    /// Whether Liftlock starts with the session.
+    pub autostart: bool,
+    /// Whether it was said once that closing the window leaves Liftlock in the tray.
+    pub first_close_explained: bool,
+}
+
+/// The administrator lock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct LockView {
+    /// Whether there is one.
+    pub set: bool,
+    /// Whether acts ask for the passphrase now.
+    pub locked: bool,
+    /// Before then no passphrase is tried.
+    pub next_try_at: Option<DateTime<Utc>>,
+}
+
+/// One application.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct InstallationCard {
+    /// Its name, which every command takes.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What kind of application it is.
+    pub application: String,
+    /// Its folder.
+    pub folder: String,
+    /// Where people open it.
+    pub url: Option<String>,
+    /// The version last observed to run.
+    pub version: Option<String>,
+    /// Since when it is looked after.
+    pub added_at: DateTime<Utc>,
+    /// How it is.
+    pub health: HealthView,
+    /// The newest proven backup, else the newest.
+    pub last_backup: Option<BackupView>,
+    /// The newest backups, five at most.
+    pub newest_backups: Vec<BackupView>,
+    /// What is offered.
+    pub update: Option<UpdateOffer>,
+    /// How the search for releases stands.
+    pub releases: ReleasesView,
+    /// The upgrade that runs, or whose end nobody has acknowledged.
+    pub upgrade: Option<UpgradeView>,
+    /// A result that no window has shown yet.
+    pub unseen: Option<OutcomeLine>,
+    /// Originals that updates kept.
+    pub originals: Vec<OriginalView>,
+}
+
+/// How an application is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct HealthView {
+    /// In a word.
+    pub state: HealthState,
+    /// When it was asked.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// Every check.
+    pub probes: Vec<ProbeView>,
+}
+
+/// How an application is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum HealthState {
+    /// Nobody has asked yet.
+    Unknown,
+    /// Every required check is up.
+    Well,
+    /// None of them is.
+    NotAnswering,
+    /// One of them is down.
+    NotWell,
+}
+
+/// How the search for releases stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct ReleasesView {
+    /// When the server last answered.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it is asked next.
+    pub next_check_at: Option<DateTime<Utc>>,
+    /// Why the last question brought no answer.
+    pub problem: Option<ErrorView>,
+}
+
+/// Something that an update kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct OriginalView {
+    /// The database, folder or file.
+    pub what: String,
+    /// The version that it belongs to, where known.
+    pub version: Option<String>,
+    /// `original`, `failed_copy` or `final_dump`.
+    pub kept: String,
+    /// Its size in bytes, where known.
+    #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
+    pub bytes: Option<u64>,
+    /// Since when.
+    pub kept_since: DateTime<Utc>,
+}
+
+/// How an upgrade ended, in a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct OutcomeLine {
+    /// Which upgrade.
+    pub upgrade_id: String,
+    /// How it ended, in the words of the history.
+    pub result: String,
+    /// The version before.
+    pub from: Option<String>,
+    /// The version asked for.
+    pub to: String,
+    /// When.
+    pub finished_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,13 @@
+//! What the window shows, a view a screen. The TypeScript types of the interface are made from these.
+//!
+//! They hold what was seen and decided; words that depend on language (labels, plurals, dates) are the window's.
+
+mod app;
+mod pages;
+mod progress;
+mod update;
+
+pub use app::*;
+pub use pages::*;
+pub use progress::*;
+pub use update::*;

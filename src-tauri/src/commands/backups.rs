@@ -1,0 +1,173 @@
+//! Backups and Restore.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use liftlock_engine::Engine;
+use liftlock_engine::error::{Error, Result};
+use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::view::ErrorView;
+use liftlock_engine::view::window::{BackupJob, BackupView, CompareView, UpgradeView};
+use tauri::{AppHandle, Emitter, Manager, State};
+
+use super::{Answer, ask, by, named};
+use crate::app::App;
+use crate::notify;
+
+/// What a person types to have today's data replaced.
+const RESTORE: &str = "RESTORE";
+
+/// Backups and proofs at work in this program, with the wish to stop each.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    last: AtomicU64,
+    stops: Mutex<HashMap<String, Arc<AtomicBool>>>,
+}
+
+/// Every backup, newest first.
+#[tauri::command]
+pub(crate) async fn backups(app: AppHandle, name: Option<String>) -> Answer<Vec<BackupView>> {
+    ask(&app, move |engine| engine.backup_lines(name.as_deref().map(named).transpose()?.as_ref())).await
+}
+
+/// Begins a backup; how it goes is told as `job`.
+#[tauri::command]
+pub(crate) async fn back_up(app: AppHandle, jobs: State<'_, Jobs>, name: String, note: String) -> Answer<BackupJob> {
+    let wanted = name.clone();
+    begin(
+        &app,
+        &jobs,
+        name,
+        "Making a backup and restoring it once, on the side, to prove it.",
+        move |engine, teller| engine.backup(&named(&wanted)?, &note, teller),
+    )
+}
+
+/// Restores a backup once more, on the side.
+#[tauri::command]
+pub(crate) async fn prove_backup(app: AppHandle, jobs: State<'_, Jobs>, id: String) -> Answer<BackupJob> {
+    let name = id.split('/').next().unwrap_or_default().to_owned();
+    begin(&app, &jobs, name, "Restoring the backup on the side, to prove it.", move |engine, teller| {
+        engine.verify_backup(&engine.backup_folder(&id)?, teller)
+    })
+}
+
+/// Stops one of them; it leaves nothing behind.
+#[tauri::command]
+pub(crate) async fn cancel_job(jobs: State<'_, Jobs>, id: String) -> Answer<()> {
+    if let Some(stop) = jobs.stops.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        stop.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// What is there now beside what a backup holds.
+#[tauri::command]
+pub(crate) async fn compare(app: AppHandle, id: String) -> Answer<CompareView> {
+    ask(&app, move |engine| engine.compare_view(&id)).await
+}
+
+/// Puts an application back to a backup.
+#[tauri::command]
+pub(crate) async fn restore(app: AppHandle, id: String, typed: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        if typed != RESTORE {
+            return Err(Error::usage("not_confirmed", "Nothing was restored: the word was not typed.")
+                .remedy(format!("Type {RESTORE} to go on.")));
+        }
+        let folder = engine.backup_folder(&id)?;
+        let name = id.split('/').next().unwrap_or_default();
+        let upgrade = engine.restore(&named(name)?, &folder, &by())?;
+        engine.upgrade_view(upgrade)
+    })
+    .await
+}
+
+/// Does `work` beside the window and tells how it goes.
+fn begin(
+    app: &AppHandle,
+    jobs: &Jobs,
+    installation: String,
+    message: &str,
+    work: impl FnOnce(&Engine, &dyn Reporter) -> Result<liftlock_engine::view::BackupView> + Send + 'static,
+) -> Answer<BackupJob> {
+    let engine = app.state::<App>().engine().map_err(|error| ErrorView::from(&error))?;
+    let id = jobs.last.fetch_add(1, Ordering::Relaxed).to_string();
+    let stop = Arc::new(AtomicBool::new(false));
+    jobs.stops.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::clone(&stop));
+    let job = BackupJob {
+        id,
+        installation,
+        progress: 0,
+        message: message.to_owned(),
+        rate: None,
+        seconds_left: None,
+        done: None,
+        error: None,
+    };
+    let teller = Teller { app: app.clone(), job: Mutex::new(job.clone()), stop };
+    tauri::async_runtime::spawn_blocking(move || {
+        let ended = work(&engine, &teller);
+        teller.end(&engine, ended);
+    });
+    Ok(job)
+}
+
+/// Tells the window how a job goes.
+struct Teller {
+    app: AppHandle,
+    job: Mutex<BackupJob>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Teller {
+    fn tell(&self, change: impl FnOnce(&mut BackupJob)) {
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = job.clone();
+        change(&mut job);
+        if *job != before {
+            // Without a window nobody has to know.
+            let _ = self.app.emit("job", &*job);
+        }
+    }
+
+    fn end(&self, engine: &Engine, ended: Result<liftlock_engine::view::BackupView>) {
+        match ended {
+            Ok(made) => {
+                let line = engine.backup_lines(Some(&made.installation)).ok();
+                let line = line.and_then(|all| all.into_iter().find(|it| it.path == made.path));
+                self.tell(|job| {
+                    job.progress = 100;
+                    job.done = line;
+                });
+            }
+            Err(error) => {
+                self.tell(|job| job.error = Some(ErrorView::from(&error)));
+                let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                notify::backup_failed(&self.app, &job.installation, &error);
+            }
+        }
+        crate::watch::tell(&self.app);
+    }
+}
+
+impl Reporter for Teller {
+    fn moved(&self, done: u64, total: Option<u64>, _unit: Unit) {
+        let percent = total.filter(|it| *it > 0).map(|total| (done.saturating_mul(99) / total).min(99));
+        if let Some(percent) = percent.and_then(|it| u8::try_from(it).ok()) {
+            self.tell(|job| job.progress = job.progress.max(percent));
+        }
+    }
+
+    fn say(&self, line: &str) {
+        tracing::info!("{line}");
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::failed("cancelled", "The backup was stopped.").remedy("Nothing was left behind."));
+        }
+        Ok(())
+    }
+}

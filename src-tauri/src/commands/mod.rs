@@ -1,0 +1,91 @@
+//! What the window may ask for, a file a screen. A command takes names and choices, never paths or programs, calls one
+//! verb of the engine, and answers with a view or an error as every face shows it.
+
+mod backups;
+mod home;
+mod pages;
+mod upgrades;
+
+pub(crate) use backups::Jobs;
+pub(crate) use home::Chosen;
+use liftlock_engine::Engine;
+use liftlock_engine::error::{Error, Result};
+use liftlock_engine::model::ids::{InstallationName, UpgradeId};
+use liftlock_engine::view::ErrorView;
+use tauri::{AppHandle, Manager};
+
+use crate::app::App;
+
+/// An answer to the window.
+type Answer<T> = std::result::Result<T, ErrorView>;
+
+/// Every command.
+pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
+    tauri::generate_handler![
+        home::app_view,
+        home::set_preference,
+        home::choose_folder,
+        home::add_installation,
+        home::remove_installation,
+        home::open_application,
+        home::open_link,
+        home::check_health,
+        home::check_releases,
+        home::quiet,
+        home::answer_close,
+        upgrades::plan,
+        upgrades::start_upgrade,
+        upgrades::upgrade,
+        upgrades::upgrade_log,
+        upgrades::cancel,
+        upgrades::retry,
+        upgrades::settle,
+        upgrades::rollback,
+        upgrades::acknowledge,
+        upgrades::seen,
+        upgrades::save_receipt,
+        backups::backups,
+        backups::back_up,
+        backups::cancel_job,
+        backups::prove_backup,
+        backups::compare,
+        backups::restore,
+        pages::history,
+        pages::settings,
+        pages::set_setting,
+        pages::diagnostics,
+        pages::open_folder,
+    ]
+}
+
+/// Calls the engine where it may take its time.
+async fn ask<T: Send + 'static>(
+    app: &AppHandle,
+    verb: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+) -> Answer<T> {
+    let engine = app.state::<App>().engine().map_err(|error| ErrorView::from(&error))?;
+    let done = tauri::async_runtime::spawn_blocking(move || verb(&engine)).await;
+    match done {
+        Ok(answer) => answer.map_err(|error| ErrorView::from(&error)),
+        Err(cause) => {
+            Err(ErrorView::from(&Error::bug("window", "Something in Liftlock's window broke.").because(&cause)))
+        }
+    }
+}
+
+/// The name of an installation, as the window knows it.
+fn named(text: &str) -> Result<InstallationName> {
+    text.parse()
+}
+
+fn id_of(text: &str) -> Result<UpgradeId> {
+    text.parse().map_err(|_| {
+        Error::usage("unknown_upgrade", "This update is not known.")
+            .remedy("Look at the history; it lists every update.")
+    })
+}
+
+/// Who asked, for the record.
+fn by() -> String {
+    "the window".to_owned()
+}

@@ -1,0 +1,56 @@
+//! History, Settings and Help.
+
+use liftlock_engine::error::Error;
+use liftlock_engine::view::window::{DiagnosticsView, HistoryView};
+use liftlock_engine::view::{ErrorView, SettingView};
+use tauri::AppHandle;
+use tauri_plugin_opener::OpenerExt;
+
+use super::{Answer, ask, id_of};
+
+/// What was done, newest first.
+#[tauri::command]
+pub(crate) async fn history(app: AppHandle, name: Option<String>) -> Answer<HistoryView> {
+    ask(&app, move |engine| engine.history_page(name.as_deref())).await
+}
+
+/// Everything that can be chosen.
+#[tauri::command]
+pub(crate) async fn settings(app: AppHandle) -> Answer<Vec<SettingView>> {
+    ask(&app, |engine| engine.settings()).await
+}
+
+/// Chooses, or takes a choice back.
+#[tauri::command]
+pub(crate) async fn set_setting(app: AppHandle, key: String, value: Option<String>) -> Answer<Vec<SettingView>> {
+    ask(&app, move |engine| {
+        engine.choose(&key, value.as_deref())?;
+        engine.settings()
+    })
+    .await
+}
+
+/// What is found about Liftlock itself.
+#[tauri::command]
+pub(crate) async fn diagnostics(app: AppHandle) -> Answer<DiagnosticsView> {
+    ask(&app, |engine| engine.diagnostics()).await
+}
+
+/// Shows a folder of ours in the file manager: which one is said by name.
+#[tauri::command]
+pub(crate) async fn open_folder(app: AppHandle, what: String, id: Option<String>) -> Answer<()> {
+    let path = ask(&app, move |engine| match (what.as_str(), id) {
+        ("backup", Some(id)) => engine.backup_folder(&id),
+        ("receipt", Some(id)) => engine.receipt_page(id_of(&id)?),
+        ("home", _) => Ok(engine.home().to_owned()),
+        _ => Err(Error::usage("unknown_folder", "There is no such folder.").remedy("Go back to Home.")),
+    })
+    .await?;
+    app.opener().reveal_item_in_dir(&path).map_err(|cause| {
+        ErrorView::from(
+            &Error::failed("file_manager", format!("{} could not be shown.", path.display()))
+                .remedy("Open it in your file manager.")
+                .because(&cause),
+        )
+    })
+}

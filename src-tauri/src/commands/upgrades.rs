@@ -1,0 +1,112 @@
+//! Update, Progress and Result.
+
+use liftlock_engine::state::upgrades::Options;
+use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, UpgradeView};
+use tauri::{AppHandle, Manager};
+use tauri_plugin_dialog::DialogExt;
+
+use super::{Answer, ask, by, id_of, named};
+use crate::app::App;
+
+/// What an update would do; touches nothing.
+#[tauri::command]
+pub(crate) async fn plan(app: AppHandle, name: String, to: Option<String>) -> Answer<ConfirmView> {
+    ask(&app, move |engine| engine.confirm_view(&name, to.as_deref())).await
+}
+
+/// Asks for an update, or for its rehearsal, and starts the worker that does it.
+#[tauri::command]
+pub(crate) async fn start_upgrade(
+    app: AppHandle,
+    name: String,
+    to: String,
+    rehearse_only: bool,
+) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let options = Options { rehearse_only, ..Options::default() };
+        let id = engine.start_upgrade(&named(&name)?, Some(&to), &options, &by())?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// Where an update stands.
+#[tauri::command]
+pub(crate) async fn upgrade(app: AppHandle, id: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| engine.upgrade_view(id_of(&id)?)).await
+}
+
+/// New lines of its log.
+#[tauri::command]
+pub(crate) async fn upgrade_log(app: AppHandle, id: String, after: String) -> Answer<Vec<LogLine>> {
+    ask(&app, move |engine| engine.log_view(id_of(&id)?, after.parse().unwrap_or(0))).await
+}
+
+/// Stops it: before the change nothing has happened, after it the version before comes back.
+#[tauri::command]
+pub(crate) async fn cancel(app: AppHandle, id: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let id = id_of(&id)?;
+        engine.cancel(id)?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// Tries it again, under a new id.
+#[tauri::command]
+pub(crate) async fn retry(app: AppHandle, id: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let id = engine.retry(id_of(&id)?, &by())?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// Looks whether what needed a person has been mended.
+#[tauri::command]
+pub(crate) async fn settle(app: AppHandle, id: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let id = id_of(&id)?;
+        engine.settle(id)?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// Goes back to the version before the last update.
+#[tauri::command]
+pub(crate) async fn rollback(app: AppHandle, name: String, accept_loss: bool) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let id = engine.rollback(&named(&name)?, accept_loss)?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// A person says that they know how it ended.
+#[tauri::command]
+pub(crate) async fn acknowledge(app: AppHandle, id: String) -> Answer<AppView> {
+    ask(&app, move |engine| engine.acknowledge(id_of(&id)?)).await?;
+    Ok(app.state::<App>().view())
+}
+
+/// The window has shown how it ended.
+#[tauri::command]
+pub(crate) async fn seen(app: AppHandle, id: String) -> Answer<()> {
+    ask(&app, move |engine| engine.saw("window", id_of(&id)?)).await
+}
+
+/// Saves the report where a person wants it; answers where, nothing where the dialog was closed.
+#[tauri::command]
+pub(crate) async fn save_receipt(app: AppHandle, id: String) -> Answer<Option<String>> {
+    let (send, receive) = std::sync::mpsc::channel();
+    app.dialog().file().set_file_name("receipt.html").save_file(move |file| drop(send.send(file)));
+    let target = tauri::async_runtime::spawn_blocking(move || receive.recv().ok().flatten()).await.ok().flatten();
+    let Some(target) = target.and_then(|it| it.into_path().ok()) else { return Ok(None) };
+    ask(&app, move |engine| {
+        engine.save_receipt(id_of(&id)?, &target)?;
+        Ok(Some(target.display().to_string()))
+    })
+    .await
+}

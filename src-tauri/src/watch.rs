@@ -1,0 +1,146 @@
+//! Mirrors the state to the window and the tray: looks whether anything has changed, and tells all of it.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use liftlock_engine::engine::{Changes, Look};
+use liftlock_engine::process::Silent;
+use liftlock_engine::view::window::{AppView, HealthView, UpgradeView};
+use tauri::{AppHandle, Emitter, Manager};
+
+use crate::app::App;
+use crate::{notify, tray, window};
+
+/// How often it is looked whether the state has changed: a figure in shared memory, nothing is read for it.
+const LOOK: Duration = Duration::from_millis(200);
+/// The same where there is no window that could show it.
+const LOOK_FROM_TRAY: Duration = Duration::from_secs(1);
+/// Time passes too: seconds away, ages, a worker that died without a word.
+const WHILE_WORKING: Duration = Duration::from_secs(1);
+const AT_REST: Duration = Duration::from_secs(60);
+/// How often every application is asked how it is.
+const HEALTH: Duration = Duration::from_secs(300);
+
+/// Begins to watch, and goes on until the program ends.
+pub(crate) fn begin(app: &AppHandle) {
+    let watched = app.clone();
+    spawn("watch", move || Watcher::new(watched).run());
+    let asked = app.clone();
+    spawn("health", move || {
+        resume(&asked);
+        loop {
+            ask_health(&asked);
+            look_for_releases(&asked);
+            thread::sleep(HEALTH);
+        }
+    });
+}
+
+/// Tells the window and the tray how everything stands now.
+pub(crate) fn tell(app: &AppHandle) {
+    let view = app.state::<App>().view();
+    tray::show(app, &view);
+    // Nobody listens where there is no window.
+    let _ = app.emit("app", view);
+}
+
+struct Watcher {
+    app: AppHandle,
+    changes: Option<Changes>,
+    /// The last that was told of each upgrade.
+    told: HashMap<String, UpgradeView>,
+}
+
+impl Watcher {
+    fn new(app: AppHandle) -> Self {
+        Self { app, changes: None, told: HashMap::new() }
+    }
+
+    fn run(&mut self) {
+        let mut told_at = Instant::now();
+        let mut is_working = self.look();
+        loop {
+            thread::sleep(if window::is_open(&self.app) { LOOK } else { LOOK_FROM_TRAY });
+            let pause = if is_working { WHILE_WORKING } else { AT_REST };
+            if self.has_changed() || told_at.elapsed() >= pause {
+                told_at = Instant::now();
+                is_working = self.look();
+            }
+        }
+    }
+
+    /// A state that cannot be opened is looked at again and again: that is how its mending is seen.
+    fn has_changed(&mut self) -> bool {
+        if self.changes.is_none() {
+            self.changes = self.app.state::<App>().engine().and_then(|engine| engine.changes()).ok();
+            return self.changes.is_some();
+        }
+        let changed = self.changes.as_mut().is_some_and(|it| it.any().unwrap_or(true));
+        if changed && self.changes.as_mut().is_some_and(|it| it.any().is_err()) {
+            self.changes = None;
+        }
+        changed
+    }
+
+    /// Tells what is new; answers whether anything is at work.
+    fn look(&mut self) -> bool {
+        let view = self.app.state::<App>().view();
+        tray::show(&self.app, &view);
+        for card in &view.installations {
+            let Some(upgrade) = &card.upgrade else { continue };
+            if self.told.get(&card.name) != Some(upgrade) {
+                let _ = self.app.emit("upgrade", upgrade);
+                notify::ended(&self.app, self.told.get(&card.name), upgrade);
+                self.told.insert(card.name.clone(), upgrade.clone());
+            }
+        }
+        notify::offers(&self.app, &view);
+        let is_working = works(&view);
+        let _ = self.app.emit("app", view);
+        is_working
+    }
+}
+
+fn works(view: &AppView) -> bool {
+    view.installations.iter().filter_map(|it| it.upgrade.as_ref()).any(|it| !it.state.is_final())
+}
+
+/// Whatever was interrupted goes on: by its worker, which is started for it.
+fn resume(app: &AppHandle) {
+    let resumed = app.state::<App>().engine().and_then(|engine| engine.resume(None));
+    if let Err(error) = resumed {
+        tracing::warn!(class = %error.class, "{}", error.message);
+    }
+}
+
+/// Asks every application how it is, except those that are being worked on.
+fn ask_health(app: &AppHandle) {
+    let Ok(engine) = app.state::<App>().engine() else { return };
+    for card in app.state::<App>().view().installations {
+        if card.upgrade.as_ref().is_some_and(|it| !it.state.is_final()) {
+            continue;
+        }
+        let check = card.name.parse().and_then(|name| engine.check(&name));
+        match check {
+            Ok(check) => app.state::<App>().set_health(&card.name, HealthView::of(&check, engine.now())),
+            Err(error) => tracing::warn!(class = %error.class, "{}: {}", card.name, error.message),
+        }
+    }
+    tell(app);
+}
+
+/// Those that are due are asked; being offline is no fault.
+fn look_for_releases(app: &AppHandle) {
+    let looked =
+        app.state::<App>().engine().and_then(|engine| engine.check_releases(None, Look::WhereDue, &Silent).map(drop));
+    if let Err(error) = looked {
+        tracing::warn!(class = %error.class, "{}", error.message);
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+    if let Err(cause) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+        tracing::error!("{name} could not begin: {cause}");
+    }
+}

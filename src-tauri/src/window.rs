@@ -1,0 +1,106 @@
+//! The one window. In the tray there is none: a web view costs more memory than everything else together.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tauri::{AppHandle, Emitter, Manager, Theme, WebviewUrl, WebviewWindowBuilder};
+
+use crate::IN_TRAY;
+use crate::app::App;
+
+const LABEL: &str = "main";
+/// The page colours, so that nothing flashes before the first paint.
+const PAGE_LIGHT: (u8, u8, u8, u8) = (0xEF, 0xF3, 0xF4, 0xFF);
+const PAGE_DARK: (u8, u8, u8, u8) = (0x0D, 0x17, 0x1C, 0xFF);
+
+/// A person has answered the question before closing; the next close is not asked about.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Shows the window, making it where there is none, at a route where one is named.
+pub(crate) fn show(app: &AppHandle, route: &str) {
+    if let Some(window) = app.get_webview_window(LABEL) {
+        let shown = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
+        if let Err(cause) = shown {
+            tracing::warn!("the window could not be raised: {cause}");
+        }
+        if route != "/" {
+            let _ = app.emit("navigate", serde_json::json!({ "route": route }));
+        }
+        return;
+    }
+    let page = WebviewUrl::App(format!("index.html#{route}").into());
+    let built = WebviewWindowBuilder::new(app, LABEL, page)
+        .title("Liftlock")
+        .inner_size(960.0, 640.0)
+        .min_inner_size(360.0, 480.0)
+        .background_color(page_colour(app))
+        .build();
+    if let Err(cause) = built {
+        tracing::error!("the window cannot be opened: {cause}");
+    }
+}
+
+fn page_colour(app: &AppHandle) -> tauri::window::Color {
+    let theme = app.state::<App>().view().preferences.theme;
+    let is_dark = match theme.as_str() {
+        "dark" => true,
+        "light" => false,
+        _ => app.webview_windows().values().next().is_some_and(|it| it.theme().is_ok_and(|it| it == Theme::Dark)),
+    };
+    let (r, g, b, a) = if is_dark { PAGE_DARK } else { PAGE_LIGHT };
+    tauri::window::Color(r, g, b, a)
+}
+
+/// Whether there is one.
+pub(crate) fn is_open(app: &AppHandle) -> bool {
+    app.get_webview_window(LABEL).is_some()
+}
+
+/// Asks in the window before it is closed for the first time, or while an update goes on and nothing stays behind to
+/// tell its end; true where the window waits for the answer.
+pub(crate) fn asks_before_close(app: &AppHandle) -> bool {
+    if ANSWERED.swap(false, Ordering::Relaxed) {
+        return false;
+    }
+    let view = app.state::<App>().view();
+    let works = view.installations.iter().filter_map(|it| it.upgrade.as_ref()).any(|it| !it.state.is_final());
+    let why = match (view.has_tray, works) {
+        _ if view.problem.is_some() => return false,
+        (true, _) if !view.preferences.first_close_explained => "first_close",
+        (true, _) => return false,
+        (false, true) => "quit_during_upgrade",
+        (false, false) if !view.preferences.first_close_explained => "no_tray",
+        (false, false) => return false,
+    };
+    app.emit("ask_close", serde_json::json!({ "why": why })).is_ok()
+}
+
+/// The question was answered.
+pub(crate) fn closed_as_answered(app: &AppHandle) {
+    if !is_open(app) {
+        ANSWERED.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Ends the program, or asks first where an update goes on and there is a window to ask in.
+pub(crate) fn quit(app: &AppHandle) {
+    let works = app
+        .state::<App>()
+        .view()
+        .installations
+        .iter()
+        .any(|it| it.upgrade.as_ref().is_some_and(|it| !it.state.is_final()));
+    if works && is_open(app) {
+        show(app, "/");
+        let _ = app.emit("ask_close", serde_json::json!({ "why": "quit_during_upgrade" }));
+    } else {
+        app.exit(0);
+    }
+}
+
+/// Begins anew without a window: parts of the web view stay in memory for as long as this process lives.
+pub(crate) fn back_to_tray(app: &AppHandle) {
+    let mut env = app.env();
+    env.args_os = [env.args_os.first().cloned().unwrap_or_default(), IN_TRAY.into()].into();
+    app.cleanup_before_exit();
+    tauri::process::restart(&env);
+}
