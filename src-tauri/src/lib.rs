@@ -70,10 +70,10 @@ fn on_event(app: &tauri::AppHandle, event: RunEvent) {
             api.prevent_exit();
             window::back_to_tray(app);
         }
-        RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } => {
-            if window::asks_before_close(app) {
-                api.prevent_close();
-            }
+        RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. }
+            if window::asks_before_close(app) =>
+        {
+            api.prevent_close();
         }
         _ => {}
     }

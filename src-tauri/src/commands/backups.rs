@@ -15,9 +15,6 @@ use super::{Answer, ask, by, named};
 use crate::app::App;
 use crate::notify;
 
-/// What a person types to have today's data replaced.
-const RESTORE: &str = "RESTORE";
-
 /// Backups and proofs at work in this program, with the wish to stop each.
 #[derive(Default)]
 pub(crate) struct Jobs {
@@ -26,13 +23,13 @@ pub(crate) struct Jobs {
 }
 
 /// Every backup, newest first.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn backups(app: AppHandle, name: Option<String>) -> Answer<Vec<BackupView>> {
     ask(&app, move |engine| engine.backup_lines(name.as_deref().map(named).transpose()?.as_ref())).await
 }
 
 /// Begins a backup; how it goes is told as `job`.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn back_up(app: AppHandle, jobs: State<'_, Jobs>, name: String, note: String) -> Answer<BackupJob> {
     let wanted = name.clone();
     begin(
@@ -45,7 +42,7 @@ pub(crate) async fn back_up(app: AppHandle, jobs: State<'_, Jobs>, name: String,
 }
 
 /// Restores a backup once more, on the side.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn prove_backup(app: AppHandle, jobs: State<'_, Jobs>, id: String) -> Answer<BackupJob> {
     let name = id.split('/').next().unwrap_or_default().to_owned();
     begin(&app, &jobs, name, "Restoring the backup on the side, to prove it.", move |engine, teller| {
@@ -54,7 +51,7 @@ pub(crate) async fn prove_backup(app: AppHandle, jobs: State<'_, Jobs>, id: Stri
 }
 
 /// Stops one of them; it leaves nothing behind.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn cancel_job(jobs: State<'_, Jobs>, id: String) -> Answer<()> {
     if let Some(stop) = jobs.stops.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
         stop.store(true, Ordering::Relaxed);
@@ -63,22 +60,18 @@ pub(crate) async fn cancel_job(jobs: State<'_, Jobs>, id: String) -> Answer<()> 
 }
 
 /// What is there now beside what a backup holds.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn compare(app: AppHandle, id: String) -> Answer<CompareView> {
     ask(&app, move |engine| engine.compare_view(&id)).await
 }
 
 /// Puts an application back to a backup.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn restore(app: AppHandle, id: String, typed: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
-        if typed != RESTORE {
-            return Err(Error::usage("not_confirmed", "Nothing was restored: the word was not typed.")
-                .remedy(format!("Type {RESTORE} to go on.")));
-        }
         let folder = engine.backup_folder(&id)?;
         let name = id.split('/').next().unwrap_or_default();
-        let upgrade = engine.restore(&named(name)?, &folder, &by())?;
+        let upgrade = engine.restore(&named(name)?, &folder, &typed, &by())?;
         engine.upgrade_view(upgrade)
     })
     .await

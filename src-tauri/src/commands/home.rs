@@ -36,13 +36,13 @@ pub(crate) struct Discovered {
 }
 
 /// Everything that Home needs, now.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn app_view(app: AppHandle) -> Answer<AppView> {
     Ok(app.state::<App>().view())
 }
 
 /// Chooses something about the window.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn set_preference(app: AppHandle, key: String, value: String) -> Answer<AppView> {
     if key == "autostart" {
         let launch = app.autolaunch();
@@ -63,7 +63,7 @@ pub(crate) async fn set_preference(app: AppHandle, key: String, value: String) -
 }
 
 /// Lets a person choose a folder; answers what was recognised in it, nothing where the dialog was closed.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn choose_folder(app: AppHandle, chosen: State<'_, Chosen>) -> Answer<Option<Discovered>> {
     let (send, receive) = std::sync::mpsc::channel();
     app.dialog().file().pick_folder(move |folder| drop(send.send(folder)));
@@ -87,7 +87,7 @@ pub(crate) async fn choose_folder(app: AppHandle, chosen: State<'_, Chosen>) -> 
 }
 
 /// Looks after what was recognised.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn add_installation(
     app: AppHandle,
     chosen: State<'_, Chosen>,
@@ -102,26 +102,26 @@ pub(crate) async fn add_installation(
 }
 
 /// Stops looking after an application. Its files, data and backups stay.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn remove_installation(app: AppHandle, name: String) -> Answer<()> {
     ask(&app, move |engine| engine.remove(&named(&name)?)).await
 }
 
 /// Opens an application where people use it.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn open_application(app: AppHandle, name: String) -> Answer<()> {
     let card = card(&app, &name)?;
     open(&app, card.url.as_deref().unwrap_or_default())
 }
 
 /// Opens a link of release notes outside.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn open_link(app: AppHandle, url: String) -> Answer<()> {
     open(&app, &url)
 }
 
 /// Asks every check of an application now.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn check_health(app: AppHandle, name: String) -> Answer<InstallationCard> {
     let wanted = name.clone();
     let check = ask(&app, move |engine| Ok((engine.check(&named(&wanted)?)?, engine.now()))).await?;
@@ -131,7 +131,7 @@ pub(crate) async fn check_health(app: AppHandle, name: String) -> Answer<Install
 }
 
 /// Looks for releases now.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn check_releases(app: AppHandle, name: Option<String>) -> Answer<AppView> {
     ask(&app, move |engine| {
         let name = name.as_deref().map(named).transpose()?;
@@ -142,7 +142,7 @@ pub(crate) async fn check_releases(app: AppHandle, name: Option<String>) -> Answ
 }
 
 /// Chooses what to hear about updates of an application.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn quiet(app: AppHandle, name: String, kind: String) -> Answer<AppView> {
     ask(&app, move |engine| {
         let choice = match kind.as_str() {
@@ -164,7 +164,7 @@ pub(crate) async fn quiet(app: AppHandle, name: String, kind: String) -> Answer<
 }
 
 /// What a person answered to the question before closing.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn answer_close(app: AppHandle, window: Window, how: String) -> Answer<()> {
     let explained = ask(&app, |engine| engine.first_close_is_explained()).await;
     if let Err(error) = explained {

@@ -9,19 +9,19 @@ use tauri_plugin_opener::OpenerExt;
 use super::{Answer, ask, id_of};
 
 /// What was done, newest first.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn history(app: AppHandle, name: Option<String>) -> Answer<HistoryView> {
     ask(&app, move |engine| engine.history_page(name.as_deref())).await
 }
 
 /// Everything that can be chosen.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn settings(app: AppHandle) -> Answer<Vec<SettingView>> {
     ask(&app, |engine| engine.settings()).await
 }
 
 /// Chooses, or takes a choice back.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn set_setting(app: AppHandle, key: String, value: Option<String>) -> Answer<Vec<SettingView>> {
     ask(&app, move |engine| {
         engine.choose(&key, value.as_deref())?;
@@ -31,13 +31,13 @@ pub(crate) async fn set_setting(app: AppHandle, key: String, value: Option<Strin
 }
 
 /// What is found about Liftlock itself.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn diagnostics(app: AppHandle) -> Answer<DiagnosticsView> {
     ask(&app, |engine| engine.diagnostics()).await
 }
 
 /// Shows a folder of ours in the file manager: which one is said by name.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn open_folder(app: AppHandle, what: String, id: Option<String>) -> Answer<()> {
     let path = ask(&app, move |engine| match (what.as_str(), id) {
         ("backup", Some(id)) => engine.backup_folder(&id),

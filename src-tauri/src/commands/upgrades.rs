@@ -9,13 +9,13 @@ use super::{Answer, ask, by, id_of, named};
 use crate::app::App;
 
 /// What an update would do; touches nothing.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn plan(app: AppHandle, name: String, to: Option<String>) -> Answer<ConfirmView> {
     ask(&app, move |engine| engine.confirm_view(&name, to.as_deref())).await
 }
 
 /// Asks for an update, or for its rehearsal, and starts the worker that does it.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn start_upgrade(
     app: AppHandle,
     name: String,
@@ -31,19 +31,19 @@ pub(crate) async fn start_upgrade(
 }
 
 /// Where an update stands.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn upgrade(app: AppHandle, id: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| engine.upgrade_view(id_of(&id)?)).await
 }
 
 /// New lines of its log.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn upgrade_log(app: AppHandle, id: String, after: String) -> Answer<Vec<LogLine>> {
     ask(&app, move |engine| engine.log_view(id_of(&id)?, after.parse().unwrap_or(0))).await
 }
 
 /// Stops it: before the change nothing has happened, after it the version before comes back.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn cancel(app: AppHandle, id: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
         let id = id_of(&id)?;
@@ -54,7 +54,7 @@ pub(crate) async fn cancel(app: AppHandle, id: String) -> Answer<UpgradeView> {
 }
 
 /// Tries it again, under a new id.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn retry(app: AppHandle, id: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
         let id = engine.retry(id_of(&id)?, &by())?;
@@ -64,7 +64,7 @@ pub(crate) async fn retry(app: AppHandle, id: String) -> Answer<UpgradeView> {
 }
 
 /// Looks whether what needed a person has been mended.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn settle(app: AppHandle, id: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
         let id = id_of(&id)?;
@@ -75,7 +75,7 @@ pub(crate) async fn settle(app: AppHandle, id: String) -> Answer<UpgradeView> {
 }
 
 /// Goes back to the version before the last update.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn rollback(app: AppHandle, name: String, accept_loss: bool) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
         let id = engine.rollback(&named(&name)?, accept_loss)?;
@@ -85,20 +85,20 @@ pub(crate) async fn rollback(app: AppHandle, name: String, accept_loss: bool) ->
 }
 
 /// A person says that they know how it ended.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn acknowledge(app: AppHandle, id: String) -> Answer<AppView> {
     ask(&app, move |engine| engine.acknowledge(id_of(&id)?)).await?;
     Ok(app.state::<App>().view())
 }
 
 /// The window has shown how it ended.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn seen(app: AppHandle, id: String) -> Answer<()> {
     ask(&app, move |engine| engine.saw("window", id_of(&id)?)).await
 }
 
 /// Saves the report where a person wants it; answers where, nothing where the dialog was closed.
-#[tauri::command]
+#[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn save_receipt(app: AppHandle, id: String) -> Answer<Option<String>> {
     let (send, receive) = std::sync::mpsc::channel();
     app.dialog().file().set_file_name("receipt.html").save_file(move |file| drop(send.send(file)));

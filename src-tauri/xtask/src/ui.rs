@@ -58,7 +58,8 @@ fn installed(parts: &mut Parts) -> bool {
     if age(&stamp) >= age(&folder.join("package-lock.json")) && stamp.is_file() {
         return true;
     }
-    // `npm ci` refuses the lock file: npm does not write down packages of other systems that it could not resolve.
+    // Not `ci`: it refuses a lock file in which an optional library for another system was never published. What is
+    // locked is installed as locked all the same, and the file is left as it is.
     parts.part("window: libraries", || {
         run(npm().args(["install", "--no-save", "--no-audit", "--no-fund"])).map(|()| String::new())
     })
