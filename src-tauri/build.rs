@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Shown where the interface was not built before the program: a developer's mistake, said in the window.
-const NOT_BUILT: &str = "<!doctype html><title>Liftlock</title><p>The interface was not built: run <code>npm ci && npm run build</code> in the folder <code>ui</code>, then build again.</p>";
+const NOT_BUILT: &str = "<!doctype html><title>Liftlock</title><p>The interface was not built: run <code>npm install &amp;&amp; npm run build</code> in the folder <code>ui</code>, then build again.</p>";
 
 fn main() {
     let page = Path::new("../ui/dist/index.html");

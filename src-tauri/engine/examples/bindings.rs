@@ -1,10 +1,14 @@
 //! Prints the types of the window as TypeScript: `cargo xtask bindings` keeps them in `ui/src/ipc/views.ts`.
 
+use liftlock_engine::backups::BackupKind;
 use liftlock_engine::model::finding::Severity;
 use liftlock_engine::model::notice::Quiet;
+use liftlock_engine::model::release::Trust;
 use liftlock_engine::model::state::State;
+use liftlock_engine::state::upgrades::Outcome;
+use liftlock_engine::stores::Grade;
 use liftlock_engine::view::window::*;
-use liftlock_engine::view::{ErrorView, HoleView, ProbeView, UpdateOffer};
+use liftlock_engine::view::{ErrorView, HoleView, LockView, ProbeView, SettingView, UpdateOffer};
 use ts_rs::{Config, TS};
 
 fn main() {
@@ -17,10 +21,15 @@ fn main() {
         State,
         Severity,
         Quiet,
+        Outcome,
+        BackupKind,
+        Grade,
+        Trust,
         ErrorView,
         ProbeView,
         HoleView,
         UpdateOffer,
+        SettingView,
         AppView,
         Preferences,
         LockView,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 pub use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
+use crate::model::release::Trust;
 use crate::model::state::{Stage, State};
 use crate::secrets::masked_error;
 use crate::state::lease::Holder;
@@ -308,8 +309,8 @@ pub struct PlanView {
     pub rehearsal: bool,
     /// How the stores are changed: `copy` or `in_place`.
     pub way: String,
-    /// How much the release is to be trusted: `checksum`, `none`.
-    pub trust: String,
+    /// What vouches for the release; `None` where there is none to vouch for.
+    pub trust: Option<Trust>,
     /// The release as pinned.
     pub asset: Option<String>,
     /// Its SHA-256.
@@ -347,6 +348,7 @@ pub struct HistoryCheck {
 }
 
 /// One setting.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingView {
     /// Its name.

@@ -5,6 +5,8 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Result;
 
 use crate::{
+    bindings,
+    machine::{TO_BUILD, provide},
     parts::Parts,
     run::{cache_dir, cargo, run, run_and_pick},
     ui,
@@ -15,6 +17,9 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Formatting, lints, layers, licences, unit tests.
 pub(crate) fn all(parts: &mut Parts) {
+    if cfg!(target_os = "linux") {
+        parts.part("what building needs", || provide(&TO_BUILD));
+    }
     style(parts);
     parts.part("unit tests", || {
         let picked = run_and_pick(cargo().arg("test").args(crates()).args(["--lib", "--bins"]), is_closing_line)?;
@@ -36,6 +41,7 @@ pub(crate) fn style(parts: &mut Parts) {
         run(cargo().args(["test", "--quiet", "--package", "liftlock-engine", "--test", "layers"]))
             .map(|()| String::new())
     });
+    parts.part("types of the window", bindings::check);
     ui::style(parts);
     parts.part("cargo-deny", || {
         let mut deny = Command::new(cargo_deny()?);
@@ -49,7 +55,16 @@ pub(crate) fn crates() -> &'static [&'static str] {
     if cfg!(target_os = "linux") {
         &["--workspace"]
     } else {
-        &["--package", "liftlock-engine", "--package", "liftlock", "--package", "xtask"]
+        &[
+            "--package",
+            "liftlock-engine",
+            "--package",
+            "liftlock",
+            "--package",
+            "liftlock-desktop",
+            "--package",
+            "xtask",
+        ]
     }
 }
 

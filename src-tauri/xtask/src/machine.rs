@@ -23,6 +23,29 @@ pub(crate) const POSTGRESQL: Need =
     Need { what: "PostgreSQL (server and tools)", package: "postgresql", present: postgresql_is_installed };
 /// A C compiler, for SQLite and the cryptography library.
 pub(crate) const C_COMPILER: Need = Need { what: "a C compiler", package: "build-essential", present: || has("cc") };
+/// How libraries of the system are found by the compiler.
+const PKG_CONFIG: Need = Need { what: "pkg-config", package: "pkg-config", present: || has("pkg-config") };
+/// What the window is drawn with on Linux. Elsewhere it is part of the system.
+const WEBKIT: Need = Need {
+    what: "WebKitGTK 4.1 (development files)",
+    package: "libwebkit2gtk-4.1-dev",
+    present: || knows("webkit2gtk-4.1"),
+};
+/// The tray on Linux, loaded when the window's program starts.
+const TRAY: Need = Need {
+    what: "Ayatana application indicators",
+    package: "libayatana-appindicator3-dev",
+    present: || knows("ayatana-appindicator3-0.1"),
+};
+/// What building all of the workspace takes on Linux.
+pub(crate) const TO_BUILD: [Need; 4] = [C_COMPILER, PKG_CONFIG, WEBKIT, TRAY];
+/// A screen without a display, for the tests of the real window.
+pub(crate) const XVFB: Need = Need { what: "Xvfb", package: "xvfb", present: || has("Xvfb") };
+/// Drives the real window.
+pub(crate) const WEBDRIVER: Need =
+    Need { what: "WebKitWebDriver", package: "webkit2gtk-driver", present: || has("WebKitWebDriver") };
+/// A session bus, for the tray, notifications and the single instance.
+pub(crate) const DBUS: Need = Need { what: "a D-Bus daemon", package: "dbus", present: || has("dbus-daemon") };
 /// Ends a process at its n-th write, for the crash tests.
 pub(crate) const STRACE: Need = Need { what: "strace", package: "strace", present: || has("strace") };
 /// Private networks and sockets, for the tests of cut connections.
@@ -33,6 +56,11 @@ pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", 
 /// Letters and pictures that the window's own font lacks.
 pub(crate) const FONTS: Need =
     Need { what: "DejaVu fonts", package: "fonts-dejavu-core", present: || has_font("truetype/dejavu") };
+
+/// Whether a library can be built with.
+fn knows(library: &str) -> bool {
+    Command::new("pkg-config").args(["--exists", library]).status().is_ok_and(|it| it.success())
+}
 
 fn has_font(folder: &str) -> bool {
     Path::new("/usr/share/fonts").join(folder).is_dir()

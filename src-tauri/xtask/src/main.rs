@@ -3,6 +3,7 @@
 
 mod away;
 mod bench;
+mod bindings;
 mod check;
 mod demo;
 mod icons;
@@ -36,6 +37,8 @@ enum Task {
         #[arg(long)]
         targets: bool,
     },
+    /// The window's types, made out of the engine's views
+    Bindings,
     /// Write the reference of commands and documents anew, out of the program itself
     Docs,
     /// Every size of the icons, drawn from their SVG sources
@@ -89,6 +92,7 @@ fn begin(task: &Task) -> Result<bool> {
     match task {
         Task::Check { targets: false } => check::all(&mut parts),
         Task::Check { targets: true } => targets::check(&mut parts),
+        Task::Bindings => bindings::write()?,
         Task::Icons => icons::draw(&run::workspace())?,
         Task::Docs => {
             parts.part("reference of commands and documents", || {

@@ -46,6 +46,7 @@ const PURPOSE: &str = "backup";
 const PARTIAL: &str = ".partial-";
 
 /// Why a backup was made.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupKind {

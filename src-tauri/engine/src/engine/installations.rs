@@ -157,7 +157,7 @@ impl Engine {
             to: version,
             rehearsal: survey.rehearsal.is_none(),
             way: if survey.ways.values().any(|it| *it == Way::InPlace) { "in_place" } else { "copy" }.to_owned(),
-            trust: survey.pinned.as_ref().map(|it| it.trust.to_string()).unwrap_or_default(),
+            trust: survey.pinned.as_ref().map(|it| it.trust),
             asset: survey.pinned.as_ref().map(|it| it.asset.name.clone()),
             sha256: survey.pinned.and_then(|it| it.sha256),
             findings: survey.findings,

@@ -24,6 +24,7 @@ pub enum Channel {
 
 /// What vouches for a release, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// Nothing: what was seen when the plan was made is pinned and checked again.

@@ -121,7 +121,7 @@ where
             originals.collect::<Vec<_>>().join("<br>")
         },
     );
-    fact("Signature", receipt.trust.as_deref().map_or_else(|| "Not checked".to_owned(), escape));
+    fact("Signature", receipt.trust.map_or_else(|| "Not checked".to_owned(), |it| escape(&it.to_string())));
     fact(
         "Update",
         format!(
@@ -306,7 +306,6 @@ mod tests {
         receipt.from = Some(evil.into());
         receipt.to = evil.into();
         receipt.initiated_by = evil.into();
-        receipt.trust = Some(evil.into());
         receipt.originals[0].name = evil.into();
         receipt.stores[0].name = evil.into();
         receipt.outcome = Outcome::RollbackFailed;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
+use crate::model::release::Trust;
 use crate::model::state::State;
 use crate::state::upgrades::Outcome;
 use crate::stores::{Counts, Grade, StoreKind};
@@ -55,8 +56,8 @@ pub struct Receipt {
     pub away_seconds: Option<f64>,
     /// What is kept for the way back.
     pub originals: Vec<OriginalLine>,
-    /// How the release was trusted, in a sentence ("Signed by …", "Checksum of the release page").
-    pub trust: Option<String>,
+    /// What vouched for the release.
+    pub trust: Option<Trust>,
     /// Where a person has to go on; only where the outcome is `rollback_failed`.
     pub attention: Option<Attention>,
     /// Every step, in the order in which it began.
@@ -270,7 +271,7 @@ pub(crate) mod tests {
                 bytes: Some(1_300_000_000),
                 until: Some(at("2026-11-28T03:05:00Z")),
             }],
-            trust: Some("Signed by its makers".into()),
+            trust: Some(Trust::SignedManifest),
             attention: None,
             steps: vec![
                 step("backing_up", "dump", "2026-11-21T03:00:10Z", 20.2),

@@ -37,6 +37,7 @@ pub struct Options {
 }
 
 /// How an upgrade ended, in the words of the history.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

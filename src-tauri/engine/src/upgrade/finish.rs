@@ -185,7 +185,7 @@ fn receipt(drive: &Drive<'_>, upgrade: &Upgrade, outcome: Outcome, error: Option
         announced_losses: announced_losses(world),
         away_seconds: row.away_from.map(|from| (row.away_to.unwrap_or(now) - from).as_seconds_f64().max(0.0)),
         originals: originals(world)?,
-        trust: world.checked().ok().and_then(|it| it.pinned).map(|it| it.trust.to_string()),
+        trust: world.checked().ok().and_then(|it| it.pinned).map(|it| it.trust),
         attention: (outcome == Outcome::RollbackFailed).then(|| Attention {
             place: kept_place(world),
             original_is_whole: originals_are_whole(world),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The administrator lock, as one process sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct LockView {
     /// Whether one is set.
     pub set: bool,

@@ -65,7 +65,7 @@ pub(crate) fn print(screen: &Screen, plan: &PlanView) {
         });
     }
     if let Some(asset) = &plan.asset {
-        screen.line(format!("  The release is {asset} ({}).", plan.trust));
+        screen.line(format!("  The release is {asset} ({}).", plan.trust.unwrap_or_default()));
     }
     print_findings(screen, &plan.findings);
 }

@@ -10,8 +10,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::state::Db;
-use crate::view::ErrorView;
-use crate::view::window::{AppView, HealthView, LockView, Preferences};
+use crate::view::window::{AppView, HealthView, Preferences};
+use crate::view::{ErrorView, LockView};
 
 /// What only the window itself can know.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +74,7 @@ impl Engine {
         view.preferences.contrast = db.setting("contrast")?;
         view.preferences.text_percent = db.setting("text_percent")?.parse().unwrap_or(100);
         view.preferences.first_close_explained = db.note(FIRST_CLOSE)?.is_some();
+        view.lock = self.lock_state()?;
         view.installations = self.cards(&db, face)?;
         Ok(())
     }

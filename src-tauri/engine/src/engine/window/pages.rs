@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::named;
-use crate::backups;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
@@ -47,29 +46,19 @@ impl Engine {
     /// What an application holds now beside what a backup holds, a line a table, those that differ first.
     ///
     /// # Errors
-    /// `unknown_backup`; a backup that cannot be read. A store that cannot be counted has no figure for now.
+    /// As [`Engine::compare_backup`].
     pub fn compare_view(&self, id: &str) -> Result<CompareView> {
-        let backup = backups::open(&self.backup_folder(id)?)?;
-        let installation = self.db()?.installation(&backup.manifest.installation)?;
-        let site = self.site(&installation)?;
-        let mut rows = Vec::new();
-        for dumped in &backup.manifest.stores {
-            let store = site.stores.iter().find(|it| it.name() == dumped.store);
-            let now = store.and_then(|it| it.counts(&Silent).ok());
-            let then = &dumped.counts;
-            let tables: std::collections::BTreeSet<&String> =
-                then.keys().chain(now.iter().flat_map(|it| it.keys())).collect();
-            rows.extend(tables.into_iter().map(|table| TableRows {
-                table: table.clone(),
-                now: now.as_ref().map(|it| it.get(table).copied().unwrap_or(0)),
-                then: then.get(table).copied(),
-            }));
-        }
+        let compared = self.compare_backup(&self.backup_folder(id)?, &Silent)?;
+        let title = self.titles()?.remove(compared.backup.installation.as_str()).unwrap_or_default();
+        let mut rows: Vec<TableRows> =
+            compared.rows.into_iter().map(|it| TableRows { table: it.table, now: it.now, then: it.then }).collect();
         rows.sort_by_key(|it| it.now == it.then);
-        let view = crate::view::BackupView::of(&backup);
-        let title = &site.profile.application.name;
-        let loses = Vec::new();
-        Ok(CompareView { backup: BackupView::of(view, title), version_now: installation.version, rows, loses })
+        Ok(CompareView {
+            backup: BackupView::of(compared.backup, &title),
+            version_now: compared.version_now,
+            rows,
+            loses: compared.loses,
+        })
     }
 
     /// The history of one application or of all, newest first.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{BackupView, UpgradeView};
-use crate::view::{ErrorView, ProbeView, UpdateOffer};
+use crate::view::{ErrorView, LockView, ProbeView, UpdateOffer};
 
 /// Everything that Home, the rail and the tray need.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,8 +31,10 @@ pub struct AppView {
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Preferences {
     /// `system`, `light` or `dark`.
+    #[cfg_attr(feature = "bindings", ts(type = "'system' | 'light' | 'dark'"))]
     pub theme: String,
     /// `system` or `more`.
+    #[cfg_attr(feature = "bindings", ts(type = "'system' | 'more'"))]
     pub contrast: String,
     /// Size of the text in percent, 80–200.
     pub text_percent: u16,
@@ -42,18 +44,6 @@ pub struct Preferences {
     pub autostart: bool,
     /// Whether it was said once that closing the window leaves Liftlock in the tray.
     pub first_close_explained: bool,
-}
-
-/// The administrator lock.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
-pub struct LockView {
-    /// Whether there is one.
-    pub set: bool,
-    /// Whether acts ask for the passphrase now.
-    pub locked: bool,
-    /// Before then no passphrase is tried.
-    pub next_try_at: Option<DateTime<Utc>>,
 }
 
 /// One application.
@@ -140,6 +130,7 @@ pub struct OriginalView {
     /// The version that it belongs to, where known.
     pub version: Option<String>,
     /// `original`, `failed_copy` or `final_dump`.
+    #[cfg_attr(feature = "bindings", ts(type = "'original' | 'failed_copy' | 'final_dump'"))]
     pub kept: String,
     /// Its size in bytes, where known.
     #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
@@ -155,6 +146,7 @@ pub struct OutcomeLine {
     /// Which upgrade.
     pub upgrade_id: String,
     /// How it ended, in the words of the history.
+    #[cfg_attr(feature = "bindings", ts(as = "crate::state::upgrades::Outcome"))]
     pub result: String,
     /// The version before.
     pub from: Option<String>,

@@ -17,8 +17,10 @@ pub struct BackupView {
     /// What people call the application.
     pub title: String,
     /// `manual`, `pre_update` or `scheduled`.
+    #[cfg_attr(feature = "bindings", ts(as = "crate::backups::BackupKind"))]
     pub kind: String,
     /// `taken`, `readable`, `proven` or `failed`.
+    #[cfg_attr(feature = "bindings", ts(type = "Grade | 'failed'"))]
     pub grade: String,
     /// Why its last test failed.
     pub reason: Option<String>,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::model::release::Trust;
 use crate::model::state::State;
 use crate::view::ErrorView;
 
@@ -238,8 +239,8 @@ pub struct ReceiptView {
     pub longest: Option<LongestPhase>,
     /// What is kept for the way back.
     pub way_back: Option<WayBack>,
-    /// How the release was trusted, in a sentence.
-    pub trust: Option<String>,
+    /// What vouched for the release.
+    pub trust: Option<Trust>,
     /// Every step.
     pub steps: Vec<StepOfReceipt>,
     /// The report for people, on disk.

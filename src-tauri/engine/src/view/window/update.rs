@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Finding;
+use crate::model::release::Trust;
 
 /// What would happen, worked out without touching anything.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,10 +21,11 @@ pub struct ConfirmView {
     /// Whether nothing stops it.
     pub possible: bool,
     /// How the release is trusted.
-    pub trust: String,
+    pub trust: Option<Trust>,
     /// How long the application would be away.
     pub estimate: Option<Estimate>,
     /// `copy` or `in_place`.
+    #[cfg_attr(feature = "bindings", ts(type = "'copy' | 'in_place'"))]
     pub way: String,
     /// Whether it can be rehearsed on a copy.
     pub rehearsal: bool,

@@ -1,0 +1,1058 @@
+// Made by `cargo xtask bindings` out of the engine's views. Not to be changed by hand.
+
+export type State = "pending" | "checking" | "backing_up" | "downloading" | "rehearsing" | "applying" | "migrating" | "restarting" | "verifying" | "complete" | "rolling_back" | "rolled_back" | "failed" | "needs_attention";
+
+export type Severity = "note" | "warning" | "stop";
+
+export type Quiet = "busy" | "skipped" | "staying" | "paused" | "reminded" | "hidden";
+
+export type Outcome = "success" | "rolled_back" | "rollback_failed" | "failed" | "refused" | "aborted_by_user";
+
+export type BackupKind = "manual" | "pre_update" | "scheduled";
+
+export type Grade = "taken" | "readable" | "proven";
+
+export type Trust = "none" | "checksum" | "signed_tag" | "attestation" | "signed_manifest";
+
+export type ErrorView = { 
+/**
+ * Stable name, for programs.
+ */
+class: string, 
+/**
+ * The exit code that goes with it.
+ */
+code: number, 
+/**
+ * What happened.
+ */
+message: string, 
+/**
+ * What to do next.
+ */
+remedy: string, 
+/**
+ * Causes, outermost first.
+ */
+details: Array<string>, };
+
+export type ProbeView = { 
+/**
+ * Its name in the profile.
+ */
+name: string, 
+/**
+ * Whether the installation counts as unhealthy without it.
+ */
+required: boolean, 
+/**
+ * Whether it is up.
+ */
+up: boolean, 
+/**
+ * How long the answer took, in milliseconds.
+ */
+latency_ms: number, 
+/**
+ * Why it is down.
+ */
+error: ErrorView | null, };
+
+export type HoleView = { 
+/**
+ * Its name.
+ */
+id: string, 
+/**
+ * How bad it is, in a word.
+ */
+severity: string, 
+/**
+ * What it is.
+ */
+summary: string, 
+/**
+ * Where it is described.
+ */
+url: string | null, 
+/**
+ * The first version without it.
+ */
+fixed_in: string | null, };
+
+export type UpdateOffer = { 
+/**
+ * The version.
+ */
+to: string, 
+/**
+ * How loud it is to be, 1–4.
+ */
+level: 1 | 2 | 3 | 4, 
+/**
+ * Whole days since the first release that the installation is behind.
+ */
+days_behind: number, 
+/**
+ * How many releases it is behind.
+ */
+versions_behind: number, 
+/**
+ * Whether it starts with empty data.
+ */
+breaking: boolean, 
+/**
+ * Why, in sentences.
+ */
+reasons: Array<string>, 
+/**
+ * The published hole in what runs that it closes.
+ */
+security: HoleView | null, 
+/**
+ * Whether its notes, or those on the way, speak of closed holes.
+ */
+closes_holes: boolean, 
+/**
+ * The first thing that its notes say.
+ */
+headline: string | null, 
+/**
+ * When it was published.
+ */
+published_at: string | null, 
+/**
+ * Why it is not shown now.
+ */
+quiet: Quiet | null, 
+/**
+ * Quiet until then: hidden, reminded, paused.
+ */
+quiet_until: string | null, 
+/**
+ * Whether this version was skipped.
+ */
+skipped: boolean, 
+/**
+ * Whether a choice to hear nothing ended because a hole became known since.
+ */
+ended_by_security: boolean, 
+/**
+ * Whether the daily question is due.
+ */
+asks: boolean, 
+/**
+ * The line of releases that [Stay on …] names, where the offer is breaking.
+ */
+line: string | null, 
+/**
+ * The versions on the way, the last of them the one that is offered.
+ */
+path: Array<string>, };
+
+export type SettingView = { 
+/**
+ * Its name.
+ */
+key: string, 
+/**
+ * What holds.
+ */
+value: string, 
+/**
+ * What holds where nothing is chosen.
+ */
+default: string, 
+/**
+ * What it does.
+ */
+about: string, };
+
+export type AppView = { 
+/**
+ * Version of Liftlock.
+ */
+version: string, 
+/**
+ * Its home.
+ */
+home: string, 
+/**
+ * Why Liftlock itself cannot work: its data is of a newer one, its home cannot be written, a part is missing.
+ */
+problem: ErrorView | null, 
+/**
+ * Whether the desktop has a tray to close into.
+ */
+has_tray: boolean, 
+/**
+ * What was chosen about the window.
+ */
+preferences: Preferences, 
+/**
+ * The administrator lock.
+ */
+lock: LockView, 
+/**
+ * Every application, by name.
+ */
+installations: Array<InstallationCard>, };
+
+export type Preferences = { 
+/**
+ * `system`, `light` or `dark`.
+ */
+theme: 'system' | 'light' | 'dark', 
+/**
+ * `system` or `more`.
+ */
+contrast: 'system' | 'more', 
+/**
+ * Size of the text in percent, 80–200.
+ */
+text_percent: number, 
+/**
+ * The language of the texts, as a tag.
+ */
+language: string, 
+/**
+ * Whether Liftlock starts with the session.
+ */
+autostart: boolean, 
+/**
+ * Whether it was said once that closing the window leaves Liftlock in the tray.
+ */
+first_close_explained: boolean, };
+
+export type LockView = { 
+/**
+ * Whether one is set.
+ */
+set: boolean, 
+/**
+ * Whether this process has to enter the passphrase before it changes anything.
+ */
+locked: boolean, 
+/**
+ * After a wrong passphrase: no other is looked at before then.
+ */
+next_try_at: string | null, };
+
+export type InstallationCard = { 
+/**
+ * Its name, which every command takes.
+ */
+name: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * What kind of application it is.
+ */
+application: string, 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * Where people open it.
+ */
+url: string | null, 
+/**
+ * The version last observed to run.
+ */
+version: string | null, 
+/**
+ * Since when it is looked after.
+ */
+added_at: string, 
+/**
+ * How it is.
+ */
+health: HealthView, 
+/**
+ * The newest proven backup, else the newest.
+ */
+last_backup: BackupView | null, 
+/**
+ * The newest backups, five at most.
+ */
+newest_backups: Array<BackupView>, 
+/**
+ * What is offered.
+ */
+update: UpdateOffer | null, 
+/**
+ * How the search for releases stands.
+ */
+releases: ReleasesView, 
+/**
+ * The upgrade that runs, or whose end nobody has acknowledged.
+ */
+upgrade: UpgradeView | null, 
+/**
+ * A result that no window has shown yet.
+ */
+unseen: OutcomeLine | null, 
+/**
+ * Originals that updates kept.
+ */
+originals: Array<OriginalView>, };
+
+export type HealthView = { 
+/**
+ * In a word.
+ */
+state: HealthState, 
+/**
+ * When it was asked.
+ */
+checked_at: string | null, 
+/**
+ * Every check.
+ */
+probes: Array<ProbeView>, };
+
+export type HealthState = "unknown" | "well" | "not_answering" | "not_well";
+
+export type ReleasesView = { 
+/**
+ * When the server last answered.
+ */
+checked_at: string | null, 
+/**
+ * When it is asked next.
+ */
+next_check_at: string | null, 
+/**
+ * Why the last question brought no answer.
+ */
+problem: ErrorView | null, };
+
+export type OriginalView = { 
+/**
+ * The database, folder or file.
+ */
+what: string, 
+/**
+ * The version that it belongs to, where known.
+ */
+version: string | null, 
+/**
+ * `original`, `failed_copy` or `final_dump`.
+ */
+kept: 'original' | 'failed_copy' | 'final_dump', 
+/**
+ * Its size in bytes, where known.
+ */
+bytes: number | null, 
+/**
+ * Since when.
+ */
+kept_since: string, };
+
+export type OutcomeLine = { 
+/**
+ * Which upgrade.
+ */
+upgrade_id: string, 
+/**
+ * How it ended, in the words of the history.
+ */
+result: Outcome, 
+/**
+ * The version before.
+ */
+from: string | null, 
+/**
+ * The version asked for.
+ */
+to: string, 
+/**
+ * When.
+ */
+finished_at: string | null, };
+
+export type UpgradeView = { 
+/**
+ * Which.
+ */
+upgrade_id: string, 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call the application.
+ */
+title: string, 
+/**
+ * What it is about.
+ */
+kind: UpgradeKind, 
+/**
+ * Where it stands.
+ */
+state: State, 
+/**
+ * Whether somebody works on it.
+ */
+active: boolean, 
+/**
+ * It has not ended, and nobody works on it.
+ */
+interrupted: boolean, 
+/**
+ * The version before.
+ */
+from: string | null, 
+/**
+ * The version asked for.
+ */
+to: string, 
+/**
+ * Why it was interrupted, in a sentence, where that was seen.
+ */
+interrupted_because: string | null, 
+/**
+ * Who works on it.
+ */
+holder: HolderView | null, 
+/**
+ * Percent of the way forward; never falls.
+ */
+progress: number, 
+/**
+ * What happens, in one sentence.
+ */
+message: string, 
+/**
+ * The eight phases, always all of them.
+ */
+phases: Array<PhaseView>, 
+/**
+ * The steps of the way back; empty as long as it goes forward.
+ */
+steps_back: Array<StepBack>, 
+/**
+ * Whether people can use the application now.
+ */
+people_can_use: boolean, 
+/**
+ * Since when they cannot.
+ */
+away_since: string | null, 
+/**
+ * For how many seconds they could not.
+ */
+away_seconds: number | null, 
+/**
+ * How fast it moves, in words, where that can be measured.
+ */
+rate: string | null, 
+/**
+ * How many seconds are left, where that can be told.
+ */
+seconds_left: number | null, 
+/**
+ * It takes longer than others, and still moves.
+ */
+slow: SlowView | null, 
+/**
+ * What a person may ask for now.
+ */
+way_out: WayOut, 
+/**
+ * What a person is asked, where the rehearsal took much longer than was said.
+ */
+question: Question | null, 
+/**
+ * What was observed of the data.
+ */
+data: DataState, 
+/**
+ * When a worker began.
+ */
+started_at: string | null, 
+/**
+ * When it ended.
+ */
+finished_at: string | null, 
+/**
+ * When a person said that they know.
+ */
+acknowledged_at: string | null, 
+/**
+ * When it stops being the current status by itself.
+ */
+expires_at: string | null, 
+/**
+ * Rises with every change; as text, because it may pass what a number of the window can hold.
+ */
+seq: string, 
+/**
+ * How it ended, in the words of the history.
+ */
+result: string | null, 
+/**
+ * Why it did not go on.
+ */
+error: ErrorView | null, 
+/**
+ * What a person has to enter where Liftlock could not bring it back, a command each.
+ */
+commands: Array<string>, 
+/**
+ * Whether the original was looked at and found whole; only where a person is needed.
+ */
+original_is_whole: boolean | null, 
+/**
+ * Where the original is; only where a person is needed.
+ */
+original_place: string | null, 
+/**
+ * The report.
+ */
+receipt: ReceiptView | null, };
+
+export type UpgradeKind = "upgrade" | "restore" | "rehearsal";
+
+export type HolderView = { 
+/**
+ * The user.
+ */
+user: string, 
+/**
+ * The computer.
+ */
+host: string, 
+/**
+ * The process.
+ */
+pid: number, 
+/**
+ * Since when.
+ */
+started_at: string, };
+
+export type PhaseView = { 
+/**
+ * Which.
+ */
+phase: State, 
+/**
+ * How it stands.
+ */
+state: PhaseState, 
+/**
+ * What came out of it.
+ */
+outcome: string | null, 
+/**
+ * For how many seconds its steps worked.
+ */
+seconds: number | null, };
+
+export type PhaseState = "done" | "now" | "to_come" | "skipped";
+
+export type StepBack = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it does.
+ */
+sentence: string, 
+/**
+ * How it stands.
+ */
+state: StepState, };
+
+export type StepState = "done" | "now" | "to_come";
+
+export type SlowView = { 
+/**
+ * What moved last.
+ */
+sign: string, 
+/**
+ * How many seconds ago.
+ */
+seconds: number, };
+
+export type WayOut = "cancel" | "bring_back" | "none";
+
+export type Question = { 
+/**
+ * Always `longer`: the rehearsal measured more than twice of what was confirmed.
+ */
+kind: string, 
+/**
+ * Seconds that it measured.
+ */
+measured_seconds: number, 
+/**
+ * Seconds that were confirmed.
+ */
+confirmed_seconds: number, 
+/**
+ * Without an answer it is cancelled then.
+ */
+until: string, };
+
+export type DataState = "untouched" | "new" | "restored" | "unknown";
+
+export type ReceiptView = { 
+/**
+ * What happened and how the data stands, in a sentence.
+ */
+sentence: string, 
+/**
+ * Its backup.
+ */
+backup: BackupOfReceipt | null, 
+/**
+ * Rows before anything was touched.
+ */
+rows_before: number | null, 
+/**
+ * Rows before the new version started, or after going back.
+ */
+rows_after: number | null, 
+/**
+ * Rows that the release removed as announced or accepted.
+ */
+rows_removed: number | null, 
+/**
+ * For how many seconds people could not use the application.
+ */
+away_seconds: number | null, 
+/**
+ * The phase that took longest.
+ */
+longest: LongestPhase | null, 
+/**
+ * What is kept for the way back.
+ */
+way_back: WayBack | null, 
+/**
+ * What vouched for the release.
+ */
+trust: Trust | null, 
+/**
+ * Every step.
+ */
+steps: Array<StepOfReceipt>, 
+/**
+ * The report for people, on disk.
+ */
+html: string, 
+/**
+ * The report for programs, on disk.
+ */
+json: string, };
+
+export type BackupOfReceipt = { 
+/**
+ * How far it is trusted.
+ */
+grade: string, 
+/**
+ * Its size in bytes.
+ */
+bytes: number, 
+/**
+ * How long it took to make and prove.
+ */
+seconds: number | null, 
+/**
+ * Its folder.
+ */
+path: string, };
+
+export type LongestPhase = { 
+/**
+ * Which.
+ */
+phase: State, 
+/**
+ * Its seconds.
+ */
+seconds: number, };
+
+export type WayBack = { 
+/**
+ * The version that it leads to.
+ */
+version: string, 
+/**
+ * Until when it is kept at least, where that is settled.
+ */
+until: string | null, 
+/**
+ * Its size, where known.
+ */
+bytes: number | null, };
+
+export type StepOfReceipt = { 
+/**
+ * What it did.
+ */
+sentence: string, 
+/**
+ * Its seconds, where it came to its end.
+ */
+seconds: number | null, };
+
+export type LogLine = { 
+/**
+ * Its number, as text.
+ */
+seq: string, 
+/**
+ * When.
+ */
+at: string, 
+/**
+ * What.
+ */
+line: string, };
+
+export type ConfirmView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call the application.
+ */
+title: string, 
+/**
+ * What runs.
+ */
+from: string | null, 
+/**
+ * Where it would go.
+ */
+to: string | null, 
+/**
+ * Whether nothing stops it.
+ */
+possible: boolean, 
+/**
+ * How the release is trusted.
+ */
+trust: Trust | null, 
+/**
+ * How long the application would be away.
+ */
+estimate: Estimate | null, 
+/**
+ * `copy` or `in_place`.
+ */
+way: 'copy' | 'in_place', 
+/**
+ * Whether it can be rehearsed on a copy.
+ */
+rehearsal: boolean, 
+/**
+ * Whether it starts with empty data.
+ */
+breaking: boolean, 
+/**
+ * The versions on the way.
+ */
+path: Array<string>, 
+/**
+ * Everything found, stops first.
+ */
+findings: Array<Finding>, 
+/**
+ * What is new.
+ */
+notes: NotesView, 
+/**
+ * When it is to begin by itself.
+ */
+scheduled_for: string | null, };
+
+export type Estimate = { 
+/**
+ * Seconds.
+ */
+seconds: number, 
+/**
+ * How it is known.
+ */
+source: EstimateSource, 
+/**
+ * When it was measured.
+ */
+made_at: string | null, };
+
+export type EstimateSource = "rehearsed" | "last_time" | "size";
+
+export type NotesView = { 
+/**
+ * A release each.
+ */
+releases: Array<NotesOfRelease>, 
+/**
+ * Whether there is more of it.
+ */
+cut: boolean, };
+
+export type NotesOfRelease = { 
+/**
+ * Its version.
+ */
+version: string, 
+/**
+ * When it was published.
+ */
+published_at: string | null, 
+/**
+ * Where they are published.
+ */
+url: string | null, 
+/**
+ * As written; the window takes out what could do harm.
+ */
+markdown: string, };
+
+export type BackupView = { 
+/**
+ * What every command takes: the name of its folder.
+ */
+id: string, 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call the application.
+ */
+title: string, 
+/**
+ * `manual`, `pre_update` or `scheduled`.
+ */
+kind: BackupKind, 
+/**
+ * `taken`, `readable`, `proven` or `failed`.
+ */
+grade: Grade | 'failed', 
+/**
+ * Why its last test failed.
+ */
+reason: string | null, 
+/**
+ * The version that made the data.
+ */
+version: string | null, 
+/**
+ * Its size.
+ */
+bytes: number, 
+/**
+ * What a person wrote about it.
+ */
+note: string, 
+/**
+ * When it was made.
+ */
+made_at: string, 
+/**
+ * When it was last restored as a test.
+ */
+proven_at: string | null, 
+/**
+ * Its folder.
+ */
+path: string, 
+/**
+ * Whether it is never removed by rule.
+ */
+pinned: boolean, };
+
+export type CompareView = { 
+/**
+ * The backup.
+ */
+backup: BackupView, 
+/**
+ * What runs now.
+ */
+version_now: string | null, 
+/**
+ * A line a table, those that differ first.
+ */
+rows: Array<TableRows>, 
+/**
+ * What would be lost, in sentences.
+ */
+loses: Array<string>, };
+
+export type TableRows = { 
+/**
+ * Its name, or that of a folder.
+ */
+table: string, 
+/**
+ * Now; nothing where it could not be counted.
+ */
+now: number | null, 
+/**
+ * In the backup.
+ */
+then: number | null, };
+
+export type HistoryLine = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call the application.
+ */
+title: string, 
+/**
+ * How long it took.
+ */
+elapsed_seconds: number | null, 
+/**
+ * What happened, in a sentence.
+ */
+message: string, 
+/**
+ * Stable name of what went wrong.
+ */
+error_class: string | null, 
+/**
+ * Which upgrade.
+ */
+upgrade_id: string, 
+/**
+ * How it ended, in the words of the history.
+ */
+result: Outcome, 
+/**
+ * The version before.
+ */
+from: string | null, 
+/**
+ * The version asked for.
+ */
+to: string, 
+/**
+ * When.
+ */
+finished_at: string | null, };
+
+export type HistoryView = { 
+/**
+ * The file that holds it.
+ */
+file: string, 
+/**
+ * Newest first.
+ */
+lines: Array<HistoryLine>, 
+/**
+ * Whether the file is as it was written.
+ */
+intact: boolean, 
+/**
+ * The first line that is not.
+ */
+broken_line: number | null, };
+
+export type Finding = { 
+/**
+ * Stable name.
+ */
+class: string, 
+/**
+ * How grave.
+ */
+severity: Severity, 
+/**
+ * What was found.
+ */
+message: string, 
+/**
+ * What to do.
+ */
+remedy: string, 
+/**
+ * Name of the act that mends it, where there is one.
+ */
+fix: string | null, 
+/**
+ * Causes, folded away.
+ */
+details: Array<string>, };
+
+export type DiagnosticsView = { 
+/**
+ * When it was looked.
+ */
+checked_at: string, 
+/**
+ * Stops first.
+ */
+findings: Array<Finding>, 
+/**
+ * What a report would hold.
+ */
+report: Array<ReportFile>, };
+
+export type ReportFile = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its size.
+ */
+bytes: number, 
+/**
+ * Its text.
+ */
+preview: string, };
+
+export type BackupJob = { 
+/**
+ * Which.
+ */
+id: string, 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * Percent.
+ */
+progress: number, 
+/**
+ * What happens, in one sentence.
+ */
+message: string, 
+/**
+ * How fast, in words, where that can be measured.
+ */
+rate: string | null, 
+/**
+ * How many seconds are left, where that can be told.
+ */
+seconds_left: number | null, 
+/**
+ * What was made.
+ */
+done: BackupView | null, 
+/**
+ * Why nothing was.
+ */
+error: ErrorView | null, };
+
