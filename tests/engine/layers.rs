@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["state"],
     &["history"],
     &["stores", "drivers", "page", "probes", "releases"],
-    &["backups", "receipt"],
+    &["backups", "export", "receipt"],
     &["site"],
     &["steps"],
     &["upgrade"],

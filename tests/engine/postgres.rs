@@ -11,6 +11,7 @@ mod proxy;
 
 mod postgres_aside;
 mod postgres_dump;
+mod postgres_export;
 mod postgres_faults;
 mod postgres_kit;
 mod postgres_probe;

@@ -241,6 +241,18 @@ pub fn remove_tree_that_we_made(dir: &Path, purpose: &str) -> Result<()> {
     fsync_dir(parent(dir)?)
 }
 
+/// Takes our mark from a folder that is finished, so that it is never taken for one that may be removed.
+///
+/// # Errors
+/// What the disk answered. No mark there is no error.
+pub fn unmark(dir: &Path) -> Result<()> {
+    let mark = dir.join(MARK);
+    match fs::remove_file(&mark) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &mark, &cause)),
+        _ => fsync_dir(dir),
+    }
+}
+
 /// A name in the folder of `path`: `name` of it with `suffix` behind, such as `uploads` and `__next_1f3a`.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();

@@ -11,6 +11,7 @@ pub mod drivers;
 pub mod durable;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod gzip;
 pub mod history;
 pub mod model;

@@ -2,6 +2,7 @@
 //! types are made from. Absent on purpose: anything that a caller would have to work out.
 
 mod discovery;
+mod exports;
 mod lock;
 pub mod window;
 
@@ -23,6 +24,7 @@ pub use backups::{
     BackupView, CompareView, ComparedRows, DueOutcome, DueView, KeptBackup, PruneView, ScheduleView, TimerView,
 };
 pub use discovery::*;
+pub use exports::*;
 pub use lock::LockView;
 
 /// An error as every face shows it.

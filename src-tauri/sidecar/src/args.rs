@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
@@ -203,6 +203,8 @@ pub(crate) enum Command {
     /// Make, list, prove and bring back backups
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Write what an application holds to files for people and programs, and check them; the application is only read
+    Export(ExportArgs),
     /// List how updates ended, newest first
     History {
         #[command(flatten)]
@@ -246,6 +248,51 @@ pub(crate) enum Command {
         /// The command, in words: `backup restore`
         command: Vec<String>,
     },
+}
+
+/// What is exported, where to and how.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) of: Named,
+    /// The folder to make; one below Liftlock's home otherwise
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// Only this kind of thing, such as customers; may be given several times
+    #[arg(long, value_name = "ENTITY")]
+    pub(crate) only: Vec<String>,
+    /// Every other table too
+    #[arg(long)]
+    pub(crate) everything: bool,
+    /// The form of the files; may be given several times, both otherwise
+    #[arg(long, value_enum)]
+    pub(crate) format: Vec<ExportFormat>,
+    /// What separates the fields of CSV files; many European spreadsheets expect the semicolon
+    #[arg(long, value_enum, default_value = "comma")]
+    pub(crate) separator: Separator,
+    /// Read an export back instead, and say whether it still is as it was written
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator"])]
+    pub(crate) check: Option<PathBuf>,
+}
+
+/// A form of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// For spreadsheets
+    Csv,
+    /// For programs: a JSON object a line
+    Jsonl,
+}
+
+/// What separates fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Separator {
+    /// ,
+    Comma,
+    /// ;
+    Semicolon,
+    /// Tab
+    Tab,
 }
 
 #[derive(Debug, Subcommand)]

@@ -100,6 +100,7 @@ const DOCUMENTS: &[Document] = &[
     ),
     document("`history --verify`", None, shape::<view::HistoryCheck>, "Exit code 1 where `intact` is false."),
     document("`doctor`", None, shape::<view::DoctorView>, "Exit code 1 where a finding is a `stop`."),
+    document("`export`, `export --check`", None, shape::<view::ExportView>, "Every file was read back."),
     document("`backup create`, `backup verify`", None, shape::<view::BackupView>, ""),
     document("`backup compare`", None, shape::<view::CompareView>, ""),
     document("`backup pin`, `backup unpin`", None, shape::<view::BackupView>, ""),

@@ -6,6 +6,7 @@ mod backups;
 mod compare;
 mod discovery;
 mod doctor;
+mod exports;
 mod history;
 mod installations;
 mod kept;
@@ -47,6 +48,8 @@ pub struct Engine {
 
 pub use compare::RESTORE;
 pub use discovery::Look;
+pub use exports::ExportChoice;
+pub use installations::AddRequest;
 pub use installations::{AddRequest, Recognised};
 pub use lock::AskForPassphrase;
 pub use notices::Choice;

@@ -10,6 +10,7 @@ pub mod files;
 pub mod postgres;
 pub mod sqlite;
 mod stream;
+pub mod tables;
 
 use std::{
     collections::BTreeMap,
@@ -327,6 +328,13 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// How much what is kept takes, in bytes: the set-aside original, or the copy that failed. `None` where it cannot be seen.
     fn kept_bytes(&self, _aside: &Aside, _failed: bool) -> Option<u64> {
         None
+    }
+    /// Its tables as they are at this instant, for an export. `None` for a store whose tables cannot be read.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn snapshot(&self) -> Result<Option<Box<dyn tables::Snapshot>>> {
+        Ok(None)
     }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {

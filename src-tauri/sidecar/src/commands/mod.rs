@@ -2,6 +2,7 @@
 
 mod backup;
 mod doctor;
+mod export;
 mod health;
 mod history;
 mod installations;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
             upgrade::rollback(engine, screen, &named(engine, of)?, accept_loss_of_new_work, detach)
         }
         Command::Backup(command) => backup::run(engine, screen, command),
+        Command::Export(args) => export::run(engine, screen, args),
         Command::History { verify: true, .. } => history::verify(engine, screen),
         Command::History { of, .. } => {
             let name = of.name.map(|it| it.parse()).transpose()?;

@@ -67,10 +67,10 @@ impl Named {
 }
 
 /// Objects that belong to the user: in no schema of the server's own.
-const OWN_SCHEMAS: &str = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
+pub(super) const OWN_SCHEMAS: &str = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 
 /// Not brought by an extension. `class` is the catalogue that the object is in.
-fn no_extension(class: &str, oid: &str) -> String {
+pub(super) fn no_extension(class: &str, oid: &str) -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '{class}'::regclass AND d.objid = {oid} AND d.deptype = 'e')"
     )

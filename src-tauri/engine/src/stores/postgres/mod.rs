@@ -18,6 +18,7 @@ pub mod restore;
 pub mod scratch;
 pub mod session;
 mod store;
+mod tables;
 pub mod tools;
 pub mod work;
 

@@ -15,12 +15,14 @@ use super::inventory;
 use super::lease;
 use super::restore::restore_live;
 use super::scratch::{self, Access, Scratch};
+use super::tables::PostgresTables;
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::{Secret, remember};
+use crate::stores::tables::Snapshot;
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
 };
@@ -247,6 +249,9 @@ impl DataStore for PostgresStore {
         inventory::written_since(self.client()?, self.database(), transaction, reporter)
     }
 
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        Ok(Some(Box::new(PostgresTables::open(self.client()?, self.database())?)))
+    }
     fn obstacles(&self, _reporter: &dyn Reporter) -> Result<Vec<Finding>> {
         let facts = facts::facts(self.client()?, self.database())?;
         let rights = match &self.admin {

@@ -1,0 +1,91 @@
+//! Tables as an export reads them: what they are like, and their rows as text, all in one snapshot.
+//!
+//! A value is the text that the database itself gives for it, so nothing goes through a floating point number or a
+//! clock of ours. Deliberately absent: typed values.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::ports::Reporter;
+
+/// What a column holds, as far as it matters to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Whole numbers.
+    Integer,
+    /// Other numbers; never read as floating point.
+    Number,
+    /// True or false.
+    Boolean,
+    /// JSON in the database's own normal form.
+    Json,
+    /// Everything else, as the database's own text: text, dates, arrays, bytes in hexadecimal, ranges, …
+    Text,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type in the words of the database: `numeric(12,2)`.
+    pub data_type: String,
+    /// What it holds.
+    pub holds: Holds,
+    /// Whether the database works it out by itself.
+    pub generated: bool,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns, in their order.
+    pub columns: Vec<Column>,
+}
+
+/// What the database says of the columns of a table, to compare files with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Totals {
+    /// Rows.
+    pub rows: u64,
+    /// For each column how many rows have a value.
+    pub filled: Vec<u64>,
+    /// For each column of whole numbers their sum; `None` for others.
+    pub sums: Vec<Option<i128>>,
+}
+
+/// A row: for each column its value as text, `None` where there is none.
+pub type Row<'r> = [Option<std::borrow::Cow<'r, [u8]>>];
+
+/// The tables of a store as they were at one instant.
+pub trait Snapshot: Send {
+    /// The database in words: `PostgreSQL 17.2`.
+    fn source(&self) -> String;
+    /// Every table that the user's data may be in, by schema and name.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn tables(&mut self) -> Result<Vec<Table>>;
+    /// Counts and sums of these columns, by the database itself.
+    ///
+    /// # Errors
+    /// They cannot be read; what `reporter` answered.
+    fn totals(&mut self, table: &Table, columns: &[Column], reporter: &dyn Reporter) -> Result<Totals>;
+    /// Tells every row to `take`, in no order, holding no more than a few of them in memory.
+    ///
+    /// # Errors
+    /// They cannot be read; what `take` or `reporter` answered.
+    fn rows(
+        &mut self,
+        table: &Table,
+        columns: &[Column],
+        take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
+        reporter: &dyn Reporter,
+    ) -> Result<()>;
+}
