@@ -11,6 +11,7 @@
 mod asked;
 mod bad_input;
 mod damaged;
+mod export;
 mod hops;
 mod kept;
 mod matrix;

@@ -153,7 +153,7 @@ fn read_lines(disk: Disk, path: &Path, columns: &[Column], seen: &mut Content, r
 
 fn tell(seen: &mut Content, row: &[Option<Vec<u8>>], reporter: &dyn Reporter) -> Result<()> {
     seen.take(row.iter().map(|it| it.as_deref()));
-    if seen.rows() % 4096 == 0 {
+    if seen.rows().is_multiple_of(4096) {
         reporter.check()?;
         reporter.moved(seen.rows(), None, Unit::Rows);
     }

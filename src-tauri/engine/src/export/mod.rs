@@ -227,7 +227,7 @@ fn write_entity(
         for writer in &mut writers {
             writer.row(&columns, row, content.rows())?;
         }
-        if content.rows() % 4096 == 0 {
+        if content.rows().is_multiple_of(4096) {
             reporter.check()?;
             reporter.moved(content.rows(), Some(totals.rows), Unit::Rows);
         }
