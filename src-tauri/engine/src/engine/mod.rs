@@ -49,7 +49,6 @@ pub struct Engine {
 pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
-pub use installations::AddRequest;
 pub use installations::{AddRequest, Recognised};
 pub use lock::AskForPassphrase;
 pub use notices::Choice;
