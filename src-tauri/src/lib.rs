@@ -40,7 +40,7 @@ pub fn run() -> ExitCode {
         .setup(move |app| {
             let handle = app.handle();
             app.manage(App::new(handle));
-            app.manage(commands::Chosen::default());
+            app.manage(commands::Candidates::default());
             app.manage(commands::Jobs::default());
             let has_tray = tray::raise(handle);
             app.state::<App>().found_tray(has_tray);

@@ -70,5 +70,9 @@ fn main() {
         DiagnosticsView,
         ReportFile,
         BackupJob,
+        Discovery,
+        Discovered,
+        AskedView,
+        AskedKind,
     ];
 }

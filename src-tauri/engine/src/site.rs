@@ -535,12 +535,12 @@ fn scratch_of(home: &Home, installation: &Installation) -> Result<PathBuf> {
 }
 
 #[cfg(unix)]
-fn runs_as_root() -> bool {
+pub(crate) fn runs_as_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 #[cfg(not(unix))]
-fn runs_as_root() -> bool {
+pub(crate) fn runs_as_root() -> bool {
     false
 }
 

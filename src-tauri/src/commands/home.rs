@@ -1,39 +1,17 @@
-//! Welcome and Home.
+//! Home: what an application is asked for where it is shown.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Mutex;
-
-use liftlock_engine::engine::{AddRequest, Choice, Look};
+use liftlock_engine::engine::{Choice, Look};
 use liftlock_engine::error::Error;
 use liftlock_engine::process::Silent;
 use liftlock_engine::view::ErrorView;
 use liftlock_engine::view::window::{AppView, HealthView, InstallationCard};
-use serde::Serialize;
-use tauri::{AppHandle, Manager, State, Window};
+use tauri::{AppHandle, Manager, Window};
 use tauri_plugin_autostart::ManagerExt;
-use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_opener::OpenerExt;
 
 use super::{Answer, ask, named};
 use crate::app::App;
 use crate::{watch, window};
-
-/// Folders that a person chose in a dialog, by the name under which the window knows them.
-#[derive(Default)]
-pub(crate) struct Chosen(Mutex<HashMap<String, (PathBuf, String)>>);
-
-/// An application that was recognised.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Discovered {
-    token: String,
-    application: String,
-    title: String,
-    version: Option<String>,
-    reason: String,
-    folder: String,
-    questions: Vec<()>,
-}
 
 /// Everything that Home needs, now.
 #[tauri::command(rename_all = "snake_case")]
@@ -60,45 +38,6 @@ pub(crate) async fn set_preference(app: AppHandle, key: String, value: String) -
     }
     watch::tell(&app);
     Ok(app.state::<App>().view())
-}
-
-/// Lets a person choose a folder; answers what was recognised in it, nothing where the dialog was closed.
-#[tauri::command(rename_all = "snake_case")]
-pub(crate) async fn choose_folder(app: AppHandle, chosen: State<'_, Chosen>) -> Answer<Option<Discovered>> {
-    let (send, receive) = std::sync::mpsc::channel();
-    app.dialog().file().pick_folder(move |folder| drop(send.send(folder)));
-    let folder = tauri::async_runtime::spawn_blocking(move || receive.recv().ok().flatten()).await.ok().flatten();
-    let Some(folder) = folder.and_then(|it| it.into_path().ok()) else { return Ok(None) };
-    let place = folder.clone();
-    let found = ask(&app, move |engine| engine.recognise(&place)).await?;
-    let token = format!("{}", chosen.0.lock().map(|it| it.len()).unwrap_or(0));
-    if let Ok(mut all) = chosen.0.lock() {
-        all.insert(token.clone(), (folder.clone(), found.profile.clone()));
-    }
-    Ok(Some(Discovered {
-        token,
-        application: found.profile,
-        title: found.title,
-        version: None,
-        reason: found.reason,
-        folder: folder.display().to_string(),
-        questions: Vec::new(),
-    }))
-}
-
-/// Looks after what was recognised.
-#[tauri::command(rename_all = "snake_case")]
-pub(crate) async fn add_installation(
-    app: AppHandle,
-    chosen: State<'_, Chosen>,
-    token: String,
-) -> Answer<InstallationCard> {
-    let place = chosen.0.lock().ok().and_then(|all| all.get(&token).cloned());
-    let (folder, profile) = place.ok_or_else(|| {
-        ErrorView::from(&Error::usage("unknown_choice", "That folder was not chosen here.").remedy("Choose it again."))
-    })?;
-    let added = ask(&app, move |engine| engine.add(&AddRequest { profile, folder, name: None })).await?;
-    card(&app, added.name.as_str())
 }
 
 /// Stops looking after an application. Its files, data and backups stay.
@@ -180,7 +119,7 @@ pub(crate) async fn answer_close(app: AppHandle, window: Window, how: String) ->
     Ok(())
 }
 
-fn card(app: &AppHandle, name: &str) -> Answer<InstallationCard> {
+pub(super) fn card(app: &AppHandle, name: &str) -> Answer<InstallationCard> {
     app.state::<App>().view().installations.into_iter().find(|it| it.name == name).ok_or_else(|| {
         ErrorView::from(
             &Error::usage("unknown_installation", "There is no application of that name.").remedy("Go back to Home."),

@@ -3,16 +3,18 @@
 
 mod backups;
 mod home;
+mod lock;
 mod pages;
 mod upgrades;
+mod welcome;
 
 pub(crate) use backups::Jobs;
-pub(crate) use home::Chosen;
 use liftlock_engine::Engine;
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::view::ErrorView;
 use tauri::{AppHandle, Manager};
+pub(crate) use welcome::Candidates;
 
 use crate::app::App;
 
@@ -24,8 +26,12 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
     tauri::generate_handler![
         home::app_view,
         home::set_preference,
-        home::choose_folder,
-        home::add_installation,
+        welcome::find_applications,
+        welcome::choose_folder,
+        welcome::choose_file,
+        welcome::try_answer,
+        welcome::add_installation,
+        welcome::start_sample,
         home::remove_installation,
         home::open_application,
         home::open_link,
@@ -55,6 +61,10 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         pages::set_setting,
         pages::diagnostics,
         pages::open_folder,
+        lock::set_lock,
+        lock::remove_lock,
+        lock::lock,
+        lock::unlock,
     ]
 }
 

@@ -1056,3 +1056,75 @@ done: BackupView | null,
  */
 error: ErrorView | null, };
 
+export type Discovery = { 
+/**
+ * What could be looked after and is not yet.
+ */
+found: Array<Discovered>, 
+/**
+ * How many running Docker Compose projects were looked at.
+ */
+projects: number, 
+/**
+ * How many folders were looked at.
+ */
+folders: number, };
+
+export type Discovered = { 
+/**
+ * What commands take.
+ */
+token: string, 
+/**
+ * Id of its profile.
+ */
+application: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * The version in its folder.
+ */
+version: string | null, 
+/**
+ * Why it was recognised.
+ */
+reason: string, 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * What has to be answered first, one at a time.
+ */
+questions: Array<AskedView>, };
+
+export type AskedView = { 
+/**
+ * What commands take.
+ */
+key: string, 
+/**
+ * What kind of answer it wants.
+ */
+kind: AskedKind, 
+/**
+ * The question.
+ */
+label: string, 
+/**
+ * Why it is asked.
+ */
+why: string, 
+/**
+ * Where the answer usually stands.
+ */
+usual_place: string | null, 
+/**
+ * What is suggested.
+ */
+value: string | null, };
+
+export type AskedKind = "file" | "password";
+

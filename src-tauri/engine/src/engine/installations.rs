@@ -1,6 +1,6 @@
 //! The verbs about an installation as it stands: adding it, asking after its health, its releases, its plan.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::drivers::Gate;
@@ -29,46 +29,18 @@ pub struct AddRequest {
     pub name: Option<InstallationName>,
 }
 
-/// A folder in which an application was recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recognised {
-    /// Id of the built-in profile that fits.
-    pub profile: String,
-    /// What people call the application.
-    pub title: String,
-    /// Why it was recognised, for people.
-    pub reason: String,
-}
-
 impl Engine {
-    /// Which application is in a folder, by the files that built-in profiles name. Only looks.
-    ///
-    /// # Errors
-    /// `not_recognised`.
-    pub fn recognise(&self, folder: &Path) -> Result<Recognised> {
-        for (id, _) in profiles::built_in() {
-            let profile = profiles::resolve(id)?;
-            let files = &profile.recognise.files;
-            if !files.is_empty() && files.iter().all(|it| it.under(folder).exists()) {
-                let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
-                return Ok(Recognised {
-                    profile: (*id).to_owned(),
-                    title: profile.application.name,
-                    reason: names.join(", "),
-                });
-            }
-        }
-        Err(Error::refused("not_recognised", format!("No known application was found in {}.", folder.display()))
-            .remedy("Choose the folder in which the application is installed, or add it with a profile of its own."))
-    }
-
     /// Looks after an installation from now on. Looks whether the folder is what the profile says; changes nothing in it.
     ///
     /// # Errors
     /// `locked`; the profile's mistakes; `folder_missing`, `not_recognised`, `folder_not_writable`, `name_taken`, `folder_taken`.
     pub fn add(&self, request: &AddRequest) -> Result<InstallationView> {
         self.must_be_unlocked()?;
-        let profile = profiles::resolve(&request.profile)?;
+        self.look_after(profiles::resolve(&request.profile)?, request)
+    }
+
+    /// The same by a profile that was looked up before.
+    pub(super) fn look_after(&self, profile: Profile, request: &AddRequest) -> Result<InstallationView> {
         let folder = request.folder.canonicalize().map_err(|cause| {
             Error::usage("folder_missing", format!("There is no folder {}.", request.folder.display()))
                 .remedy("Give the folder in which the application is installed.")

@@ -7,6 +7,7 @@ mod compare;
 mod discovery;
 mod doctor;
 mod exports;
+mod found;
 mod history;
 mod installations;
 mod kept;
@@ -14,6 +15,7 @@ mod lock;
 mod notices;
 mod rescue;
 mod retention;
+mod sample;
 mod schedule;
 mod status;
 mod timer;
@@ -50,6 +52,8 @@ pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
 pub use installations::{AddRequest, Recognised};
+pub use found::{Found, Search};
+pub use installations::AddRequest;
 pub use lock::AskForPassphrase;
 pub use notices::Choice;
 pub use window::{Changes, Face};
@@ -146,9 +150,13 @@ impl Engine {
     /// `locked`, `unknown_installation`, `busy`.
     pub fn remove(&self, name: &InstallationName) -> Result<()> {
         self.must_be_unlocked()?;
+        let is_sample = self.is_sample(name)?;
         self.db()?.remove_installation(name)?;
         self.forget_schedule(name)?;
         self.forget_installation(name);
+        if is_sample {
+            self.stop_sample()?;
+        }
         Ok(())
     }
 

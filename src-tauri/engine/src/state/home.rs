@@ -81,6 +81,10 @@ impl Home {
     pub fn baseline(&self, installation: &InstallationName, version: &str) -> PathBuf {
         self.root.join("baselines").join(installation.as_str()).join(format!("{version}.json"))
     }
+    /// The password of a store that a person entered, as PostgreSQL's own tools read it.
+    pub fn credential(&self, installation: &InstallationName, store: &str) -> PathBuf {
+        self.root.join("credentials").join(format!("{installation}-{store}.pgpass"))
+    }
     /// Private copies of the worker by their digest.
     pub fn workers(&self) -> PathBuf {
         self.root.join("workers")

@@ -6,8 +6,10 @@ mod app;
 mod pages;
 mod progress;
 mod update;
+mod welcome;
 
 pub use app::*;
 pub use pages::*;
 pub use progress::*;
 pub use update::*;
+pub use welcome::*;

@@ -1,0 +1,49 @@
+//! The administrator lock. What is unlocked here is this program, as long as it runs.
+
+use liftlock_engine::view::LockView;
+use serde::Serialize;
+use tauri::{AppHandle, Emitter};
+
+use super::{Answer, ask};
+use crate::watch;
+
+/// What is shown once, when the lock was set.
+#[derive(Serialize)]
+pub(crate) struct LockSet {
+    recovery_code: String,
+}
+
+/// Sets the lock, or another passphrase.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn set_lock(app: AppHandle, passphrase: String) -> Answer<LockSet> {
+    let code = ask(&app, move |engine| engine.set_lock(&passphrase)).await?;
+    watch::tell(&app);
+    Ok(LockSet { recovery_code: code.to_string() })
+}
+
+/// Removes the lock.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn remove_lock(app: AppHandle, passphrase: String) -> Answer<LockView> {
+    turned(&app, ask(&app, move |engine| engine.remove_lock(&passphrase)).await)
+}
+
+/// Locks this window.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn lock(app: AppHandle) -> Answer<LockView> {
+    turned(&app, ask(&app, |engine| engine.lock()).await)
+}
+
+/// Unlocks this window.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn unlock(app: AppHandle, passphrase: String) -> Answer<LockView> {
+    turned(&app, ask(&app, move |engine| engine.unlock(&passphrase)).await)
+}
+
+fn turned(app: &AppHandle, lock: Answer<LockView>) -> Answer<LockView> {
+    if let Ok(lock) = &lock {
+        let _ = app.emit("lock", lock);
+    }
+    // Also after a wrong passphrase: how long to wait is part of the view.
+    watch::tell(app);
+    lock
+}
