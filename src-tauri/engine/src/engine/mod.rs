@@ -51,7 +51,6 @@ pub struct Engine {
 pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
-pub use installations::{AddRequest, Recognised};
 pub use found::{Found, Search};
 pub use installations::AddRequest;
 pub use lock::AskForPassphrase;
