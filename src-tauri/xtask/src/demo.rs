@@ -119,10 +119,7 @@ struct Row {
 }
 
 /// Tells the story and judges it.
-pub(crate) fn tell(parts: &mut Parts, headless: bool, keep: bool, filter: Option<&str>) {
-    if !headless {
-        eprintln!("The window comes with the desktop app; this is the headless demo.");
-    }
+pub(crate) fn tell(parts: &mut Parts, keep: bool, filter: Option<&str>) {
     let provided = parts.part("what the demo needs", || provide(&[C_COMPILER, POSTGRESQL]));
     // The dev profile builds in a third of the time; compression and SQLite are optimised there too.
     let built = parts.part("build", || {

@@ -13,6 +13,7 @@ mod run;
 mod targets;
 mod test;
 mod ui;
+mod window;
 mod world;
 
 use std::process::ExitCode;
@@ -51,16 +52,16 @@ enum Task {
         /// Only tests whose name contains this; nothing but tests is run then
         filter: Option<String>,
     },
-    /// The whole story: a shop is upgraded while customers order, and given every bad release there is
+    /// The window on a sample shop with an update waiting, taken away again when it is quit
     Demo {
-        /// Without the window
+        /// The whole story without a window: a shop is upgraded while customers order, and given every bad release
         #[arg(long)]
         headless: bool,
         /// Keep the demo's folder also when all went well
-        #[arg(long)]
+        #[arg(long, requires = "headless")]
         keep: bool,
         /// Only this release
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, requires = "headless", value_name = "VERSION")]
         only: Option<String>,
     },
     /// Figures as JSON in target/bench, each beside a peer in the same run
@@ -101,7 +102,8 @@ fn begin(task: &Task) -> Result<bool> {
             });
         }
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
-        Task::Demo { headless, keep, only } => demo::tell(&mut parts, *headless, *keep, only.as_deref()),
+        Task::Demo { headless: false, .. } => window::open(&mut parts),
+        Task::Demo { headless: true, keep, only } => demo::tell(&mut parts, *keep, only.as_deref()),
         Task::Bench { name, trial } => bench::measure(&mut parts, name.as_deref(), bench::Size::of(*trial))?,
     }
     Ok(parts.close())

@@ -47,6 +47,12 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// Whether there is a screen to open a window on.
+pub(crate) fn has_display() -> bool {
+    cfg!(not(target_os = "linux"))
+        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|it| env::var_os(it).is_some_and(|it| !it.is_empty()))
+}
+
 /// Whether a program of this name is in `PATH`.
 pub(crate) fn has(program: &str) -> bool {
     let name = format!("{program}{}", env::consts::EXE_SUFFIX);

@@ -27,6 +27,8 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
             Ok("only the tests that need no server are run on this system".to_owned())
         }
     });
+    // The window's program carries it, and is built for the lints already.
+    ui::bundle_if_older(parts);
     if filter.is_none() {
         check::style(parts);
     }

@@ -1,6 +1,6 @@
 //! The window's own tasks: its style, its tests, and what they need. npm does the work; nothing of it is decided here.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::SystemTime};
 
 use anyhow::Result;
 
@@ -20,12 +20,37 @@ pub(crate) fn style(parts: &mut Parts) {
     }
 }
 
-/// The app's bundle, the tests of its parts, and its screens in a browser.
+/// The bundle that the window's program carries: made before that program is.
+fn bundle(parts: &mut Parts) -> bool {
+    installed(parts)
+        && parts.part("window: bundle", || run(npm().args(["run", "--silent", "build"])).map(|()| String::new()))
+}
+
+/// The same for whoever only wants it to be there.
+pub(crate) fn bundle_if_older(parts: &mut Parts) -> bool {
+    let folder = Path::new(FOLDER);
+    let made = folder.join("dist/index.html").metadata().and_then(|it| it.modified()).ok();
+    let newest = newest(folder, &["node_modules", "dist", "tests"]);
+    (made.is_some() && made > newest && folder.join("dist/assets").is_dir()) || bundle(parts)
+}
+
+/// When anything in a folder was changed last, some names aside.
+fn newest(folder: &Path, aside: &[&str]) -> Option<SystemTime> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let entries = entries.filter(|it| !aside.iter().any(|name| it.file_name() == *name));
+    entries
+        .filter_map(|it| {
+            let about = it.metadata().ok()?;
+            if about.is_dir() { newest(&it.path(), aside) } else { about.modified().ok() }
+        })
+        .max()
+}
+
+/// The tests of its parts, and its screens in a browser.
 pub(crate) fn tests(parts: &mut Parts) {
     if !installed(parts) {
         return;
     }
-    parts.part("window: bundle", || run(npm().args(["run", "--silent", "build"])).map(|()| String::new()));
     parts.part("window: parts", || close(&mut npm(), "test:unit"));
     if cfg!(target_os = "linux") {
         parts.part("window: screens", || close(&mut npm(), "test:browser"));
