@@ -338,6 +338,20 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Copy a backup to a folder on another disk, and read the copy back
+    Copy {
+        /// The backup: its id, or its folder; the newest one otherwise
+        path: Option<PathBuf>,
+        /// Name of the installation; not needed where there is only one
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+        /// Choose this folder, which must be there, for this copy and for those of scheduled backups
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// Make no more copies; those that are there stay
+        #[arg(long, conflicts_with_all = ["path", "of", "to"])]
+        off: bool,
+    },
     /// Back up at set times, also while no window is open; without a time, show what is set
     Schedule {
         /// “every night at 3”, “every Sunday at 4”, “every hour”, or an expression of cron

@@ -110,6 +110,7 @@ const DOCUMENTS: &[Document] = &[
         shape::<view::PruneView>,
         "With `--dry-run`, `removed` is false and nothing was touched.",
     ),
+    document("`backup copy`", None, shape::<view::CopyView>, ""),
     document(
         "`backup schedule`",
         Some("schedules"),

@@ -198,3 +198,37 @@ fn old_backups_are_restored_as_a_test_again_and_a_grade_that_falls_is_an_alarm()
     let alarm = bench.engine.doctor().unwrap().findings.into_iter().find(|it| it.class == "backup_failed").unwrap();
     assert!(alarm.message.contains("It was proven on"), "{}", alarm.message);
 }
+
+#[test]
+fn scheduled_backups_are_copied_and_caught_up_when_their_disk_is_connected_again() {
+    let bench = Bench::new();
+    let disk = bench.root.path().join("usb");
+    assert_eq!(bench.engine.copy_backups_to(Some(&disk)).unwrap_err().class, "copy_folder_gone");
+    fs::create_dir(&disk).unwrap();
+    bench.engine.copy_backups_to(Some(&disk)).unwrap();
+    bench.engine.choose("keep_copies", Some("2")).unwrap();
+    bench.engine.schedule_backups(&bench.shop, "every hour").unwrap();
+    let copies = || fs::read_dir(disk.join("shop")).map_or(0, Iterator::count);
+    bench.pass(TimeDelta::hours(1));
+    assert_eq!((bench.outcomes(), copies()), (vec![DueOutcome::Made], 1));
+    assert!(bench.run().is_empty(), "it has its copy");
+    // The disk is away; its mount point is there and empty.
+    let away = bench.root.path().join("in a drawer");
+    fs::rename(&disk, &away).unwrap();
+    fs::create_dir(&disk).unwrap();
+    bench.pass(TimeDelta::hours(1));
+    let made = bench.run().pop().unwrap();
+    assert_eq!((made.outcome, made.error.unwrap().class.as_str()), (DueOutcome::Made, "copy_folder_gone"));
+    assert!(bench.run().is_empty() && copies() == 0);
+    let finding = |class: &str| bench.engine.doctor().unwrap().findings.into_iter().any(|it| it.class == class);
+    assert!(finding("copy_behind"));
+    fs::remove_dir(&disk).unwrap();
+    fs::rename(&away, &disk).unwrap();
+    assert_eq!((bench.outcomes(), copies()), (vec![DueOutcome::Copied], 2));
+    assert!(!finding("copy_behind"));
+    bench.pass(TimeDelta::hours(1));
+    assert_eq!((bench.outcomes(), copies()), (vec![DueOutcome::Made], 2), "no more than two copies");
+    bench.engine.copy_backups_to(None).unwrap();
+    bench.pass(TimeDelta::hours(1));
+    assert_eq!((bench.outcomes(), copies(), bench.made()), (vec![DueOutcome::Made], 2, 4));
+}

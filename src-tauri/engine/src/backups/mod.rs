@@ -6,6 +6,7 @@
 //! changed by others: nothing is followed out of the folder, and nothing a manifest says is believed before
 //! it was compared.
 
+pub mod copies;
 mod create;
 mod keep;
 mod kit;

@@ -354,7 +354,7 @@ impl SmallDisk {
 }
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
@@ -405,3 +405,5 @@ fn a_disk_that_fills_up_meanwhile_ends_it_with_nothing_left_behind() {
     fs::remove_file(filler).unwrap();
     world.prove(&world.create()).unwrap();
 }
+
+mod copied;

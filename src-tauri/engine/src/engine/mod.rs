@@ -4,6 +4,7 @@
 
 mod backups;
 mod compare;
+mod copies;
 mod discovery;
 mod doctor;
 mod exports;

@@ -87,7 +87,10 @@ impl Engine {
             reporter.check()?;
             match schedule.due(self.clock.now(), &Local)? {
                 Some(slot) => views.push(self.serve(&name, schedule, slot, reporter)?),
-                None => views.extend(self.prove_again(&name, reporter)?),
+                None => {
+                    views.extend(self.copy_late(&name, reporter)?);
+                    views.extend(self.prove_again(&name, reporter)?);
+                }
             }
         }
         Ok(views)
@@ -121,6 +124,12 @@ impl Engine {
             Ok(backup) => {
                 schedule.serve(slot, self.clock.now());
                 view.backup = Some(backup);
+                if self.copy_folder()?.is_some()
+                    && let Err(error) = self.copy_backup(name, None, reporter)
+                {
+                    // The backup is there; that it has no copy is a finding until it has one.
+                    view.error = Some(ErrorView::from(&error));
+                }
                 match self.prune_by_rule(name) {
                     Ok(pruned) => view.removed = pruned.goes.len(),
                     // The next run removes it; the backup is there.
@@ -142,6 +151,31 @@ impl Engine {
         }
         keep(&mut self.db()?, name, Some(&schedule))?;
         Ok(view)
+    }
+
+    /// Copies the newest one where its disk was not connected, or its copy was cut short, when it was made.
+    fn copy_late(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Option<DueView>> {
+        let (found, _) = backups::list(&self.home.backups(name))?;
+        if !self.may_copy_now(&found)? {
+            return Ok(None);
+        }
+        let mut view = DueView {
+            installation: name.clone(),
+            outcome: DueOutcome::Copied,
+            backup: found.first().map(BackupView::of),
+            removed: 0,
+            error: None,
+        };
+        match self.copy_backup(name, None, reporter) {
+            Ok(copied) => view.removed = copied.removed.len(),
+            Err(error) if error.kind == Kind::Busy => return Ok(None),
+            Err(error) if error.class == "cancelled" => return Err(error),
+            Err(error) => {
+                view.outcome = DueOutcome::Failed;
+                view.error = Some(ErrorView::from(&error));
+            }
+        }
+        Ok(Some(view))
     }
 
     /// Restores as a test the one whose last test is longest ago, where that is too long.

@@ -65,6 +65,24 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 0, 1000000, "a whole number from 0 to 1000000"),
     },
     Setting {
+        key: "copy_folder",
+        default: "",
+        about: "The folder on another disk to which scheduled backups are copied; chosen with `liftlock backup copy`.",
+        check: |text| {
+            if text.is_empty() || std::path::Path::new(text).is_absolute() {
+                Ok(())
+            } else {
+                Err("an absolute path, or nothing")
+            }
+        },
+    },
+    Setting {
+        key: "keep_copies",
+        default: "10",
+        about: "How many of the newest copies are kept in that folder, for each application.",
+        check: |text| whole_number(text, 1, 10000, "a whole number from 1 to 10000"),
+    },
+    Setting {
         key: "prove_again_days",
         default: "30",
         about: "After how many days a backup is restored as a test once more when scheduled backups run; 0: never.",

@@ -128,6 +128,8 @@ pub enum DueOutcome {
     Failed,
     /// None was due; an old one was restored as a test, with success.
     ProvenAgain,
+    /// None was due; the newest one was copied to the other disk, which was not there when it was made.
+    Copied,
 }
 
 /// One installation of a run of scheduled backups.
@@ -139,8 +141,23 @@ pub struct DueView {
     pub outcome: DueOutcome,
     /// The backup that was made or tested.
     pub backup: Option<BackupView>,
-    /// How many the keeping rule removed.
+    /// How many the keeping rule, or that of copies, removed.
     pub removed: usize,
     /// Why it waits or failed.
     pub error: Option<ErrorView>,
+}
+
+/// A backup that was copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyView {
+    /// Which.
+    pub backup: BackupView,
+    /// Where the copy is.
+    pub path: String,
+    /// Bytes that were written now.
+    pub bytes_written: u64,
+    /// Bytes that were there already.
+    pub bytes_there_before: u64,
+    /// Older copies that went.
+    pub removed: Vec<String>,
 }

@@ -52,6 +52,25 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             show_pruned(screen, &view);
             Ok(0)
         }
+        BackupCommand::Copy { off: true, .. } => {
+            engine.copy_backups_to(None)?;
+            screen.note("No more copies are made. Those that are there stay.");
+            Ok(0)
+        }
+        BackupCommand::Copy { path, of, to, .. } => {
+            let name = named(engine, Named { name: of })?;
+            if let Some(folder) = &to {
+                engine.copy_backups_to(Some(folder))?;
+            }
+            let copied = engine.copy_backup(&name, path.as_deref(), &Progress::begin(screen, "Copy"))?;
+            if screen.json {
+                screen.document(&copied);
+            } else {
+                screen.line(Line::new(Style::Good, "Copied, and every byte was read back."));
+                screen.line(format!("  {}", copied.path));
+            }
+            Ok(0)
+        }
         BackupCommand::Schedule { when, of, off } => schedule(engine, screen, when, of, off),
         BackupCommand::RunDue => run_due(engine, screen),
         BackupCommand::Restore { name, path, accept_loss_of_new_work, confirm, detach } => {
@@ -231,9 +250,12 @@ fn run_due(engine: &Engine, screen: &Screen) -> Result<u8> {
     for it in due.iter().filter(|_| !screen.json) {
         let why = it.error.as_ref().map_or_else(String::new, |it| format!(" {} {}", it.message, it.remedy));
         let (style, said) = match it.outcome {
+            DueOutcome::Made if it.error.is_some() => (Style::Warn, "backed up and proven, but not copied."),
             DueOutcome::Made => (Style::Good, "backed up and proven."),
             DueOutcome::Waits => (Style::Warn, "waits."),
+            DueOutcome::Failed if it.backup.is_some() => (Style::Danger, "a backup or its copy did not pass its test."),
             DueOutcome::Failed => (Style::Danger, "not backed up."),
+            DueOutcome::Copied => (Style::Good, "copied to the other disk, and every byte was read back."),
             DueOutcome::ProvenAgain => (Style::Good, "an old backup was restored as a test, and every row was there."),
         };
         screen.line(Line::new(style, format!("{}: {said}{why}", it.installation)));

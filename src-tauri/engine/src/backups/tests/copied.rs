@@ -1,0 +1,131 @@
+//! Copies in a second folder.
+
+use std::sync::atomic::AtomicU64;
+
+use super::*;
+
+/// Ends what it watches once three pieces of a megabyte have passed.
+struct Cut(AtomicU64);
+
+impl Reporter for Cut {
+    fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
+        self.0.store(done, Ordering::Relaxed);
+    }
+    fn say(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) < 3 << 20 { Ok(()) } else { Err(Error::failed("cancelled", "cut")) }
+    }
+}
+
+#[test]
+fn a_copy_is_read_back_gone_on_with_after_a_cut_and_never_made_on_an_empty_mount_point() {
+    let world = World::new();
+    fs::write(world.dir.path().join("uploads/big"), noise(5 << 20)).unwrap();
+    let backup = world.create();
+    let backup = {
+        world.prove(&backup).unwrap();
+        open(&backup.path).unwrap()
+    };
+    let disk = world.dir.path().join("usb");
+    assert_eq!(class(copies::choose_folder(&disk)), "copy_folder_gone");
+    fs::create_dir(&disk).unwrap();
+    assert_eq!(class(copies::copy(&backup, &disk, &ear())), "copy_folder_gone", "its mark is not there");
+    assert_eq!(fs::read_dir(&disk).unwrap().count(), 0);
+    copies::choose_folder(&disk).unwrap();
+    // Cut in the middle of the big file; what lies there has no name.
+    let cut = copies::copy(&backup, &disk, &Cut(AtomicU64::new(0)));
+    assert_eq!(class(cut), "cancelled");
+    let root = copies::place(&disk, &backup);
+    assert!(!root.join(backup.id()).exists());
+    let whole = copies::copy(&backup, &disk, &ear()).unwrap();
+    assert!(whole.there_before >= 1 << 20 && whole.written > 0, "{whole:?}");
+    assert_eq!(open(&whole.path).unwrap().manifest, backup.manifest);
+    assert!(open(&whole.path).unwrap().proven_at.is_some(), "its proof speaks of the same manifest");
+    assert_eq!(copies::copy(&backup, &disk, &ear()).unwrap().written, 0);
+    // A disk that gives back other bytes than were written.
+    let dump = whole.path.join("uploads.tar.gz");
+    let mut bytes = fs::read(&dump).unwrap();
+    bytes[4000] ^= 1;
+    fs::write(&dump, &bytes).unwrap();
+    assert_eq!(class(copies::copy(&backup, &disk, &ear())), "copy_differs");
+    // The same in a part: found by comparing what is there, and written anew from there on.
+    fs::rename(&whole.path, root.join(format!("{PARTIAL}{}", backup.id()))).unwrap();
+    let mended = copies::copy(&backup, &disk, &ear()).unwrap();
+    assert_eq!(crate::digest::sha256(&fs::read(&dump).unwrap()), backup.dumped("uploads").unwrap().sha256);
+    assert!(mended.written > 4 << 20, "{mended:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_a_copy_is_gone_on_with_when_it_has_room() {
+    let world = World::new();
+    let disk = world.dir.path().join("usb");
+    let Some(_disk) = SmallDisk::at(&disk, 200) else { return };
+    copies::choose_folder(&disk).unwrap();
+    fs::write(world.dir.path().join("uploads/big"), noise(20 << 20)).unwrap();
+    let backup = world.create();
+    struct Filling(PathBuf, AtomicU32);
+    impl Reporter for Filling {
+        fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
+            if done > 2 << 20 && self.1.swap(1, Ordering::Relaxed) == 0 {
+                let _ = fs::write(&self.0, vec![1; 200 << 20]);
+            }
+        }
+        fn say(&self, _: &str) {}
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+    let others = disk.join("others");
+    assert_eq!(class(copies::copy(&backup, &disk, &Filling(others.clone(), AtomicU32::new(0)))), "disk_full");
+    fs::remove_file(others).unwrap();
+    let copied = copies::copy(&backup, &disk, &ear()).unwrap();
+    assert!(copied.there_before > 0, "{copied:?}");
+}
+
+#[test]
+fn a_disk_that_is_pulled_out_in_the_middle_of_a_copy_is_named_and_nothing_is_written_in_its_place() {
+    let world = World::new();
+    let disk = world.dir.path().join("usb");
+    let Some(usb) = SmallDisk::at(&disk, 200) else { return };
+    copies::choose_folder(&disk).unwrap();
+    fs::write(world.dir.path().join("uploads/big"), noise(5 << 20)).unwrap();
+    let backup = world.create();
+    struct Pulling(std::sync::Mutex<Option<SmallDisk>>);
+    impl Reporter for Pulling {
+        fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
+            if done > 2 << 20 {
+                drop(self.0.lock().unwrap().take());
+            }
+        }
+        fn say(&self, _: &str) {}
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+    let pulled = copies::copy(&backup, &disk, &Pulling(std::sync::Mutex::new(Some(usb))));
+    let error = pulled.unwrap_err();
+    assert_eq!(error.class, "copy_folder_gone", "{error:?}");
+    assert_eq!(fs::read_dir(&disk).unwrap().count(), 0, "the mount point of the disk is as empty as it was");
+}
+
+#[test]
+fn the_newest_copies_and_the_newest_proven_one_stay() {
+    let world = World::new();
+    let disk = world.dir.path().join("usb");
+    fs::create_dir(&disk).unwrap();
+    copies::choose_folder(&disk).unwrap();
+    let mut ids = Vec::new();
+    for at in 0..4 {
+        let backup = world.create();
+        if at == 1 {
+            world.prove(&backup).unwrap();
+        }
+        copies::copy(&backup, &disk, &ear()).unwrap();
+        ids.push(backup);
+    }
+    let root = copies::place(&disk, &ids[0]);
+    fs::create_dir(root.join("0-not-ours")).unwrap();
+    let gone = copies::thin_out(&root, 2).unwrap();
+    assert_eq!(gone, [root.join(ids[0].id())]);
+    assert!(root.join(ids[1].id()).exists() && root.join("0-not-ours").exists());
+}
