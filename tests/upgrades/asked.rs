@@ -1,8 +1,13 @@
 //! What a person asks for while an upgrade runs or after it, and what is said where it cannot be.
 
-use liftlock_engine::model::state::State;
+use std::time::Duration;
 
-use crate::support::{Ended, Expected, World, judge};
+use liftlock_engine::Engine;
+use liftlock_engine::model::state::State;
+use liftlock_engine::state::upgrades::Options;
+use liftlock_engine::view::window::EstimateSource;
+
+use crate::support::{Ended, Expected, World, judge, wait_for};
 
 #[test]
 fn a_wish_to_stop_is_heard_until_users_are_let_in_and_refused_from_then_on() {
@@ -29,4 +34,33 @@ fn a_wish_to_stop_is_heard_until_users_are_let_in_and_refused_from_then_on() {
     assert_eq!(case.work(id, &[]).killed, 0);
     assert_eq!(case.upgrade(id).state, State::Complete);
     judge::judge(&case, &Ended { id, killed: 0, heard: Vec::new() }, &Expected::complete("1.1.0"));
+}
+
+#[test]
+fn a_rehearsal_that_takes_much_longer_than_was_said_is_asked_about_before_the_stop() {
+    let world = World::with(&["1.7.0"]);
+    world.demo(&["fault", "--migration-seconds", "6"]);
+    let case = world.case();
+    let engine = Engine::at(case.home.clone());
+    let told = Options { confirmed_seconds: Some(1), ..Options::default() };
+
+    for goes_on in [false, true] {
+        let id = case.ask_with("1.7.0", &told);
+        let mut worker = case.worker(id, &[]);
+        let asked = wait_for("the question", Duration::from_secs(120), || engine.upgrade_view(id).unwrap().question);
+        assert!(asked.measured_seconds > 5.0 && asked.confirmed_seconds == 1.0, "{asked:?}");
+        assert_eq!(world.version().as_deref(), Some("1.0.0"), "nobody has been sent away");
+        engine.answer(id, goes_on).unwrap();
+        case.end_of(&mut worker);
+        let ended = Ended { id, killed: 0, heard: Vec::new() };
+        let expected = if goes_on { Expected::complete("1.7.0") } else { Expected::aborted() };
+        judge::judge(&case, &ended, &expected);
+        assert_eq!(engine.answer(id, true).unwrap_err().class, "not_asked");
+        if !goes_on {
+            // What was measured is what is said the next time, whatever became of it.
+            let view = engine.confirm_view(case.name.as_str(), Some("1.7.0")).unwrap();
+            let estimate = view.estimate.unwrap();
+            assert_eq!((estimate.source, estimate.seconds > 5.0), (EstimateSource::Rehearsed, true));
+        }
+    }
 }

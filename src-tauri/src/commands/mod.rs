@@ -41,6 +41,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         home::answer_close,
         upgrades::plan,
         upgrades::start_upgrade,
+        upgrades::answer,
         upgrades::upgrade,
         upgrades::upgrade_log,
         upgrades::cancel,

@@ -1,6 +1,5 @@
 //! Update, Progress and Result.
 
-use liftlock_engine::state::upgrades::Options;
 use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, UpgradeView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_dialog::DialogExt;
@@ -22,12 +21,13 @@ pub(crate) async fn start_upgrade(
     to: String,
     rehearse_only: bool,
 ) -> Answer<UpgradeView> {
-    ask(&app, move |engine| {
-        let options = Options { rehearse_only, ..Options::default() };
-        let id = engine.start_upgrade(&named(&name)?, Some(&to), &options, &by())?;
-        engine.upgrade_view(id)
-    })
-    .await
+    ask(&app, move |engine| engine.upgrade_view(engine.start_confirmed(&name, &to, rehearse_only, &by())?)).await
+}
+
+/// What a person answers where the rehearsal took much longer than was said.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn answer(app: AppHandle, id: String, go_on: bool) -> Answer<UpgradeView> {
+    ask(&app, move |engine| engine.answer(id_of(&id)?, go_on)).await
 }
 
 /// Where an update stands.

@@ -60,6 +60,11 @@ impl<'e> Expected<'e> {
         Self { state: State::Failed, outcomes: &["failed"], never_away: true, ..Self::rolled_back(class) }
     }
 
+    /// A person stopped it before anything was changed.
+    pub(crate) fn aborted() -> Self {
+        Self { outcomes: &["aborted_by_user"], ..Self::failed("cancelled") }
+    }
+
     /// It was not begun.
     pub(crate) fn refused(class: &'e str) -> Self {
         Self { outcomes: &["refused"], ..Self::failed(class) }

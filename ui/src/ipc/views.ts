@@ -588,7 +588,7 @@ export type Question = {
 /**
  * Always `longer`: the rehearsal measured more than twice of what was confirmed.
  */
-kind: string, 
+kind: 'longer', 
 /**
  * Seconds that it measured.
  */

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod kept;
 pub mod lease;
 pub(crate) mod lock;
+pub mod question;
 pub mod rebuild;
 pub mod records;
 pub mod settings;

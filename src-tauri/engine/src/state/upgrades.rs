@@ -34,6 +34,9 @@ pub struct Options {
     pub goal: Option<String>,
     /// The upgrade to the stop before, if this one goes on from there.
     pub after: Option<UpgradeId>,
+    /// How long the application was said to be away when a person agreed, in seconds. A rehearsal that takes much longer
+    /// is asked about; where nobody was told anything there is nothing to ask.
+    pub confirmed_seconds: Option<u64>,
 }
 
 /// How an upgrade ended, in the words of the history.

@@ -7,6 +7,7 @@ pub mod aside;
 pub mod backup;
 pub mod check;
 pub mod commands;
+mod longer;
 pub mod migrate;
 pub mod rehearse;
 pub mod release;

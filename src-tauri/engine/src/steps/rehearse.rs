@@ -17,6 +17,7 @@ use crate::ports::SignOfWork;
 use crate::state::journal::StepKey;
 use crate::steps::backup::backup_of;
 use crate::steps::commands::{Pointed, did_not_work, run};
+use crate::steps::longer::ask_if_longer;
 use crate::steps::migrate::{Loss, is_accepted, losses, rows_lost};
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::{DataStore, Place, Sandbox};
@@ -121,6 +122,7 @@ impl Step for Rehearse {
             return Err(rows_lost(&refused, "seen in the rehearsal"));
         }
         world.reporter.say(&format!("Rehearsal passed: the migrations took {seconds:.1} s on a copy of your data."));
+        ask_if_longer(world, seconds)?;
         record(&Rehearsed { done: true, why_not: None, seconds, losses: lost })
     }
 }

@@ -3,23 +3,30 @@
 use super::named;
 use crate::clock::same_boot;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ids::UpgradeId;
 use crate::model::state::State;
+use crate::process::Silent;
 use crate::receipt::Receipt;
 use crate::state::Db;
+use crate::state::installations::Installation;
 use crate::state::journal::{Direction, RunOutcome, StepRun, runs_of};
+use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Upgrade};
 use crate::steps::serve::opening;
 use crate::view::window::{
     BackupOfReceipt, ConfirmView, DataState, Estimate, EstimateSource, Finding, HolderView, LogLine, LongestPhase,
-    NotesOfRelease, NotesView, PhaseState, PhaseView, ReceiptView, SlowView, StepBack, StepOfReceipt, StepState,
-    UpgradeKind, UpgradeView, WayBack, WayOut,
+    NotesOfRelease, NotesView, PhaseState, PhaseView, Question, ReceiptView, SlowView, StepBack, StepOfReceipt,
+    StepState, UpgradeKind, UpgradeView, WayBack, WayOut,
 };
 use crate::view::{ReceiptPaths, UpgradeStatus};
 
 /// After so many seconds without anything moving it is said that it still lives.
 const SLOW_AFTER: f64 = 60.0;
+/// A guess before anything was measured: stopping and starting, and copying at what an ordinary disk was seen to do
+/// (2.2–3.1 s/GB), doubled for the migrations that nobody has seen yet.
+const SECONDS_AT_LEAST: f64 = 10.0;
+const BYTES_A_SECOND: f64 = 180e6;
 /// How many lines of a log are shown at once.
 const MOST_LINES: u32 = 500;
 
@@ -31,6 +38,38 @@ impl Engine {
     pub fn upgrade_view(&self, id: UpgradeId) -> Result<UpgradeView> {
         let db = self.db()?;
         self.upgrade_view_in(&db, &db.upgrade(id)?, self.upgrade_status(id)?)
+    }
+
+    /// Asks for an update as it was confirmed: what was said about its time is remembered, so that a rehearsal that takes
+    /// much longer is asked about.
+    ///
+    /// # Errors
+    /// As [`Engine::start_upgrade`].
+    pub fn start_confirmed(&self, name: &str, to: &str, rehearse_only: bool, initiated_by: &str) -> Result<UpgradeId> {
+        let name = named(name)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, rounded up")]
+        let confirmed_seconds = self.estimate(&self.db()?, &name, Some(to))?.map(|it| it.seconds.ceil() as u64);
+        let options = Options { rehearse_only, confirmed_seconds, ..Options::default() };
+        self.start_upgrade(&name, Some(to), &options, initiated_by)
+    }
+
+    /// A person's answer to the question whether an update may take longer than was said.
+    ///
+    /// # Errors
+    /// `locked`; `not_asked`; as [`Engine::cancel`].
+    pub fn answer(&self, id: UpgradeId, goes_on: bool) -> Result<UpgradeView> {
+        self.must_be_unlocked()?;
+        let mut db = self.db()?;
+        let waits = !db.upgrade(id)?.state.is_final();
+        let asked = db.question(id)?.filter(|it| waits && !it.goes_on).ok_or_else(|| {
+            Error::refused("not_asked", "This update waits for no answer.").remedy("Look how it stands.")
+        })?;
+        if goes_on {
+            db.set_question(id, &LongerQuestion { goes_on, ..asked })?;
+        } else {
+            self.cancel(id)?;
+        }
+        self.upgrade_view(id)
     }
 
     /// Lines of an upgrade's log after line `after`.
@@ -76,7 +115,8 @@ impl Engine {
         })
     }
 
-    /// How long people would have to wait, from the surest that is known: a rehearsal of this release, else the last update.
+    /// How long people would have to wait, from the surest that is known: a rehearsal of this release, else the last
+    /// update, else the size of the data.
     fn estimate(
         &self,
         db: &Db,
@@ -88,17 +128,32 @@ impl Engine {
             let rehearsed = runs_of(db, upgrade.id)?.into_iter().find(|it| {
                 it.key.step == "rehearse" && it.outcome == Some(RunOutcome::Done) && it.answer["done"] == true
             });
-            if let Some(run) = rehearsed
-                && let Some(seconds) = run.answer["seconds"].as_f64()
-            {
-                return Ok(Some(Estimate { seconds, source: EstimateSource::Rehearsed, made_at: run.finished_at }));
+            let seconds = rehearsed.as_ref().and_then(|it| it.answer["seconds"].as_f64());
+            // One that was asked about and not gone on with has measured too.
+            let seconds = seconds.map_or_else(
+                || Ok(db.question(upgrade.id)?.map(|it| it.measured_seconds)),
+                |it| Ok::<_, Error>(Some(it)),
+            )?;
+            if let Some(seconds) = seconds {
+                let made_at = rehearsed.and_then(|it| it.finished_at).or(upgrade.finished_at);
+                return Ok(Some(Estimate { seconds, source: EstimateSource::Rehearsed, made_at }));
             }
         }
         let last = past.iter().find(|it| it.state == State::Complete && it.options.restore.is_none());
-        Ok(last.and_then(|it| {
+        let last = last.and_then(|it| {
             let seconds = (it.away_to? - it.away_from?).as_seconds_f64();
             Some(Estimate { seconds, source: EstimateSource::LastTime, made_at: it.finished_at })
-        }))
+        });
+        Ok(last.or_else(|| self.guess(&db.installation(name).ok()?)))
+    }
+
+    /// A guess from the size of the data; none where that cannot be asked.
+    fn guess(&self, installation: &Installation) -> Option<Estimate> {
+        let stores = self.site(installation).ok()?.stores;
+        let bytes = stores.iter().map(|it| it.size(&Silent)).sum::<Result<u64>>().ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "a guess")]
+        let seconds = SECONDS_AT_LEAST + bytes as f64 / BYTES_A_SECOND;
+        Some(Estimate { seconds, source: EstimateSource::Size, made_at: None })
     }
 
     pub(super) fn upgrade_view_in(&self, db: &Db, upgrade: &Upgrade, status: UpgradeStatus) -> Result<UpgradeView> {
@@ -141,7 +196,7 @@ impl Engine {
             rate: None,
             seconds_left: None,
             slow: self.slow(upgrade, status.active),
-            question: None,
+            question: db.question(upgrade.id)?.filter(|it| !it.goes_on && !upgrade.state.is_final()).map(Into::into),
             data: data_state(upgrade, attention.as_ref().is_some_and(|it| it.original_is_whole)),
             way_out: match upgrade.state {
                 State::RollingBack => WayOut::None,
@@ -226,6 +281,17 @@ fn data_state(upgrade: &Upgrade, original_is_whole: bool) -> DataState {
         State::NeedsAttention if !original_is_whole => DataState::Unknown,
         // Until it is complete the original stays as it was, set aside.
         _ => DataState::Untouched,
+    }
+}
+
+impl From<LongerQuestion> for Question {
+    fn from(asked: LongerQuestion) -> Self {
+        Self {
+            kind: "longer".to_owned(),
+            measured_seconds: asked.measured_seconds,
+            confirmed_seconds: f64::from(u32::try_from(asked.confirmed_seconds).unwrap_or(u32::MAX)),
+            until: asked.until,
+        }
     }
 }
 

@@ -192,6 +192,7 @@ pub enum WayOut {
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Question {
     /// Always `longer`: the rehearsal measured more than twice of what was confirmed.
+    #[cfg_attr(feature = "bindings", ts(type = "'longer'"))]
     pub kind: String,
     /// Seconds that it measured.
     pub measured_seconds: f64,
