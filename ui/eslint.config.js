@@ -11,7 +11,7 @@ const onlyTheClientKnowsTauri = {
 };
 
 export default ts.config(
-  { ignores: ['dist', '.fixture', 'src/paraglide', 'src/ipc/bindings.ts', 'src/ipc/views.ts', 'test-results'] },
+  { ignores: ['dist', '.fixture', 'src/paraglide', 'src/ipc/views.ts', 'test-results'] },
   js.configs.recommended,
   ...ts.configs.strict,
   ...svelte.configs.recommended,

@@ -1,8 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
 import { defineConfig } from 'vitest/config';
+
+/** The commands that the app answers, out of the list that it is built with. What it does not answer is not shown. */
+export function commandsOfTheApp(): string[] {
+  const source = readFileSync(file('../src-tauri/src/commands/mod.rs'), 'utf8');
+  const list = /generate_handler!\[([^\]]*)\]/.exec(source)?.[1] ?? '';
+  const names = [...list.matchAll(/\w+::(\w+)/g)].map((it) => it[1] ?? '');
+  if (!names.includes('app_view')) throw new Error('the list of commands cannot be read');
+  return names;
+}
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -33,6 +43,7 @@ export default defineConfig(({ mode }) => {
     resolve: {
       alias: { $client: file(isFixture ? './src/ipc/fixture/client.ts' : './src/ipc/client.ts') },
     },
+    define: { __COMMANDS__: JSON.stringify(commandsOfTheApp()) },
     build: {
       target: 'safari17',
       // A data: address would need a wider policy.

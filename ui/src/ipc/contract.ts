@@ -5,6 +5,8 @@ import type { Commands, ErrorView, Events } from './bindings';
 type Arguments<K extends keyof Commands> = Parameters<Commands[K]> extends [infer A] ? [argument: A] : [];
 
 export type Client = {
+  /** Whether the other side has this command at all. */
+  can(command: keyof Commands): boolean;
   call<K extends keyof Commands>(command: K, ...argument: Arguments<K>): Promise<ReturnType<Commands[K]>>;
   on<E extends keyof Events>(event: E, hear: (view: Events[E]) => void): () => void;
 };

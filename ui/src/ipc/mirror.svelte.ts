@@ -1,7 +1,17 @@
 // What the engine said last. It owns the truth; this only mirrors it, and nothing here decides anything.
 
+import { untrack } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
-import type { AppView, BackupJob, ErrorView, InstallationCard, LockView, UpgradeView } from './bindings';
+import type {
+  AppView,
+  BackupJob,
+  Commands,
+  ErrorView,
+  InstallationCard,
+  LockView,
+  OutcomeLine,
+  UpgradeView,
+} from './bindings';
 import { asErrorView, type Client } from './contract';
 
 export class Mirror {
@@ -12,7 +22,18 @@ export class Mirror {
   readonly installations = $derived(this.app?.installations ?? []);
   readonly isLocked = $derived(this.app?.lock.locked ?? false);
 
+  /** The last result that this window has shown of each application, and what the engine was told of that. */
+  readonly #shown = new SvelteMap<string, OutcomeLine>();
+  // Nothing on the page depends on it.
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
+  readonly #told = new Set<string>();
+
   constructor(readonly client: Client) {}
+
+  /** Whether the engine has this command. A part of a screen that needs it is not there otherwise. */
+  can(...commands: (keyof Commands)[]): boolean {
+    return commands.every((it) => this.client.can(it));
+  }
 
   /** Listens first and asks then, so that nothing is missed between the two. */
   async start(): Promise<void> {
@@ -34,7 +55,38 @@ export class Mirror {
 
   take(view: AppView): void {
     this.app = view;
-    for (const card of view.installations) if (card.upgrade) this.takeUpgrade(card.upgrade);
+    for (const card of view.installations) {
+      if (!card.upgrade) continue;
+      this.takeUpgrade(card.upgrade);
+      if (card.upgrade.active) this.#shown.delete(card.name);
+    }
+  }
+
+  /** The result that a card still has to show: one that no window has shown, or that this one did. */
+  resultOf(card: InstallationCard): OutcomeLine | undefined {
+    return card.unseen ?? this.#shown.get(card.name);
+  }
+
+  /** A window that can be seen has shown it: it is not announced again, however often the page is loaded. */
+  hasShown(card: InstallationCard): void {
+    if (!card.unseen || document.visibilityState !== 'visible') return;
+    const line = card.unseen;
+    untrack(() => this.#shown.set(card.name, line));
+    void this.tellSeen(line.upgrade_id);
+  }
+  /** Someone has followed it, or said that they know. */
+  forgetShown(name: string): void {
+    this.#shown.delete(name);
+  }
+  async tellSeen(id: string): Promise<void> {
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    try {
+      await this.client.call('seen', { id });
+    } catch {
+      // It is shown once more then, which is better than never.
+      this.#told.delete(id);
+    }
   }
 
   /** An older view never replaces a newer one: percentages do not go back. */

@@ -28,11 +28,12 @@ export function phaseLabel(phase: State): string {
     case 'rolling_back':
       return m.phase_rolling_back();
     case 'pending':
+      return m.says_pending();
     case 'complete':
     case 'rolled_back':
     case 'failed':
     case 'needs_attention':
-      return outcomeLabel(phase);
+      return endLabel(phase);
     default:
       return phase satisfies never;
   }
@@ -69,27 +70,34 @@ export function phaseSays(view: UpgradeView): string {
     case 'rolled_back':
     case 'failed':
     case 'needs_attention':
-      return outcomeLabel(view.state);
+      return endLabel(view.state);
     default:
       return view.state satisfies never;
   }
 }
 
-export function outcomeLabel(result: string): string {
-  switch (result) {
+/** What an upgrade that is over is called. */
+export function endLabel(state: 'complete' | 'rolled_back' | 'failed' | 'needs_attention'): string {
+  switch (state) {
     case 'complete':
-      return m.outcome_complete();
+      return m.outcome_success();
     case 'rolled_back':
       return m.outcome_rolled_back();
     case 'failed':
-    case 'aborted_by_user':
       return m.outcome_failed();
     case 'needs_attention':
       return m.outcome_needs_attention();
     default:
-      return m.outcome_other();
+      return state satisfies never;
   }
 }
+
+const KINDS: Record<UpgradeView['kind'], () => string> = {
+  upgrade: m.crumb_update,
+  restore: m.restore,
+  rehearsal: m.phase_rehearsing,
+};
+export const kindWord = (kind: UpgradeView['kind']): string => KINDS[kind]();
 
 export function progressTitle(view: UpgradeView): string {
   const app = inSentence(view.title);
@@ -101,8 +109,6 @@ export function progressTitle(view: UpgradeView): string {
       return m.restoring_title({ app });
     case 'rehearsal':
       return m.rehearsing_title({ app, to: view.to });
-    case 'rollback':
-      return m.going_back_title({ app, to: view.to });
     default:
       return view.kind satisfies never;
   }
@@ -111,7 +117,7 @@ export function progressTitle(view: UpgradeView): string {
 /** For the rail and a card: "Updating FilaOps". */
 export function taskLine(view: UpgradeView): string {
   const app = inSentence(view.title);
-  if (view.state === 'rolling_back' || view.kind === 'rollback') return m.rail_bringing_back({ app });
+  if (view.state === 'rolling_back') return m.rail_bringing_back({ app });
   if (view.kind === 'restore') return m.rail_restoring({ app });
   if (view.kind === 'rehearsal') return m.rail_rehearsing({ app });
   return m.rail_updating({ app });
@@ -159,36 +165,6 @@ export function kindLabel(kind: BackupView['kind']): string {
       return m.kind_scheduled();
     default:
       return kind satisfies never;
-  }
-}
-
-export function trustShort(trust: string): string {
-  switch (trust) {
-    case 'signed':
-      return m.trust_signed();
-    case 'attested':
-      return m.trust_attested();
-    case 'tagged':
-      return m.trust_tagged();
-    case 'checksum':
-      return m.trust_checksum();
-    default:
-      return m.trust_none();
-  }
-}
-
-export function trustLong(trust: string): string {
-  switch (trust) {
-    case 'signed':
-      return m.sig_signed();
-    case 'attested':
-      return m.sig_attested();
-    case 'tagged':
-      return m.sig_tagged();
-    case 'checksum':
-      return m.sig_checksum();
-    default:
-      return m.sig_none();
   }
 }
 

@@ -10,7 +10,8 @@ import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import type { InstallationCard, UpgradeView } from '../../ipc/bindings';
 import { m } from '../../paraglide/messages.js';
 import { percent } from '../../words/format';
-import { healthLabel, outcomeLabel } from '../../words/phases';
+import { outcomeTone, outcomeWords } from '../../words/outcomes';
+import { healthLabel } from '../../words/phases';
 import { isQuiet } from '../notice/notice';
 
 export type RowState = { icon: typeof CircleCheck; tone: string; word: string };
@@ -23,7 +24,8 @@ export function stateOf(card: InstallationCard, upgrade: UpgradeView | null, now
   const word = healthLabel(card.health);
   if (card.health.state === 'not_answering' || card.health.state === 'not_well')
     return { icon: TriangleAlert, tone: 'warn', word };
-  if (card.unseen) return { icon: CircleDot, tone: 'accent', word: outcomeLabel(card.unseen.result) };
+  if (card.unseen)
+    return { icon: CircleDot, tone: outcomeTone(card.unseen.result), word: outcomeWords(card.unseen.result) };
   if (card.update && !isQuiet(card, now))
     return {
       icon: card.update.security ? ShieldAlert : CircleArrowUp,

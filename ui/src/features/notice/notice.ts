@@ -9,7 +9,9 @@ export type Notice =
 export function isQuiet(card: InstallationCard, now: number): boolean {
   const { update } = card;
   if (!update || update.skipped) return true;
-  return update.quiet_until !== null && Date.parse(update.quiet_until) > now;
+  // A wish that has run out since the engine last spoke no longer holds.
+  if (update.quiet_until !== null) return Date.parse(update.quiet_until) > now;
+  return update.quiet !== null;
 }
 
 /** A security release speaks before a late one of the same level. */

@@ -63,6 +63,7 @@ export class UpgradeStore {
   async acknowledge(): Promise<void> {
     const view = await this.plainly(() => this.mirror.client.call('acknowledge', { id: this.id }));
     if (!view) return;
+    this.mirror.forgetShown(this.view?.installation ?? '');
     this.mirror.take(view);
     go();
   }
@@ -74,10 +75,6 @@ export class UpgradeStore {
   async saveReport(): Promise<void> {
     const file = await this.plainly(() => this.mirror.client.call('save_report'));
     if (file) this.saved = file;
-  }
-  /** What this window has shown is not announced again. */
-  async seen(): Promise<void> {
-    await this.plainly(() => this.mirror.client.call('seen', { id: this.id }));
   }
   /** How long the application would be away, as the rehearsal has measured it. */
   measure(name: string): Promise<unknown> {

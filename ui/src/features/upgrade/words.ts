@@ -3,7 +3,7 @@
 
 import type { UpgradeView } from '../../ipc/bindings';
 import { m } from '../../paraglide/messages.js';
-import { clause, count, inSentence, measured, moment, rough, sentence } from '../../words/format';
+import { clause, count, inSentence, measured, moment, rough, sentence, standing } from '../../words/format';
 
 export function resultTitle(view: UpgradeView): string {
   const app = inSentence(view.title);
@@ -31,14 +31,18 @@ export function paragraphs(view: UpgradeView, rehearsedSeconds: number | null): 
     case 'complete':
       if (view.kind === 'rehearsal')
         return rehearsedSeconds === null ? [] : [m.rehearsed_text({ app, time: rough(rehearsedSeconds) })];
+      // What was put back is not what was there before: only the engine's own sentence is said of it.
+      if (view.kind === 'restore') return [view.receipt?.sentence ?? ''].filter((it) => it !== '');
       return [[aboutRows(view), aboutAway(view)].filter((it) => it !== '').join(' ')];
     case 'rolled_back':
+      if (!view.error) return [m.rolled_back_asked({ to })];
       return view.data === 'untouched' || view.data === 'restored'
         ? [m.rolled_back_text({ to, reason })]
         : [m.rolled_back_unseen({ to, reason })];
     case 'needs_attention':
       return [`${m.needs_text({ from, reason })} ${aboutOriginal(view)}`, m.needs_try()];
     default:
+      if (view.result === 'aborted_by_user' || !view.error) return [m.aborted_text({ app, to })];
       return [m.failed_text({ app, to, reason, remedy: sentence(view.error?.remedy ?? '') }).trim()];
   }
 }
@@ -58,7 +62,9 @@ function aboutAway(view: UpgradeView): string {
 }
 
 function aboutOriginal(view: UpgradeView): string {
-  if (view.data === 'untouched') return m.needs_untouched_plain();
+  const place = view.original_place;
+  if (view.original_is_whole === true)
+    return place ? m.needs_untouched({ place: standing(place) }) : m.needs_untouched_plain();
   const backup = view.receipt?.backup;
   return backup && backup.grade === 'proven' && view.started_at
     ? m.needs_unknown({ time: moment(view.started_at, Date.now()), folder: backup.path })
