@@ -108,6 +108,8 @@ pub(crate) enum Command {
         #[arg(long)]
         releases: bool,
     },
+    /// Look for new releases where it is time to; for a timer of the system
+    Tick,
     /// Show what you are told about updates, or choose what to hear
     #[command(args_conflicts_with_subcommands = true)]
     Notice {
@@ -121,6 +123,9 @@ pub(crate) enum Command {
     Releases {
         #[command(flatten)]
         of: Named,
+        /// What is new between the version that runs and the one that is offered, from what is known
+        #[arg(long)]
+        notes: bool,
     },
     /// Show what an update would do; touches nothing
     Plan {

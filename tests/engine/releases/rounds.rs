@@ -524,6 +524,42 @@ fn a_notification_is_shown_once_a_version_and_level() {
     assert!(bench.engine.announce(&shop).unwrap().is_some(), "another installation of this name");
 }
 
+#[test]
+fn everything_between_here_and_the_update_is_on_one_page() {
+    let server = Server::start(|question| {
+        let noted = |tag: &str, notes: &str| {
+            let mut told = release(tag);
+            told["body"] = notes.into();
+            told
+        };
+        listed(
+            question,
+            vec![
+                noted("v1.0.0", "## Added\n- The first"),
+                noted("v1.2.0", "## Fixed\n- A hinge"),
+                noted("v1.1.0", "## Added\n- A door\n\n## Security\n- CVE-2026-12345"),
+                noted("v2.0.0", "## Breaking\n- All"),
+            ],
+        )
+    });
+    let bench = Bench::new();
+    let shop = bench.install("shop", "1.0.0", &server.url, as_it_is);
+    assert_eq!(bench.engine.news(&shop, None).unwrap_err().class, "nothing_newer");
+    bench.look();
+    let news = bench.engine.news(&shop, None).unwrap();
+    let shown: Vec<String> = news
+        .releases
+        .iter()
+        .map(|it| format!("{} {:?} {:?} {:?}", it.version, it.changes.new, it.changes.fixed, it.changes.security))
+        .collect();
+    assert_eq!(shown, [r#"1.2.0 [] ["A hinge"] []"#, r#"1.1.0 ["A door"] [] ["CVE-2026-12345"]"#]);
+    assert_eq!((news.to.as_str(), news.cut), ("1.2.0", false));
+    assert_eq!(bench.engine.news(&shop, Some("2.0.0")).unwrap().releases[0].changes.breaking, ["All"]);
+    assert_eq!(bench.engine.news(&shop, Some("0.1.0")).unwrap_err().class, "nothing_newer");
+    // By its notes alone a release that closes a hole is orange, however young it is.
+    assert!(bench.told(&shop).offer.unwrap().closes_holes);
+}
+
 /// The tags of a real repository, in the order of its list and not of its versions.
 fn real(repository: &str) -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tags");

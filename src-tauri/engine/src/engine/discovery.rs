@@ -18,7 +18,7 @@ use crate::model::ids::InstallationName;
 use crate::model::profile::Profile;
 use crate::ports::{Answer, EtagCache, Reporter};
 use crate::process::Silent;
-use crate::releases::{Inquiry, Line, Release, Source, Told, Waits, discover, remembered};
+use crate::releases::{Inquiry, Line, Listing, Release, Source, Told, Waits, discover, remembered};
 use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::discovery::{KnownRelease, Learned, Repository};
@@ -189,14 +189,9 @@ impl Engine {
         let running = asked.or_else(|| installation.version.as_ref().and_then(|it| it.parse().ok()));
         let round = self.check_releases(Some(name), Look::Now, &Silent)?;
         let db = self.db()?;
-        let source = source_of(&profile, &installation)?;
-        let known = db.repository(&source.key())?;
-        let cache = Shelf { db: Mutex::new(db), touched: Mutex::default() };
-        // In the round in which a repository was found to have moved, it was asked under its old name.
-        let listing = match remembered(&moved(source.clone(), &known), &cache)? {
-            Some(listing) => Some(listing),
-            None => remembered(&source, &cache)?,
-        };
+        let known = db.repository(&key_of(&profile))?;
+        let cache = cache_of(db);
+        let listing = listing_of(&profile, &installation, &known, &cache)?;
         let Some(listing) = listing else {
             return Err(known
                 .problem
@@ -251,6 +246,26 @@ pub(super) fn source_of(profile: &Profile, installation: &Installation) -> Resul
     let source = Source::of(releases, token.map(Secret::new), &installation.folder);
     source.check()?;
     Ok(source)
+}
+
+/// Remembered answers of the state.
+pub(super) fn cache_of(db: Db) -> impl EtagCache {
+    Shelf { db: Mutex::new(db), touched: Mutex::default() }
+}
+
+/// The last good answer about an installation's releases.
+pub(super) fn listing_of(
+    profile: &Profile,
+    installation: &Installation,
+    known: &Repository,
+    cache: &dyn EtagCache,
+) -> Result<Option<Listing>> {
+    let source = source_of(profile, installation)?;
+    // In the round in which a repository was found to have moved, it was asked under its old name.
+    match remembered(&moved(source.clone(), known), cache)? {
+        Some(listing) => Ok(Some(listing)),
+        None => remembered(&source, cache),
+    }
 }
 
 /// The key of the repository of a profile, whatever its token.

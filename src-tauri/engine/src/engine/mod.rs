@@ -13,6 +13,7 @@ mod history;
 mod installations;
 mod kept;
 mod lock;
+mod news;
 mod notices;
 mod rescue;
 mod retention;

@@ -198,7 +198,7 @@ impl Engine {
     }
 }
 
-fn version(text: &str) -> Result<Version> {
+pub(super) fn version(text: &str) -> Result<Version> {
     Version::parse(text.trim_start_matches('v')).map_err(|cause| {
         Error::usage("bad_version", format!("“{}” is not a version.", text.escape_debug()))
             .remedy("Give it as 1.2.3; `liftlock releases` lists what is out.")

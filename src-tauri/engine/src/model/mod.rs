@@ -1,5 +1,6 @@
 //! Values only: no files, no processes, no SQL.
 
+pub mod changes;
 pub mod finding;
 pub mod ids;
 pub mod notice;

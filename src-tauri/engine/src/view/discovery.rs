@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ErrorView;
+use crate::model::changes::Changes;
 use crate::model::ids::InstallationName;
 use crate::model::notice::{Choices, Hole, Level, Quiet};
 
@@ -188,4 +189,32 @@ pub struct SkippedTag {
     pub tag: String,
     /// Why.
     pub why: String,
+}
+
+/// Everything between what runs and what is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewsView {
+    /// Whose.
+    pub installation: InstallationName,
+    /// What runs, as last observed.
+    pub from: Option<String>,
+    /// Up to which version.
+    pub to: String,
+    /// Published holes in what runs that are closed on the way, the worst first.
+    pub closes: Vec<HoleView>,
+    /// Each release on the way with what its notes say, newest first.
+    pub releases: Vec<NewsOfRelease>,
+    /// Whether there is more than can be shown.
+    pub cut: bool,
+}
+
+/// What the notes of a release say, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewsOfRelease {
+    /// Its version.
+    pub version: String,
+    /// When it was published.
+    pub published_at: Option<DateTime<Utc>>,
+    /// What its notes say.
+    pub changes: Changes,
 }

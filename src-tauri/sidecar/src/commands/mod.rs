@@ -45,7 +45,9 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         }
         Command::Notice { of, command } => notice::run(engine, screen, of, command),
         Command::Check { of, .. } => health::check(engine, screen, &named(engine, of)?),
-        Command::Releases { of } => releases::releases(engine, screen, &named(engine, of)?),
+        Command::Tick => releases::tick(engine, screen),
+        Command::Releases { of, notes: true } => releases::news(engine, screen, &named(engine, of)?),
+        Command::Releases { of, .. } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
         Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
         Command::Status { of, upgrade: None, follow } => {

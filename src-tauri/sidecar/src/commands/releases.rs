@@ -54,6 +54,54 @@ pub(crate) fn look(engine: &Engine, screen: &Screen, name: Option<&InstallationN
     Ok(0)
 }
 
+/// Looks where it is due, and says little: nobody may be there to read it.
+pub(crate) fn tick(engine: &Engine, screen: &Screen) -> Result<u8> {
+    let round = engine.check_releases(None, Look::WhereDue, &Silent)?;
+    if screen.json {
+        screen.document(&round);
+    } else if round.asked > 0 {
+        print(screen, &round);
+    }
+    Ok(0)
+}
+
+/// What is in it for a person.
+pub(crate) fn news(engine: &Engine, screen: &Screen, name: &InstallationName) -> Result<u8> {
+    let view = engine.news(name, None)?;
+    if screen.json {
+        screen.document(&view);
+        return Ok(0);
+    }
+    for hole in &view.closes {
+        let text = format!("Closes {}, severity {}. {}", hole.id, hole.severity, hole.summary);
+        screen.line(Line::new(Style::Danger, text));
+    }
+    let now = Utc::now();
+    for release in &view.releases {
+        let at = release.published_at.map(|at| format!("  {}", ago(at, now))).unwrap_or_default();
+        screen.line(Line::new(Style::Bold, release.version.clone()).and(Style::Muted, at));
+        let changes = &release.changes;
+        for (title, items) in [
+            ("Breaking", &changes.breaking),
+            ("Security", &changes.security),
+            ("New", &changes.new),
+            ("Fixed", &changes.fixed),
+        ] {
+            for (at, item) in items.iter().enumerate() {
+                if at == 0 {
+                    screen.line(format!("  {title}"));
+                }
+                item.lines().for_each(|line| screen.paragraph("    ", line));
+            }
+        }
+        changes.other.lines().filter(|it| !it.trim().is_empty()).for_each(|line| screen.paragraph("  ", line));
+    }
+    if view.cut {
+        screen.note("There is more than can be shown.");
+    }
+    Ok(0)
+}
+
 fn print(screen: &Screen, round: &RoundView) {
     let now = Utc::now();
     if round.installations.is_empty() {
