@@ -16,6 +16,7 @@ mod hops;
 mod kept;
 mod matrix;
 mod releases;
+mod restored;
 mod rivals;
 mod secrets;
 mod stranded;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::state::State;
 use crate::state::journal::StepKey;
 use crate::state::kept::Original;
@@ -129,7 +129,7 @@ impl Step for SetAside {
         match intent.way {
             Way::FromBackup => {
                 let backup = crate::steps::restore::backup_to_restore(world)?;
-                let counts = self.store.counts(world.reporter)?;
+                let counts = counts_if_readable(self.store.as_ref(), world)?;
                 let dumped = backup.dumped(self.store.name())?;
                 self.store.restore_next(&intent.aside, dumped, &backup.path, world.reporter)?;
                 world.halfway("forward", &self.key());
@@ -158,6 +158,17 @@ impl Step for SetAside {
             Way::InPlace => restore_in_place(world, self.store.as_ref(), &intent),
         }
     }
+}
+
+/// Rows of what is set aside; none where it cannot be read, which must not keep anybody from going back to a backup.
+fn counts_if_readable(store: &dyn DataStore, world: &World<'_>) -> Result<Counts> {
+    store.counts(world.reporter).or_else(|error| {
+        if error.kind == Kind::LeaseLost || matches!(error.class.as_ref(), "cancelled" | "deadline") {
+            return Err(error);
+        }
+        world.reporter.say(&format!("{} cannot be counted, and is set aside as it is: {error}", store.name()));
+        Ok(Counts::new())
+    })
 }
 
 /// Puts the original back and remembers the copy that failed, which is kept.

@@ -4,17 +4,19 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backups::{self, Backup};
+use crate::backups::{self, Backup, BackupKind, Request};
 use crate::drivers::Gate;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::finding::Severity;
 use crate::model::state::State;
 use crate::state::journal::StepKey;
+use crate::state::records::BackupRecord;
 use crate::steps::check::{Checked, Way};
-use crate::steps::{Observed, Step, World, key, record};
-use crate::stores::Counts;
+use crate::steps::{Observed, Step, World, key, parse, record};
+use crate::stores::{Counts, DataStore};
 
 /// Looks whether the backup can be returned to.
 #[derive(Debug)]
@@ -102,5 +104,87 @@ impl Step for CheckRestore {
         let ways = world.site.stores.iter().map(|it| (it.name().to_owned(), Way::FromBackup)).collect();
         world.halfway("forward", &self.key());
         record(&Checked { from, to, pinned: None, ways, rehearsal: None, was_down: !is_well })
+    }
+}
+
+/// Makes a backup of what is there now, before it makes place for what the backup holds.
+///
+/// Data that cannot be dumped is often why somebody goes back, so a dump that fails is told and stops nothing: the
+/// original is set aside as it is, by its name alone, in any case.
+#[derive(Debug)]
+pub struct TakeSafetyCopy;
+
+/// What became of the safety copy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SafetyCopy {
+    /// The folder of the backup, where it could be made.
+    pub(crate) path: Option<String>,
+    /// Why there is none.
+    pub(crate) why_not: Option<Error>,
+}
+
+impl SafetyCopy {
+    /// A sentence for the end of a restore.
+    pub(crate) fn sentence(world: &World<'_>) -> Option<String> {
+        let copy: SafetyCopy = parse(&world.answer(&TakeSafetyCopy.key())?).ok()?;
+        let aside = "What was there before is set aside, untouched";
+        let back = format!("`liftlock rollback {}` brings it back.", world.site.installation.name);
+        Some(match (copy.path, copy.why_not) {
+            (Some(path), _) => format!("{aside}, and is in the backup {path}. {back}"),
+            (None, Some(why)) => format!("{aside}. A backup of it could not be made: {} {back}", why.message),
+            (None, None) => format!("{aside}. {back}"),
+        })
+    }
+}
+
+impl Step for TakeSafetyCopy {
+    fn phase(&self) -> State {
+        State::BackingUp
+    }
+    fn key(&self) -> StepKey {
+        key("safety_copy")
+    }
+    fn does(&self) -> String {
+        "Make a backup of what is there now, if it can be read.".to_owned()
+    }
+    fn weight(&self) -> f64 {
+        12.0
+    }
+    fn deadline(&self, world: &World<'_>) -> std::time::Duration {
+        world.site.profile.limits.backup_within
+    }
+    fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
+        Ok(Observed::NotStarted)
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let wanted = backup_to_restore(world)?;
+        let note = format!("before going back to the backup of {}", wanted.manifest.made_at.format("%Y-%m-%d %H:%M"));
+        let checked = world.checked()?;
+        let request = Request {
+            root: &world.home.backups(&world.site.installation.name),
+            installation: &world.site.installation.name,
+            application: &world.site.profile.application.name,
+            version: Some(&checked.from),
+            kind: BackupKind::PreUpdate,
+            note: &note,
+        };
+        let stores: Vec<&dyn DataStore> = world.site.stores.iter().map(AsRef::as_ref).collect();
+        match backups::create(&request, &stores, world.clock, world.reporter) {
+            Ok(backup) => {
+                world.halfway("forward", &self.key());
+                let path = backup.path.display().to_string();
+                world.journal().db_mut().record_backup(&BackupRecord::of(&backup, Some(world.id), &path))?;
+                record(&SafetyCopy { path: Some(path), why_not: None })
+            }
+            Err(error)
+                if error.kind == Kind::LeaseLost || matches!(error.class.as_ref(), "cancelled" | "state_busy") =>
+            {
+                Err(error)
+            }
+            Err(error) => {
+                world.reporter.say(&format!("safety_copy: {error} The original is set aside as it is."));
+                record(&SafetyCopy { path: None, why_not: Some(error) })
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::steps::backup::backup_of;
 use crate::steps::check::Way;
 use crate::steps::migrate::{Compare, losses, was_begun};
 use crate::steps::rehearse::{Rehearse, Rehearsed};
+use crate::steps::restore::SafetyCopy;
 use crate::steps::serve::{RestoreAutostart, users_may_be_in};
 use crate::steps::{World, parse};
 use crate::stores::{AsideState, Counts, Grade, StoreKind};
@@ -34,6 +35,9 @@ pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
     saw_it_well(drive)?;
     if let Some(goal) = upgrade.options.goal.as_ref().filter(|it| **it != upgrade.to) {
         message = format!("{message} It is a stop on the way to {goal}; the update goes on from here.");
+    }
+    if let Some(sentence) = SafetyCopy::sentence(drive.world) {
+        message = format!("{message} {sentence}");
     }
     if let Some(warning) = RestoreAutostart::warning(drive.world) {
         message = format!("{message} {warning}");

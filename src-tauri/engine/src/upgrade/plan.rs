@@ -12,7 +12,7 @@ use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
 use crate::steps::rehearse::Rehearse;
 use crate::steps::release::{CheckSettings, Fetch, Switch};
-use crate::steps::restore::CheckRestore;
+use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 
 /// The steps, in the order in which they are taken.
@@ -64,7 +64,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
 /// A return to a backup walks the same way, without a release to fetch or data to fit: what is there now is set
 /// aside like any original, and comes back if the restored one does not run.
 fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
-    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(CheckRestore), Box::new(HoldAutostart)];
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(CheckRestore), Box::new(TakeSafetyCopy), Box::new(HoldAutostart)];
     for component in site.driver.components().into_iter().rev() {
         steps.push(Box::new(Stop { component }));
     }

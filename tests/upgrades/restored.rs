@@ -1,0 +1,67 @@
+//! Going back to a backup: what is there now is backed up and set aside first, and comes back with one command.
+
+use std::fs;
+
+use crate::support::{Case, World};
+
+fn backed_up(case: &Case<'_>) -> String {
+    let (code, backup) = case.answer(&["backup", "create"]);
+    assert_eq!((code, &backup["grade"]), (0, &"proven".into()), "{backup:#}");
+    backup["id"].as_str().unwrap().to_owned()
+}
+
+fn listed(case: &Case<'_>) -> Vec<serde_json::Value> {
+    case.answer(&["backup", "list"]).1["backups"].as_array().unwrap().clone()
+}
+
+const ENTERED_SINCE: &str = "CREATE TABLE public.entered_since (id int);\nINSERT INTO entered_since VALUES (1), (2);\nALTER TABLE entered_since OWNER TO corner_shop";
+
+#[test]
+fn a_restore_takes_a_safety_copy_first_and_is_taken_back_with_one_command() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let id = backed_up(&case);
+    world.sql("corner_shop", ENTERED_SINCE);
+    let later = world.demo(&["hash"]);
+    assert_ne!(later["content"], world.before["content"]);
+    let (code, answer) = case.answer(&["backup", "restore", case.name.as_str(), &id, "--confirm", "RESTORE"]);
+    assert_eq!((code, &answer["state"]), (0, &"complete".into()), "{answer:#}");
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+    let safety = listed(&case).into_iter().find(|it| it["id"] != *id).unwrap();
+    let note = safety["note"].as_str().unwrap();
+    assert!(note.starts_with("before going back to the backup of") && safety["kind"] == "pre_update", "{safety:#}");
+    assert!(answer["message"].as_str().unwrap().contains(safety["path"].as_str().unwrap()), "{answer:#}");
+    // The keeping rule leaves it while the original is kept.
+    let (_, would) = case.answer(&["backup", "prune", case.name.as_str(), "--dry-run"]);
+    assert_eq!(would["goes"].as_array().unwrap().len(), 0, "{would:#}");
+    let (code, answer) = case.answer(&["rollback", "--yes", "--accept-loss-of-new-work"]);
+    assert_eq!((code, &answer["state"]), (0, &"rolled_back".into()), "{answer:#}");
+    assert_eq!(world.demo(&["hash"])["content"], later["content"], "what was entered since is there again");
+    // And the safety copy is a backup like any other.
+    let path = safety["path"].as_str().unwrap();
+    let (code, verified) = case.answer(&["backup", "verify", path]);
+    assert_eq!((code, &verified["grade"]), (0, &"proven".into()), "{verified:#}");
+}
+
+#[test]
+fn a_database_that_cannot_be_read_does_not_block_its_own_restore() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let id = backed_up(&case);
+    // A file of a table is gone from the disk: neither a dump nor a count gets past it.
+    let data = world.sql("corner_shop", "SHOW data_directory");
+    let file = world.sql("corner_shop", "SELECT pg_relation_filepath('order_lines')");
+    world.sql("corner_shop", "CHECKPOINT");
+    fs::remove_file(std::path::Path::new(&data).join(file)).unwrap();
+    assert!(world.try_sql("corner_shop", "SELECT count(*) FROM order_lines").is_err());
+    assert_ne!(case.answer(&["backup", "create"]).0, 0);
+    let (code, answer) = case.answer(&["backup", "restore", case.name.as_str(), &id, "--confirm", "RESTORE"]);
+    assert_eq!((code, &answer["state"]), (0, &"complete".into()), "{answer:#}");
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+    assert_eq!(listed(&case).len(), 1, "there is no half of a safety copy");
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("A backup of it could not be made"), "{message}");
+    // What cannot be read is kept all the same: somebody may get more out of it.
+    let kept = world.sql("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'corner_shop__aside%'");
+    assert!(message.contains("set aside") && !kept.is_empty(), "{message}");
+}
