@@ -4,6 +4,7 @@
 //! only mirrors the state, and may be closed, killed or replaced at any time.
 
 mod app;
+mod chores;
 mod commands;
 mod notify;
 mod tray;
@@ -45,6 +46,7 @@ pub fn run() -> ExitCode {
             let has_tray = tray::raise(handle);
             app.state::<App>().found_tray(has_tray);
             watch::begin(handle);
+            chores::begin(handle);
             if !in_tray || !has_tray {
                 window::show(handle, "/");
             }

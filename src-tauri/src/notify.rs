@@ -72,6 +72,11 @@ pub(crate) fn backup_failed(app: &AppHandle, title: &str, error: &Error) {
     }
 }
 
+/// Says that the disk with the backups is getting full.
+pub(crate) fn disk_is_full(app: &AppHandle, message: &str) {
+    show(app, "The disk is getting full", message);
+}
+
 fn show(app: &AppHandle, title: &str, body: &str) {
     // A desktop without notifications is no fault: the window says the same.
     if let Err(cause) = app.notification().builder().title(title).body(body).show() {

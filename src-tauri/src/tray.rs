@@ -10,7 +10,7 @@ use tauri::tray::{MouseButton, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tauri::{AppHandle, Manager, Wry};
 
 use crate::app::App;
-use crate::{watch, window};
+use crate::{chores, watch, window};
 
 /// For how long the tray pauses notices.
 const PAUSE_DAYS: i64 = 7;
@@ -48,10 +48,11 @@ fn build(app: &AppHandle) -> tauri::Result<Tray> {
     let item = |id: &str, text: &str| MenuItem::with_id(app, id, text, true, None::<&str>);
     let line = MenuItem::with_id(app, "line", "Liftlock: all is well", false, None::<&str>)?;
     let (open, check) = (item("open", "Open Liftlock")?, item("check", "Check now")?);
+    let back_up = item("back_up", "Back up now")?;
     let (pause, quit) = (item("pause", "Pause notices")?, item("quit", "Quit")?);
     let rule = PredefinedMenuItem::separator(app)?;
     let end = PredefinedMenuItem::separator(app)?;
-    let menu = Menu::with_items(app, &[&line, &rule, &open, &check, &pause, &end, &quit])?;
+    let menu = Menu::with_items(app, &[&line, &rule, &open, &check, &back_up, &pause, &end, &quit])?;
     let icon = TrayIconBuilder::with_id("liftlock")
         .icon(image(Look::Fine)?)
         .icon_as_template(cfg!(target_os = "macos"))
@@ -137,6 +138,7 @@ fn on_menu(app: &AppHandle, event: MenuEvent) {
     match event.id().as_ref() {
         "open" => window::show(app, "/"),
         "quit" => window::quit(app),
+        "back_up" => chores::back_up_all(app),
         "check" | "pause" => {
             let (app, act) = (app.clone(), event.id().as_ref().to_owned());
             tauri::async_runtime::spawn_blocking(move || {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use liftlock_engine::engine::{Changes, Look};
-use liftlock_engine::process::Silent;
-use liftlock_engine::view::window::{AppView, HealthView, UpgradeView};
+use liftlock_engine::engine::Changes;
+use liftlock_engine::view::window::{AppView, UpgradeView};
 use tauri::{AppHandle, Emitter, Manager};
 
 use crate::app::App;
@@ -19,22 +18,11 @@ const LOOK_FROM_TRAY: Duration = Duration::from_secs(1);
 /// Time passes too: seconds away, ages, a worker that died without a word.
 const WHILE_WORKING: Duration = Duration::from_secs(1);
 const AT_REST: Duration = Duration::from_secs(60);
-/// How often every application is asked how it is.
-const HEALTH: Duration = Duration::from_secs(300);
 
 /// Begins to watch, and goes on until the program ends.
 pub(crate) fn begin(app: &AppHandle) {
     let watched = app.clone();
     spawn("watch", move || Watcher::new(watched).run());
-    let asked = app.clone();
-    spawn("health", move || {
-        resume(&asked);
-        loop {
-            ask_health(&asked);
-            look_for_releases(&asked);
-            thread::sleep(HEALTH);
-        }
-    });
 }
 
 /// Tells the window and the tray how everything stands now.
@@ -106,40 +94,7 @@ fn works(view: &AppView) -> bool {
     view.installations.iter().filter_map(|it| it.upgrade.as_ref()).any(|it| !it.state.is_final())
 }
 
-/// Whatever was interrupted goes on: by its worker, which is started for it.
-fn resume(app: &AppHandle) {
-    let resumed = app.state::<App>().engine().and_then(|engine| engine.resume(None));
-    if let Err(error) = resumed {
-        tracing::warn!(class = %error.class, "{}", error.message);
-    }
-}
-
-/// Asks every application how it is, except those that are being worked on.
-fn ask_health(app: &AppHandle) {
-    let Ok(engine) = app.state::<App>().engine() else { return };
-    for card in app.state::<App>().view().installations {
-        if card.upgrade.as_ref().is_some_and(|it| !it.state.is_final()) {
-            continue;
-        }
-        let check = card.name.parse().and_then(|name| engine.check(&name));
-        match check {
-            Ok(check) => app.state::<App>().set_health(&card.name, HealthView::of(&check, engine.now())),
-            Err(error) => tracing::warn!(class = %error.class, "{}: {}", card.name, error.message),
-        }
-    }
-    tell(app);
-}
-
-/// Those that are due are asked; being offline is no fault.
-fn look_for_releases(app: &AppHandle) {
-    let looked =
-        app.state::<App>().engine().and_then(|engine| engine.check_releases(None, Look::WhereDue, &Silent).map(drop));
-    if let Err(error) = looked {
-        tracing::warn!(class = %error.class, "{}", error.message);
-    }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
     if let Err(cause) = thread::Builder::new().name(name.to_owned()).spawn(work) {
         tracing::error!("{name} could not begin: {cause}");
     }

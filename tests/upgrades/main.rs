@@ -21,3 +21,4 @@ mod rivals;
 mod secrets;
 mod stranded;
 mod support;
+mod tonight;

@@ -39,6 +39,8 @@ fn main() {
         ReleasesView,
         OriginalView,
         OutcomeLine,
+        ScheduledView,
+        MissedView,
         UpgradeView,
         UpgradeKind,
         HolderView,

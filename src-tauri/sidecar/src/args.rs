@@ -369,7 +369,7 @@ pub(crate) enum BackupCommand {
         #[arg(long, conflicts_with = "when")]
         off: bool,
     },
-    /// Make the scheduled backups that are due, and catch up what was missed: what the system's timer runs
+    /// Do what is due: scheduled backups, what was missed of them, and updates set for a time. The system’s timer runs this
     RunDue,
     /// Go back to a backup; what is there now is set aside, untouched
     Restore {

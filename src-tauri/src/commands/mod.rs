@@ -42,6 +42,8 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         upgrades::plan,
         upgrades::start_upgrade,
         upgrades::answer,
+        upgrades::schedule_upgrade,
+        upgrades::forget_missed,
         upgrades::upgrade,
         upgrades::upgrade_log,
         upgrades::cancel,

@@ -1,11 +1,13 @@
 //! Update, Progress and Result.
 
+use chrono::{DateTime, Utc};
 use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, UpgradeView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_dialog::DialogExt;
 
 use super::{Answer, ask, by, id_of, named};
 use crate::app::App;
+use crate::watch;
 
 /// What an update would do; touches nothing.
 #[tauri::command(rename_all = "snake_case")]
@@ -22,6 +24,31 @@ pub(crate) async fn start_upgrade(
     rehearse_only: bool,
 ) -> Answer<UpgradeView> {
     ask(&app, move |engine| engine.upgrade_view(engine.start_confirmed(&name, &to, rehearse_only, &by())?)).await
+}
+
+/// Sets an update for a time; without one, takes that back.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn schedule_upgrade(
+    app: AppHandle,
+    name: String,
+    to: String,
+    at: Option<DateTime<Utc>>,
+) -> Answer<ConfirmView> {
+    let view = ask(&app, move |engine| {
+        engine.schedule_upgrade(&name, &to, at)?;
+        engine.fit_timer()?;
+        engine.confirm_view(&name, Some(&to))
+    })
+    .await?;
+    watch::tell(&app);
+    Ok(view)
+}
+
+/// A person has read why an update that was set for a time was not begun.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn forget_missed(app: AppHandle, name: String) -> Answer<AppView> {
+    ask(&app, move |engine| engine.forget_missed(&name)).await?;
+    Ok(app.state::<App>().view())
 }
 
 /// What a person answers where the rehearsal took much longer than was said.

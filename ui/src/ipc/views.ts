@@ -292,6 +292,14 @@ releases: ReleasesView,
  */
 upgrade: UpgradeView | null, 
 /**
+ * The update that is set for a time.
+ */
+scheduled: ScheduledView | null, 
+/**
+ * One that was set for a time and not begun.
+ */
+missed: MissedView | null, 
+/**
  * A result that no window has shown yet.
  */
 unseen: OutcomeLine | null, 
@@ -373,6 +381,30 @@ to: string,
  * When.
  */
 finished_at: string | null, };
+
+export type ScheduledView = { 
+/**
+ * The version.
+ */
+to: string, 
+/**
+ * When it begins.
+ */
+at: string, };
+
+export type MissedView = { 
+/**
+ * The version.
+ */
+to: string, 
+/**
+ * When it was to begin.
+ */
+at: string, 
+/**
+ * Why it was not.
+ */
+problem: ErrorView, };
 
 export type UpgradeView = { 
 /**

@@ -9,6 +9,9 @@ use crate::space;
 use crate::state::lease::Lease;
 use crate::view::{DoctorView, HistoryCheck};
 
+/// Below this it is said that the disk is getting full, long before something stops.
+const LOW_BYTES: u64 = 2 << 30;
+
 impl Engine {
     /// Whether the chained history is as it was written, and says the same as the state.
     ///
@@ -71,6 +74,12 @@ impl Engine {
                 "disk_full",
                 format!("Only {} are free where Liftlock keeps its data.", space::human(room.free)),
                 "Free some space on this disk.",
+            )),
+            Ok(room) if room.free < LOW_BYTES => findings.push(Finding::new(
+                Severity::Warning,
+                "disk_low",
+                format!("The disk with the backups is getting full: {} are free.", space::human(room.free)),
+                "Free some space, or keep fewer backups in the settings.",
             )),
             Ok(_) => {}
             Err(error) => findings.push(Finding::stop(&error)),

@@ -21,6 +21,7 @@ mod sample;
 mod schedule;
 mod status;
 mod timer;
+mod tonight;
 mod upgrades;
 mod window;
 

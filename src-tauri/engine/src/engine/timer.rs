@@ -47,7 +47,7 @@ impl Engine {
     /// The program is missing; a file cannot be written. That the system does not take the timer is no error: the view
     /// says that the tray process looks instead.
     pub fn fit_timer(&self) -> Result<TimerView> {
-        let wanted = !self.backup_schedules()?.is_empty();
+        let wanted = !self.backup_schedules()?.is_empty() || self.is_any_upgrade_scheduled()?;
         let runner = SystemRunner::new();
         let Some(system) = system() else { return Ok(tray(wanted, "This system has no timer for users.")) };
         if !wanted {

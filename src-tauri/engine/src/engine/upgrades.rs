@@ -45,6 +45,17 @@ impl Engine {
         initiated_by: &str,
     ) -> Result<UpgradeId> {
         self.must_be_unlocked()?;
+        self.begin_upgrade(name, to, options, initiated_by)
+    }
+
+    /// The same for what a person was allowed to ask for earlier.
+    pub(super) fn begin_upgrade(
+        &self,
+        name: &InstallationName,
+        to: Option<&str>,
+        options: &Options,
+        initiated_by: &str,
+    ) -> Result<UpgradeId> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let component =

@@ -183,6 +183,15 @@ impl Db {
         )?;
         Ok(())
     }
+
+    /// Remembers it no longer.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub(crate) fn forget_note(&mut self, key: &str) -> Result<()> {
+        self.conn.execute("DELETE FROM setting WHERE key = '_' || ?1", [key])?;
+        Ok(())
+    }
 }
 
 impl Db {

@@ -241,6 +241,7 @@ fn schedule(engine: &Engine, screen: &Screen, when: Option<String>, of: Option<S
 }
 
 fn run_due(engine: &Engine, screen: &Screen) -> Result<u8> {
+    engine.run_scheduled_upgrades()?;
     let due = engine.run_due_backups(&Progress::begin(screen, "Backup"))?;
     if screen.json {
         screen.document(&json!({ "due": due }));

@@ -62,6 +62,8 @@ impl Engine {
             },
             update: notice.and_then(|it| it.offer),
             upgrade,
+            scheduled: self.scheduled(db, name)?,
+            missed: self.missed(db, name)?,
             unseen: self.unseen_line(db, newest.as_ref())?,
             originals: self
                 .kept_in(db, name)?

@@ -137,7 +137,7 @@ impl AppView {
 const FIRST_CLOSE: &str = "first_close_explained";
 
 /// A name that came from the window.
-pub(super) fn named(text: &str) -> Result<InstallationName> {
+pub(in crate::engine) fn named(text: &str) -> Result<InstallationName> {
     text.parse().map_err(|_| {
         Error::usage("unknown_installation", "There is no application of that name.").remedy("Go back to Home.")
     })

@@ -4,7 +4,7 @@ use super::named;
 use crate::clock::same_boot;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::model::ids::UpgradeId;
+use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::State;
 use crate::process::Silent;
 use crate::receipt::Receipt;
@@ -47,10 +47,20 @@ impl Engine {
     /// As [`Engine::start_upgrade`].
     pub fn start_confirmed(&self, name: &str, to: &str, rehearse_only: bool, initiated_by: &str) -> Result<UpgradeId> {
         let name = named(name)?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, rounded up")]
-        let confirmed_seconds = self.estimate(&self.db()?, &name, Some(to))?.map(|it| it.seconds.ceil() as u64);
+        let confirmed_seconds = self.confirmed_seconds(&self.db()?, &name, to)?;
         let options = Options { rehearse_only, confirmed_seconds, ..Options::default() };
         self.start_upgrade(&name, Some(to), &options, initiated_by)
+    }
+
+    /// How long the application is said to be away, in whole seconds.
+    pub(in crate::engine) fn confirmed_seconds(
+        &self,
+        db: &Db,
+        name: &InstallationName,
+        to: &str,
+    ) -> Result<Option<u64>> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, rounded up")]
+        Ok(self.estimate(db, name, Some(to))?.map(|it| it.seconds.ceil() as u64))
     }
 
     /// A person's answer to the question whether an update may take longer than was said.
@@ -111,18 +121,13 @@ impl Engine {
             breaking,
             path: plan.path,
             findings: plan.findings.iter().map(Finding::from).collect(),
-            scheduled_for: None,
+            scheduled_for: self.scheduled(&db, &name)?.map(|it| it.at),
         })
     }
 
     /// How long people would have to wait, from the surest that is known: a rehearsal of this release, else the last
     /// update, else the size of the data.
-    fn estimate(
-        &self,
-        db: &Db,
-        name: &crate::model::ids::InstallationName,
-        to: Option<&str>,
-    ) -> Result<Option<Estimate>> {
+    fn estimate(&self, db: &Db, name: &InstallationName, to: Option<&str>) -> Result<Option<Estimate>> {
         let past = db.upgrades(Some(name), 20)?;
         for upgrade in past.iter().filter(|it| Some(it.to.as_str()) == to) {
             let rehearsed = runs_of(db, upgrade.id)?.into_iter().find(|it| {

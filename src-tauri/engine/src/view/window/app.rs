@@ -1,7 +1,7 @@
 //! Home, the rail and the tray.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{BackupView, UpgradeView};
 use crate::view::{ErrorView, LockView, ProbeView, UpdateOffer};
@@ -76,10 +76,36 @@ pub struct InstallationCard {
     pub releases: ReleasesView,
     /// The upgrade that runs, or whose end nobody has acknowledged.
     pub upgrade: Option<UpgradeView>,
+    /// The update that is set for a time.
+    pub scheduled: Option<ScheduledView>,
+    /// One that was set for a time and not begun.
+    pub missed: Option<MissedView>,
     /// A result that no window has shown yet.
     pub unseen: Option<OutcomeLine>,
     /// Originals that updates kept.
     pub originals: Vec<OriginalView>,
+}
+
+/// An update that is set for a time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct ScheduledView {
+    /// The version.
+    pub to: String,
+    /// When it begins.
+    pub at: DateTime<Utc>,
+}
+
+/// An update that was set for a time and not begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct MissedView {
+    /// The version.
+    pub to: String,
+    /// When it was to begin.
+    pub at: DateTime<Utc>,
+    /// Why it was not.
+    pub problem: ErrorView,
 }
 
 /// How an application is.
