@@ -10,9 +10,10 @@
 //! What the server says is judged, never trusted: sizes are capped, names have a strict grammar, redirects are
 //! bounded and never lead from `https` to `http`, and a token goes to the host of the API alone. Every call
 //! blocks, ends by itself, and asks its reporter between pieces of work. Deliberately absent: branches and bare
-//! tags as releases, attestations and signatures of tags, any write to a server.
+//! tags as releases, any write to a server.
 
 mod advisories;
+mod attestation;
 mod checksums;
 mod discover;
 mod fetch;
@@ -22,6 +23,7 @@ mod manifest;
 mod notes;
 mod pin;
 mod source;
+mod tag;
 mod trouble;
 mod wire;
 
@@ -39,7 +41,7 @@ pub use discover::{Inquiry, Told, ToldRelease, discover};
 pub use fetch::{Fetched, fetch};
 pub use list::{list, remembered};
 pub use pin::{pin, recheck};
-pub use source::{Signed, Source};
+pub use source::{Attested, Signed, Source};
 
 /// The line on which a release server is asked.
 #[derive(Clone, Copy)]

@@ -4,10 +4,10 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use semver::Version;
 
 use super::{
-    Asset, Line, Pinned, Release, Source, Trust, checksums,
+    Asset, Line, Pinned, Release, Source, Trust, attestation, checksums,
     http::{self, Http, Reply},
-    manifest, trouble,
-    wire::{self, WireRef, WireRelease, WireTag},
+    manifest, tag, trouble,
+    wire::{self, WireRef, WireRelease, WireTag, WireTagObject},
 };
 use crate::error::{Error, Result};
 use crate::model::release::{fit_asset, fit_tag};
@@ -23,7 +23,8 @@ const ASSET_CAP: u64 = 16 << 30;
 /// As of [`list`](super::list) on the line; `release_unknown`, `tag_unfit`, `asset_missing`, `asset_too_large`,
 /// `checksum_missing`, `checksum_unreadable`, `digest_conflict`, `trust_too_low`; of a signed manifest
 /// `manifest_half`, `manifest_signature`, `manifest_of_another`, `manifest_expired`, `manifest_asset`,
-/// `manifest_replayed`, `manifest_unreadable`.
+/// `manifest_replayed`, `manifest_unreadable`; of an attestation `attestation_invalid`, `attestation_of_another`; of a
+/// signed tag `tag_signature`, `tag_of_another`.
 pub fn pin(source: &Source, version: &Version, line: &Line<'_>) -> Result<Pinned> {
     http::run(|| async { look(&Http::open(source, line)?, source, version).await })
 }
@@ -86,6 +87,17 @@ async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pin
         sha256 = agreed(&told, sha256)?;
         (trust, minimum) = (Trust::SignedManifest, vouched.minimum);
     }
+    let pointed = commit_of(http, source, &tag).await?;
+    let commit = pointed.commit.or_else(|| release.commit.clone());
+    if let (Some(attested), Some(digest), true) = (&source.attested, &sha256, trust < Trust::Attestation)
+        && attestation::vouches(http, source, attested, &release, &asset, (digest, commit.as_deref())).await?
+    {
+        trust = Trust::Attestation;
+    }
+    // Without a checksum nothing ties the file to what is published under the tag.
+    if pointed.is_signed && (Trust::Checksum..Trust::SignedTag).contains(&trust) {
+        trust = Trust::SignedTag;
+    }
     if trust < source.require {
         let message = format!(
             "Release {version} is vouched for by less than this application requires: it is \"{trust}\", required is \"{}\".",
@@ -94,10 +106,6 @@ async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pin
         return Err(Error::refused("trust_too_low", message)
             .remedy("Wait until its publisher signs it. Lower the requirement in the profile only if you know why."));
     }
-    let commit = match commit_of(http, source, &tag).await? {
-        Some(commit) => Some(commit),
-        None => release.commit.clone(),
-    };
     Ok(Pinned { version: version.clone(), tag, commit, asset, sha256, trust, minimum })
 }
 
@@ -206,21 +214,54 @@ pub(super) fn download_of(http: &Http<'_>, asset: &Asset) -> Result<(reqwest::Ur
     Ok((url, headers))
 }
 
+/// What a tag points to.
+#[derive(Default)]
+struct Pointed {
+    commit: Option<String>,
+    /// Whether a key that the profile pins says so.
+    is_signed: bool,
+}
+
 /// The commit behind the tag, where the server can be asked for it.
-async fn commit_of(http: &Http<'_>, source: &Source, tag: &str) -> Result<Option<String>> {
+async fn commit_of(http: &Http<'_>, source: &Source, tag: &str) -> Result<Pointed> {
     // GitHub has git/ref/tags, and says with it whether the tag is an object of its own that must be opened.
     let path: Vec<&str> = ["git", "ref", "tags"].into_iter().chain(tag.split('/')).collect();
+    let plain = |sha: String| Pointed { commit: Some(sha).filter(|it| wire::is_commit(it)), is_signed: false };
     if let Some(found) = http.json::<WireRef>(&source.address(&path)?).await? {
         if found.object.kind != "tag" {
-            return Ok(Some(found.object.sha).filter(|it| wire::is_commit(it)));
+            return Ok(plain(found.object.sha));
         }
         if wire::is_commit(&found.object.sha) {
-            let opened: Option<WireRef> = http.json(&source.address(&["git", "tags", &found.object.sha])?).await?;
-            return Ok(opened.map(|it| it.object.sha).filter(|it| wire::is_commit(it)));
+            let opened: Option<WireTagObject> =
+                http.json(&source.address(&["git", "tags", &found.object.sha])?).await?;
+            return opened.map_or_else(|| Ok(Pointed::default()), |it| behind(it, source, tag));
         }
-        return Ok(None);
+        return Ok(Pointed::default());
     }
-    // Gitea and Forgejo have tags by name.
-    let found: Option<WireTag> = http.json(&source.address(&["tags", tag])?).await?;
-    Ok(found.map(|it| it.commit.sha).filter(|it| wire::is_commit(it)))
+    // Gitea and Forgejo have tags by name; the object of its own, where there is one, has a number beside the commit's.
+    let Some(found) = http.json::<WireTag>(&source.address(&["tags", tag])?).await? else {
+        return Ok(Pointed::default());
+    };
+    if let Some(object) = found.id.filter(|it| !source.tag_keys.is_empty() && wire::is_commit(it))
+        && object != found.commit.sha
+        && let Some(opened) = http.json::<WireTagObject>(&source.address(&["git", "tags", &object])?).await?
+    {
+        return behind(opened, source, tag);
+    }
+    Ok(plain(found.commit.sha))
+}
+
+/// What is behind a tag that is an object of its own; where keys are pinned, by their word.
+fn behind(opened: WireTagObject, source: &Source, tag: &str) -> Result<Pointed> {
+    let told = Some(opened.object.sha).filter(|it| wire::is_commit(it));
+    let signed = opened.verification.and_then(|it| Some((it.payload?, it.signature?)));
+    let Some((payload, signature)) = signed.filter(|_| !source.tag_keys.is_empty()) else {
+        return Ok(Pointed { commit: told, is_signed: false });
+    };
+    let signed = tag::SignedTag { payload: &payload, signature: &signature };
+    let commit = tag::commit_of(&signed, tag, &source.tag_keys)?;
+    if told.is_some_and(|it| !it.eq_ignore_ascii_case(&commit)) {
+        return Err(tag::of_another(tag));
+    }
+    Ok(Pointed { commit: Some(commit), is_signed: true })
 }

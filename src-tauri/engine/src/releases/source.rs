@@ -36,6 +36,10 @@ pub struct Source {
     pub require: Trust,
     /// Whose signature vouches for it, where its publisher signs.
     pub signed: Option<Signed>,
+    /// Whose build is attested, where it is.
+    pub attested: Option<Attested>,
+    /// The SSH keys with which its publisher signs tags, as `ssh-ed25519 AAAA…`.
+    pub tag_keys: Vec<String>,
     /// Identifies the user, for private repositories and a higher rate limit. Sent to the host of the API alone.
     pub token: Option<Secret>,
     /// A file in PEM form with the certificate authority of the server, beside those of the system.
@@ -53,6 +57,15 @@ pub struct Signed {
     pub manifest: AssetPattern,
 }
 
+/// Which build is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attested {
+    /// The workflow, as a path in the repository.
+    pub workflow: String,
+    /// Who vouches that it ran there.
+    pub issuer: String,
+}
+
 impl Source {
     /// A source that is public, stable, and named in the commonest way: tags `v{version}`.
     pub fn new(api: impl Into<String>, repository: impl Into<String>, asset: AssetPattern) -> Self {
@@ -65,6 +78,8 @@ impl Source {
             checksums: None,
             require: Trust::None,
             signed: None,
+            attested: None,
+            tag_keys: Vec::new(),
             token: None,
             ca: None,
         }
@@ -82,6 +97,11 @@ impl Source {
             checksums: profile.checksums.clone(),
             require: profile.require,
             signed: None,
+            attested: profile
+                .attestation
+                .as_ref()
+                .map(|it| Attested { workflow: it.workflow.clone(), issuer: it.issuer.clone() }),
+            tag_keys: profile.tag_keys.clone(),
             token: token.filter(|it| !it.is_empty()),
             ca: profile.ca.as_ref().map(|path| path.under(dir)),
         }

@@ -64,9 +64,28 @@ pub(super) struct WireObject {
     pub(super) kind: String,
 }
 
+/// A tag that is an object of its own, as GitHub and Gitea hand it out.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireTagObject {
+    pub(super) object: WireObject,
+    #[serde(default)]
+    pub(super) verification: Option<WireSignature>,
+}
+
+/// How it was signed. What the server thinks of the signature is not read.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireSignature {
+    #[serde(default)]
+    pub(super) signature: Option<String>,
+    #[serde(default)]
+    pub(super) payload: Option<String>,
+}
+
 /// The tag of Gitea, with the commit beside it.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireTag {
+    #[serde(default)]
+    pub(super) id: Option<String>,
     pub(super) commit: WireCommit,
 }
 

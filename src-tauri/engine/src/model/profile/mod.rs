@@ -35,7 +35,7 @@ pub use self::{
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
     read::Checked,
     reference::Reference,
-    release::Releases,
+    release::{Attestation, Releases},
     store::{FilesStore, PostgresStore, SqliteStore, Store},
     template::{Placeholder, Template},
 };

@@ -30,8 +30,7 @@ pub struct Releases {
     /// `{tag}` and `{asset}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<AssetPattern>,
-    /// The least that must vouch for a release. Attestations and signed tags are not checked yet and cannot be
-    /// required.
+    /// The least that must vouch for a release.
     #[serde(default = "Releases::default_require")]
     pub require: Trust,
     /// The minisign public key of its publisher, for releases with a signed manifest.
@@ -41,6 +40,12 @@ pub struct Releases {
     /// in `.minisig`. It may hold `{version}` and `{tag}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<AssetPattern>,
+    /// Whose build is believed, for releases with attestations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
+    /// The SSH keys (Ed25519) with which its publisher signs tags, each as in a file `.pub`: `ssh-ed25519 AAAA…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag_keys: Vec<String>,
     /// A token for private repositories and a higher rate limit, by reference. Sent to the host of the API alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Reference>,
@@ -56,6 +61,25 @@ pub struct Releases {
     /// Jumps that its makers do not allow: a version between them comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_directly: Vec<NotDirectly>,
+}
+
+/// Whose build is believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attestation {
+    /// The workflow that builds releases, as a path in the repository: `.github/workflows/release.yml`.
+    #[schemars(regex(pattern = r"^[^/\\@][^\\@]*\.ya?ml$"))]
+    pub workflow: String,
+    /// Who vouches that it ran there; GitHub where none is named.
+    #[serde(default = "Attestation::default_issuer")]
+    pub issuer: String,
+}
+
+impl Attestation {
+    /// `https://token.actions.githubusercontent.com`
+    pub fn default_issuer() -> String {
+        "https://token.actions.githubusercontent.com".to_owned()
+    }
 }
 
 impl Releases {

@@ -3,7 +3,7 @@
 use semver::VersionReq;
 
 use super::super::{
-    super::Releases,
+    super::{Attestation, Releases},
     addresses::{Refers, api, reference},
     document::{Node, quoted},
     values::{self, asset, file, one_of, version},
@@ -28,6 +28,17 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         let remedy = "name the public key of its publisher: key = \"RW…\", the second line of minisign.pub";
         table.mistake("a signed manifest is required and no key is named in [releases]", remedy);
     }
+    let attestation = table.optional("attestation", attestation);
+    if require == Trust::Attestation && !table.has("attestation") {
+        let remedy =
+            "name the workflow that builds releases: attestation = { workflow = \".github/workflows/release.yml\" }";
+        table.mistake("an attestation is required and no workflow is named in [releases]", remedy);
+    }
+    let tag_keys = table.list("tag_keys", tag_key);
+    if require == Trust::SignedTag && !table.has("tag_keys") {
+        let remedy = "name the keys of its publisher: tag_keys = [\"ssh-ed25519 AAAA…\"]";
+        table.mistake("a signed tag is required and no key is named in [releases]", remedy);
+    }
     let token = table.optional("token", |it| reference(it, Refers::Secret));
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
@@ -48,6 +59,8 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         require,
         key,
         manifest,
+        attestation,
+        tag_keys,
         token,
         ca,
         breaking,
@@ -65,6 +78,50 @@ fn public_key(node: &Node<'_>) -> Option<String> {
     if !legal {
         let remedy = "copy the second line of its publisher’s minisign.pub, which begins with RW";
         node.mistake(format!("{} is not a public key of minisign", quoted(text)), remedy);
+    }
+    legal.then(|| text.to_owned())
+}
+
+fn attestation(node: &Node<'_>) -> Option<Attestation> {
+    let table = node.table()?;
+    let workflow = table.required("workflow", "workflow = \".github/workflows/release.yml\"", workflow);
+    let issuer = table.optional("issuer", issuer).unwrap_or_else(Attestation::default_issuer);
+    table.finish();
+    Some(Attestation { workflow: workflow?, issuer })
+}
+
+fn workflow(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let legal = (text.ends_with(".yml") || text.ends_with(".yaml"))
+        && !text.starts_with('/')
+        && !text.contains(['@', '\\', ' '])
+        && !text.split('/').any(|it| matches!(it, "" | "." | ".."));
+    if !legal {
+        let remedy = "write its path in the repository: “.github/workflows/release.yml”";
+        node.mistake(format!("{} is not the path of a workflow", quoted(text)), remedy);
+    }
+    legal.then(|| text.to_owned())
+}
+
+fn issuer(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let legal = text.starts_with("https://") && url::Url::parse(text).is_ok();
+    if !legal {
+        let remedy = "write its https address, or leave it out for GitHub";
+        node.mistake(format!("{} is not the address of an issuer", quoted(text)), remedy);
+    }
+    legal.then(|| text.to_owned())
+}
+
+/// The beginning of such a key is the same for all of its kind; whether it is one is seen when it is used.
+fn tag_key(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let mut words = text.split_whitespace();
+    let legal = words.next() == Some("ssh-ed25519")
+        && words.next().is_some_and(|it| it.len() == 68 && it.starts_with("AAAAC3NzaC1lZDI1NTE5AAAAI"));
+    if !legal {
+        let remedy = "copy the line of its publisher’s id_ed25519.pub: “ssh-ed25519 AAAA…”";
+        node.mistake(format!("{} is not a public SSH key of Ed25519", quoted(text)), remedy);
     }
     legal.then(|| text.to_owned())
 }
@@ -114,10 +171,14 @@ fn channel(node: &Node<'_>) -> Option<Channel> {
 }
 
 fn required(node: &Node<'_>) -> Option<Trust> {
-    if let Some(text @ ("signed" | "signed_tag" | "attestation")) = node.raw_text() {
-        let reason = format!("{} cannot be required yet: this Liftlock checks signed manifests only", quoted(text));
-        node.mistake(reason, "write “signed_manifest” with its key, or “checksum”");
-        return None;
-    }
-    one_of(node, &[("none", Trust::None), ("checksum", Trust::Checksum), ("signed_manifest", Trust::SignedManifest)])
+    one_of(
+        node,
+        &[
+            ("none", Trust::None),
+            ("checksum", Trust::Checksum),
+            ("signed_tag", Trust::SignedTag),
+            ("attestation", Trust::Attestation),
+            ("signed_manifest", Trust::SignedManifest),
+        ],
+    )
 }
