@@ -12,6 +12,55 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
   'welcome-found': (page) => page.getByTestId('way-find').click(),
   'welcome-nothing': (page) => page.getByTestId('way-find').click(),
   'welcome-looking': (page) => page.getByTestId('way-find').click(),
+  'welcome-question': async (page) => {
+    await page.getByTestId('way-find').click();
+    await page.getByTestId('act-look-after').first().click();
+    await expect(page.getByTestId('answer')).toBeVisible();
+  },
+  'welcome-file': async (page) => {
+    await page.getByTestId('way-find').click();
+    await page.getByTestId('act-look-after').click();
+    await expect(page.getByTestId('answer')).toBeVisible();
+  },
+  'welcome-last': async (page) => {
+    await page.getByTestId('way-find').click();
+    await page.getByTestId('act-look-after').nth(1).click();
+    await expect(page.getByTestId('act-next')).toBeVisible();
+  },
+  'home-daily': (page) => expect(page.getByTestId('daily-dialog')).toBeVisible(),
+  'go-back': async (page) => {
+    await page.getByTestId('more').click();
+    await page.getByTestId('menu-go-back').click();
+    await expect(page.getByTestId('go-back-dialog')).toBeVisible();
+  },
+  'update-later': async (page) => {
+    await page.getByTestId('act-later').click();
+    await expect(page.getByTestId('menu-tonight')).toBeVisible();
+  },
+  'breaking-preview': async (page) => {
+    await page.getByRole('button', { name: 'Preview of Customers' }).click();
+    await expect(page.getByRole('table')).toBeVisible();
+  },
+  'lock-recovery': async (page) => {
+    await page.getByTestId('act-set-lock').click();
+    await page.getByTestId('lock-passphrase').fill('a long passphrase');
+    await page.getByTestId('lock-again').fill('a long passphrase');
+    await page.getByTestId('act-lock-go').click();
+    await expect(page.getByTestId('recovery-code')).toBeVisible();
+  },
+  'restore-confirm': async (page) => {
+    await page.getByTestId('act-next').click();
+    await page.getByTestId('act-next').click();
+    await page.getByTestId('act-restore').click();
+    await expect(page.getByTestId('restore-dialog')).toBeVisible();
+  },
+  prune: async (page) => {
+    await page.getByTestId('act-prune').click();
+    await expect(page.getByTestId('prune-dialog')).toBeVisible();
+  },
+  'close-first': (page) => asksToClose(page, 'first_close'),
+  'close-no-tray': (page) => asksToClose(page, 'no_tray'),
+  'close-updating': (page) => asksToClose(page, 'quit_during_upgrade'),
   'settings-locked': async (page) => {
     await page.getByTestId('locked').click();
     await expect(page.getByTestId('unlock-dialog')).toBeVisible();
@@ -21,6 +70,14 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
   'update-hostile': (page) => expect(page.locator('.markdown')).toBeVisible(),
   'update-huge': (page) => expect(page.locator('.markdown')).toBeVisible(),
 };
+
+async function asksToClose(page: Page, why: string): Promise<void> {
+  await page.evaluate((why) => {
+    const { fixture } = window as unknown as { fixture: { say: (event: string, view: unknown) => void } };
+    fixture.say('ask_close', { why });
+  }, why);
+  await expect(page.getByTestId('close-dialog')).toBeVisible();
+}
 
 async function open(page: Page, name: string): Promise<string[]> {
   const complaints: string[] = [];

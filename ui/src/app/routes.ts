@@ -5,6 +5,7 @@ export type Route =
   | { page: 'application'; name: string }
   | { page: 'update'; name: string; hasNotes: boolean }
   | { page: 'upgrade'; name: string; id: string }
+  | { page: 'leaving'; name: string; target: string }
   | { page: 'restore'; id: string };
 
 export function routeOf(hash: string): Route {
@@ -33,6 +34,8 @@ export function routeOf(hash: string): Route {
     if (third === undefined) return { page: 'application', name: second };
     if (third === 'update' && fourth === undefined)
       return { page: 'update', name: second, hasNotes: query === 'notes' };
+    if (third === 'breaking' && fourth !== undefined)
+      return { page: 'leaving', name: second, target: fourth };
     if (third === 'upgrade' && fourth !== undefined) return { page: 'upgrade', name: second, id: fourth };
   }
   if (first === 'backups' && second !== undefined && third === 'restore')

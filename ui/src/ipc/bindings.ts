@@ -7,6 +7,8 @@ import type {
   CompareView,
   ConfirmView,
   DiagnosticsView,
+  Discovered,
+  Discovery,
   HistoryView,
   InstallationCard,
   LockView,
@@ -18,27 +20,6 @@ import type {
 } from './views';
 
 export type * from './views';
-
-// Welcome's own views; those of the engine take their place as soon as `views.ts` holds them.
-export type Discovery = { found: Discovered[]; projects: number; folders: number };
-export type Discovered = {
-  token: string;
-  application: string;
-  title: string;
-  version: string | null;
-  reason: string;
-  folder: string;
-  /** What is left to be answered, one at a time. */
-  questions: AskedView[];
-};
-export type AskedView = {
-  key: string;
-  kind: 'file' | 'password';
-  label: string;
-  why: string;
-  usual_place: string | null;
-  value: string | null;
-};
 
 /** Every command: argument object in, view out; a rejected promise carries an ErrorView. Paths are chosen in native dialogs opened by Rust. */
 export type Commands = {
@@ -73,6 +54,7 @@ export type Commands = {
   fix_finding: (a: { name: string; fix: string }) => ConfirmView;
   start_upgrade: (a: { name: string; to: string; rehearse_only: boolean }) => UpgradeView;
   schedule_upgrade: (a: { name: string; to: string; at: string | null }) => ConfirmView;
+  forget_missed: (a: { name: string }) => AppView;
   upgrade: (a: { id: string }) => UpgradeView;
   upgrade_log: (a: { id: string; after: string }) => LogLine[];
   answer: (a: { id: string; go_on: boolean }) => UpgradeView;

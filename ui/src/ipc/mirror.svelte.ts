@@ -5,14 +5,13 @@ import { SvelteMap } from 'svelte/reactivity';
 import type {
   AppView,
   BackupJob,
-  Commands,
   ErrorView,
   InstallationCard,
   LockView,
   OutcomeLine,
   UpgradeView,
 } from './bindings';
-import { asErrorView, type Client } from './contract';
+import { asErrorView, type Client, type Commands } from './contract';
 
 export class Mirror {
   app = $state.raw<AppView>();
@@ -124,6 +123,27 @@ export class Mirror {
     this.unlockAsked = undefined;
     return unlocked ? act() : undefined;
   }
+
+  /** Why the last small act did not work: one whose place on the page has no room for it. */
+  mishap = $state.raw<ErrorView>();
+
+  /** A small act: what becomes of it is told on the page, whatever it is. Nothing where it did not work. */
+  async attempt<T>(act: () => Promise<T>): Promise<T | undefined> {
+    this.mishap = undefined;
+    try {
+      return await this.guard(act);
+    } catch (reason) {
+      this.mishap = asErrorView(reason);
+      return undefined;
+    }
+  }
+  /** A small act that answers with everything. */
+  async attemptAll(act: () => Promise<AppView>): Promise<void> {
+    const view = await this.attempt(act);
+    if (view) this.take(view);
+  }
+  openLink = (url: string) => this.attempt(() => this.client.call('open_link', { url }));
+  openApplication = (name: string) => this.attempt(() => this.client.call('open_application', { name }));
 
   installation(name: string): InstallationCard | undefined {
     return this.installations.find((it) => it.name === name);

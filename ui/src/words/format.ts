@@ -77,6 +77,20 @@ export function moment(then: string, now: number): string {
   return m.joined({ a: day(then, now), b: clockTime(then) });
 }
 
+/** The same inside a sentence: "tomorrow at 03:00", "12 Nov at 03:00". */
+export function momentIn(then: string, now: number): string {
+  const time = clockTime(then);
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  // Days are not always 24 hours long: it is the middle of each that is counted.
+  const away = Math.round(
+    (new Date(then).setHours(12, 0, 0, 0) - midnight - (DAY / 2) * 1000) / (DAY * 1000),
+  );
+  if (away === 0) return m.today_in({ time });
+  if (away === 1) return m.tomorrow_in({ time });
+  if (away === -1) return m.yesterday_in({ time });
+  return m.day_in({ day: day(then, now), time });
+}
+
 /** "12 Nov", with the year where it is another one. */
 export function day(then: string, now: number): string {
   const date = new Date(then);

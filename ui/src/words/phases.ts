@@ -170,4 +170,5 @@ export function kindLabel(kind: BackupView['kind']): string {
 
 export const days = (n: number): string => m.days({ n, count: count(n) });
 export const versions = (n: number): string => m.versions({ n, count: count(n) });
+export const backupsN = (n: number): string => m.backups_n({ n, count: count(n) });
 export const rows = (n: number): string => m.rows({ n, count: count(n) });

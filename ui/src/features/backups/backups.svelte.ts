@@ -22,16 +22,31 @@ export class BackupsStore {
   prove = (id: string) => this.#begin(() => this.mirror.client.call('prove_backup', { id }));
 
   async stop(job: BackupJob): Promise<void> {
-    await this.mirror.client.call('cancel_job', { id: job.id });
+    await this.tried(() => this.mirror.client.call('cancel_job', { id: job.id }));
   }
-
-  async #begin(act: () => Promise<BackupJob>): Promise<void> {
+  /** Kept whatever the rule says, or not any more. */
+  async pin(backup: BackupView): Promise<void> {
+    await this.tried(async () => {
+      const { id, pinned } = backup;
+      const list = await this.mirror.guard(() =>
+        this.mirror.client.call('pin_backup', { id, pinned: !pinned }),
+      );
+      if (list) this.list.value = list;
+    });
+  }
+  async tried(act: () => Promise<unknown>): Promise<void> {
     this.refusal = undefined;
     try {
-      const job = await this.mirror.guard(act);
-      if (job) this.mirror.jobs.set(job.id, job);
+      await act();
     } catch (reason) {
       this.refusal = asErrorView(reason);
     }
+  }
+
+  async #begin(act: () => Promise<BackupJob>): Promise<void> {
+    await this.tried(async () => {
+      const job = await this.mirror.guard(act);
+      if (job) this.mirror.jobs.set(job.id, job);
+    });
   }
 }

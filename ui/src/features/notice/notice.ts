@@ -14,6 +14,20 @@ export function isQuiet(card: InstallationCard, now: number): boolean {
   return update.quiet !== null;
 }
 
+/**
+ * The application that the question of the day is about: only one that is at the loudest level, and only while nothing
+ * needs someone and nothing runs.
+ */
+export function dailyQuestion(
+  cards: InstallationCard[],
+  isWorking: boolean,
+  now: number,
+): InstallationCard | null {
+  if (isWorking || cards.some((it) => it.upgrade?.state === 'needs_attention' || it.upgrade?.active))
+    return null;
+  return cards.find((it) => it.update?.asks && it.update.level === 4 && !isQuiet(it, now)) ?? null;
+}
+
 /** A security release speaks before a late one of the same level. */
 function loudness(card: InstallationCard): number {
   return (card.update?.level ?? 0) + (card.update?.security ? 0.5 : 0);

@@ -1,8 +1,8 @@
 // What the page Update asks of the engine. The plan touches nothing.
 
-import type { Commands, ConfirmView, ErrorView, Finding } from '../../ipc/bindings';
+import type { ConfirmView, ErrorView, Finding } from '../../ipc/bindings';
 import { Asked } from '../../ipc/asked.svelte';
-import { asErrorView } from '../../ipc/contract';
+import { asErrorView, type Commands } from '../../ipc/contract';
 import type { Mirror } from '../../ipc/mirror.svelte';
 import { go } from '../../kit/go';
 

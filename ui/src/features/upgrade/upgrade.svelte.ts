@@ -60,6 +60,14 @@ export class UpgradeStore {
     if (view) go('app', view.installation, 'upgrade', view.upgrade_id);
   }
 
+  /** What could not be brought back is tried once more; what users have entered since is never given up here. */
+  bringBackAgain = () =>
+    this.tried(() =>
+      this.mirror.client.call('rollback', { name: this.view?.installation ?? '', accept_loss: false }),
+    );
+  /** Someone has done the steps: the engine looks whether it runs well. */
+  settle = () => this.tried(() => this.mirror.client.call('settle', { id: this.id }));
+
   async acknowledge(): Promise<void> {
     const view = await this.plainly(() => this.mirror.client.call('acknowledge', { id: this.id }));
     if (!view) return;

@@ -1,0 +1,132 @@
+// What the window is ready for and the engine does not answer yet. Each is asked for only where the app has the command
+// (`can` of the client), so that nothing can be reached that would not work. What is answered moves to `bindings.ts`.
+
+import type {
+  AppView,
+  BackupView,
+  ErrorView,
+  Finding,
+  InstallationCard,
+  NotesView,
+  Trust,
+  UpgradeView,
+} from './views';
+
+/** When backups are made, what the keeping rule would remove next, and what is wrong with them. */
+export type BackupCareView = {
+  installation: string;
+  title: string;
+  schedule: { when: string; next_at: string | null; tried_at: string | null; problem: string | null } | null;
+  /** Why only the running app wakes backups, where the system's own timer does not. */
+  only_while_running: string | null;
+  rule: { newest: number; daily: number; weekly: number; monthly: number; yearly: number };
+  goes: BackupView[];
+  bytes_freed: number;
+  /** Alarms: the budget is passed, the schedule did not work, a copy is missing. */
+  findings: Finding[];
+};
+
+/** What holds for one application only. */
+export type ApplicationSettingsView = {
+  installation: string;
+  title: string;
+  /** What a release must bring to be installed, and what the newest one brought. */
+  trust: { needed: Trust; seen: Trust | null; key: string | null };
+  channel: { value: string; options: string[] };
+  /** Between these hours, by this computer's clock, it may be updated by itself. Null: never. */
+  unattended: { from: string; until: string } | null;
+};
+
+/** Before going back to the version before, after people have worked with the new one. */
+export type GoBackView = {
+  installation: string;
+  title: string;
+  from: string;
+  to: string;
+  /** What was entered or changed since, in sentences, most important first. */
+  since: string[];
+  /** Where it is saved to first. */
+  saved_to: string;
+};
+
+export type LeavingStep = 'changes' | 'choose' | 'format' | 'export' | 'check' | 'fresh' | 'bring';
+export type ExportFormat = 'csv' | 'json_lines' | 'json' | 'xlsx';
+/** Leaving an old version whose data cannot come along. The engine keeps where it stands. */
+export type LeavingView = {
+  installation: string;
+  title: string;
+  from: string;
+  to: string;
+  step: LeavingStep;
+  reasons: string[];
+  help: { label: string; url: string }[];
+  notes: NotesView;
+  entities: { key: string; label: string; rows: number | null; chosen: boolean; left_out: string[] }[];
+  everything: boolean;
+  formats: ExportFormat[];
+  container: 'folder' | 'zip';
+  separator: 'comma' | 'semicolon';
+  /** What runs now. */
+  work: { message: string; progress: number; seconds_left: number | null } | null;
+  problem: ErrorView | null;
+  exported: {
+    folder: string;
+    is_checked: boolean;
+    entities: { label: string; rows: number; files: string[]; bytes: number }[];
+  } | null;
+  fresh: { installation: string; url: string | null; version: string } | null;
+  imported: {
+    came_in: number;
+    total: number;
+    /** Where the rest is, each with its reason. */
+    file: string | null;
+    is_dry_run: boolean;
+    reasons: { reason: string; rows: number }[];
+    can_be_undone: boolean;
+  } | null;
+};
+export type EntityPreview = { columns: string[]; rows: (string | null)[][] };
+
+export type Wished = {
+  /** The question of the day was shown; it is not due again today. */
+  daily_question_asked: (a: { name: string }) => AppView;
+  backup_care: (a: { name: string }) => BackupCareView;
+  set_backup_schedule: (a: { name: string; when: string | null }) => BackupCareView;
+  prune_backups: (a: { name: string }) => BackupCareView;
+  pin_backup: (a: { id: string; pinned: boolean }) => BackupView[];
+  /** Shows the page that restores a backup without Liftlock. */
+  open_rescue_kit: (a: { id: string }) => null;
+  application_settings: (a: { name: string }) => ApplicationSettingsView;
+  set_application_setting: (a: {
+    name: string;
+    key: 'trust' | 'channel' | 'unattended';
+    /** `unattended`: "02:00-05:00"; null: the usual value. */
+    value: string | null;
+  }) => ApplicationSettingsView;
+  go_back_preview: (a: { name: string }) => GoBackView;
+  go_back: (a: { name: string }) => UpgradeView;
+  // Leaving an old version. Each answers how it stands; while something runs, event `leaving` carries it.
+  leaving: (a: { name: string; to: string }) => LeavingView;
+  leaving_preview: (a: { name: string; to: string; entity: string }) => EntityPreview;
+  leaving_choose: (a: {
+    name: string;
+    to: string;
+    step: LeavingStep;
+    entities: string[];
+    everything: boolean;
+    formats: ExportFormat[];
+    container: 'folder' | 'zip';
+    separator: 'comma' | 'semicolon';
+  }) => LeavingView;
+  leaving_export: (a: { name: string; to: string }) => LeavingView;
+  leaving_fresh_start: (a: { name: string; to: string }) => LeavingView;
+  leaving_import: (a: { name: string; to: string; dry_run: boolean }) => LeavingView;
+  leaving_undo_import: (a: { name: string; to: string }) => LeavingView;
+  leaving_open: (a: { name: string; to: string; what: 'export' | 'rest' }) => null;
+};
+
+/** What a card may hold beside what it holds today. */
+type CardWishes = {
+  leaving?: { to: string; step: LeavingStep } | null;
+};
+export const wishesOf = (card: InstallationCard): CardWishes => card as InstallationCard & CardWishes;
