@@ -7,6 +7,7 @@ use std::sync::Arc;
 use liftlock_engine::backups::{self, Backup, BackupKind, Request};
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::process::Silent;
+use liftlock_engine::seal::{KeyPlace, Keys, To};
 use liftlock_engine::stores::DataStore;
 use liftlock_engine::stores::files::FilesStore;
 
@@ -15,6 +16,10 @@ use crate::postgres_store::store;
 use crate::postgres_support::{admin, fingerprint, run_all, shop};
 
 pub(crate) fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
+    sealed_backup_of(root, stores, &Keys::default())
+}
+
+fn sealed_backup_of(root: &Path, stores: &[&dyn DataStore], keys: &Keys) -> Backup {
     let request = Request {
         root,
         installation: &"shop".parse().unwrap(),
@@ -22,12 +27,53 @@ pub(crate) fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
         version: Some("1.0.0"),
         kind: BackupKind::Manual,
         note: "",
+        keys,
     };
     backups::create(&request, stores, &SystemClock, &Silent).unwrap()
 }
 
+#[test]
+fn the_rescue_kit_opens_an_encrypted_backup_with_nothing_but_age() {
+    if Command::new("age").arg("--version").output().is_err() {
+        eprintln!("not run: there is no age on this computer");
+        return;
+    }
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("key.txt");
+    let made = Command::new("age-keygen").arg("--output").arg(&key).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let public = Command::new("age-keygen").arg("-y").arg(&key).output().unwrap().stdout;
+    let to = To::parse(&String::from_utf8(public).unwrap()).unwrap();
+    let keys = Keys::new(to, Some(KeyPlace::File(key.clone())));
+    let uploads = home.path().join("uploads");
+    std::fs::create_dir(&uploads).unwrap();
+    std::fs::write(uploads.join("a picture.png"), "picture").unwrap();
+    let files = FilesStore::new("uploads", &uploads, false);
+    let backup = sealed_backup_of(&home.path().join("backups"), &[&store(&name, &owner, true), &files], &keys);
+    let page = std::fs::read_to_string(backup.path.join("RESTORE.html")).unwrap();
+    assert!(page.contains("age -d") && page.contains("AGE_KEY"), "{page}");
+    let fresh = Cluster::start(&[]);
+    let into = home.path().join("rescued");
+    let done = rescue_with(&backup.path, &fresh, &into, &[("AGE_KEY", &key)]);
+    assert!(done.status.success() && said(&done).contains("Everything is there"), "{}", said(&done));
+    assert_eq!(fingerprint(&fresh, &format!("{name}_restored")), fingerprint(cluster::shared(), &name));
+    assert_eq!(std::fs::read(into.join("uploads_restored/a picture.png")).unwrap(), b"picture");
+    // With another key it says so, and claims nothing.
+    let other = home.path().join("other.txt");
+    assert!(Command::new("age-keygen").arg("--output").arg(&other).output().unwrap().status.success());
+    let fresh = Cluster::start(&[]);
+    let refused = rescue_with(&backup.path, &fresh, &home.path().join("rescued2"), &[("AGE_KEY", &other)]);
+    assert!(!refused.status.success() && !said(&refused).contains("Everything is there"), "{}", said(&refused));
+}
+
 /// Runs the script as somebody who has nothing but the server's tools and the words of a plain system.
 pub(crate) fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
+    rescue_with(backup, fresh, into, &[])
+}
+
+fn rescue_with(backup: &Path, fresh: &Cluster, into: &Path, more: &[(&str, &Path)]) -> Output {
     let path = format!("{}:/usr/bin:/bin", cluster::bin().display());
     Command::new("sh")
         .arg(backup.join("restore.sh"))
@@ -38,6 +84,7 @@ pub(crate) fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
         .env("PGPORT", fresh.port.to_string())
         .env("PGUSER", SUPERUSER)
         .env("PGPASSWORD", PASSWORD)
+        .envs(more.iter().copied())
         .current_dir("/")
         .output()
         .unwrap()

@@ -4,6 +4,7 @@
 use liftlock_engine::backups;
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::process::Silent;
+use liftlock_engine::seal::Keys;
 use liftlock_engine::stores::{AsideState, DataStore, Grade};
 
 use crate::cluster;
@@ -40,19 +41,25 @@ fn an_erp_is_backed_up_proven_dropped_and_restored_to_the_last_byte() {
     let before = fingerprint(cluster::shared(), &name);
     assert!(before.iter().any(|it| it.starts_with("\"Sales\".\"Order Line\"") && it.contains(&format!(" {lines}|"))));
 
+    let since = std::time::Instant::now();
+    let tell = |what: &str| eprintln!("{:7.1} s {what}", since.elapsed().as_secs_f64());
     let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
     open(home.path());
     let store = store(&name, &owner, true);
     let backup = backup_of(&home.path().join("backups"), &[&store]);
+    let sizes = (store.size(&Silent).unwrap() >> 20, backup.bytes() >> 20);
+    tell(&format!("backed up: {} MiB on disk, {} MiB compressed", sizes.0, sizes.1));
     let scratch = home.path().join("scratch");
     std::fs::create_dir(&scratch).unwrap();
     open(&scratch);
-    let trust = backups::prove(&backup, &[&store], &scratch, &SystemClock, &Silent)
+    let trust = backups::prove(&backup, &[&store], &scratch, &Keys::default(), &SystemClock, &Silent)
         .unwrap_or_else(|error| panic!("{error} {:?}", error.details));
     assert_eq!(trust.grade, Grade::Proven);
+    tell("proven");
 
     run_all(&mut admin.connect("postgres").unwrap(), &[&format!("DROP DATABASE {name}"), &create]);
     assert_ne!(fingerprint(cluster::shared(), &name), before, "it is really gone");
+    tell("dropped, and its absence seen");
     let aside = store.plan_aside("99").unwrap();
     let dumped = backup.dumped("main").unwrap();
     store
@@ -60,6 +67,7 @@ fn an_erp_is_backed_up_proven_dropped_and_restored_to_the_last_byte() {
         .unwrap_or_else(|error| panic!("{error} {:?}", error.details));
     store.swap(&aside).unwrap();
     assert_eq!(store.observe(&aside).unwrap(), AsideState::Swapped);
+    tell("restored and compared");
     let after = fingerprint(cluster::shared(), &name);
     for (was, is) in before.iter().zip(&after) {
         assert_eq!(was, is);
@@ -70,6 +78,7 @@ fn an_erp_is_backed_up_proven_dropped_and_restored_to_the_last_byte() {
     let fresh = cluster::Cluster::start(&[]);
     let done = rescue(&backup.path, &fresh, &home.path().join("rescued"));
     assert!(done.status.success(), "{}", said(&done));
+    tell("and restored by the rescue kit");
     let rescued = fingerprint(&fresh, &format!("{name}_restored"));
     for (was, is) in before.iter().zip(&rescued) {
         assert_eq!(was, is);

@@ -65,3 +65,47 @@ fn a_database_that_cannot_be_read_does_not_block_its_own_restore() {
     let kept = world.sql("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'corner_shop__aside%'");
     assert!(message.contains("set aside") && !kept.is_empty(), "{message}");
 }
+
+#[test]
+fn encrypted_backups_carry_an_update_and_a_restore_and_their_key_is_seen_nowhere() {
+    const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    const SECRET: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let key = world.dir.join("backup.key");
+    fs::write(&key, format!("{SECRET}\n")).unwrap();
+    let place = format!("file:{}", key.display());
+    let encrypt = ["backup", "encrypt", "--to", PUBLIC, "--key-from", place.as_str()];
+    // One that others can read is none.
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, answer) = case.answer(&encrypt);
+    assert_eq!((code, &answer["error"]["class"]), (3, &"key_not_private".into()), "{answer:#}");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (code, answer) = case.answer(&encrypt);
+    assert_eq!((code, &answer["encrypted"]), (0, &true.into()), "{answer:#}");
+    let id = backed_up(&case);
+    // The backup before the update is encrypted too, and proven before anything is touched.
+    let (code, answer) = case.answer(&["upgrade", "--yes", "--to", "1.1.0"]);
+    assert_eq!((code, &answer["state"]), (0, &"complete".into()), "{answer:#}");
+    // Without the key nothing is begun.
+    let away = world.dir.join("in a drawer");
+    fs::rename(&key, &away).unwrap();
+    let restore = ["backup", "restore", case.name.as_str(), &id, "--confirm", "RESTORE"];
+    let (code, answer) = case.answer(&restore);
+    assert_eq!((code, &answer["error"]["class"]), (3, &"key_unreadable".into()), "{answer:#}");
+    assert_eq!(world.version().as_deref(), Some("1.1.0"));
+    fs::rename(&away, &key).unwrap();
+    let (code, answer) = case.answer(&restore);
+    assert_eq!((code, &answer["state"]), (0, &"complete".into()), "{answer:#}");
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+    let backups = listed(&case);
+    assert_eq!(backups.len(), 3);
+    for file in crate::support::files_below(case.home.root()) {
+        let bytes = fs::read(&file).unwrap_or_default();
+        let is_seen = bytes.windows(SECRET.len()).any(|it| it == SECRET.as_bytes());
+        assert!(!is_seen, "{} holds the key", file.display());
+        let is_open =
+            file.extension().is_some_and(|it| it == "gz") && file.starts_with(case.home.root().join("backups"));
+        assert!(!is_open, "{} lies there open", file.display());
+    }
+}

@@ -22,6 +22,7 @@ pub mod process;
 pub mod profiles;
 pub mod receipt;
 pub mod releases;
+pub mod seal;
 pub mod secrets;
 pub mod site;
 pub mod space;

@@ -357,6 +357,21 @@ pub(crate) enum BackupCommand {
         #[arg(long, conflicts_with_all = ["path", "of", "to"])]
         off: bool,
     },
+    /// Encrypt backups with age from now on; without options, show how they are
+    Encrypt {
+        /// With a passphrase, which is kept where --key-from says
+        #[arg(long, conflicts_with = "to")]
+        passphrase: bool,
+        /// To whoever has the secret key of this recipient of age (age1…); may be given several times
+        #[arg(long, value_name = "RECIPIENT")]
+        to: Vec<String>,
+        /// Where the passphrase or the secret key is kept: file:/path/to/it, env:NAME or fd:NUMBER
+        #[arg(long, value_name = "PLACE")]
+        key_from: Option<String>,
+        /// Encrypt no more; those that are encrypted stay so
+        #[arg(long, conflicts_with_all = ["passphrase", "to", "key_from"])]
+        off: bool,
+    },
     /// Back up at set times, also while no window is open; without a time, show what is set
     Schedule {
         /// “every night at 3”, “every Sunday at 4”, “every hour”, or an expression of cron

@@ -112,6 +112,7 @@ const DOCUMENTS: &[Document] = &[
         "With `--dry-run`, `removed` is false and nothing was touched.",
     ),
     document("`backup copy`", None, shape::<view::CopyView>, ""),
+    document("`backup encrypt`", None, shape::<view::EncryptionView>, ""),
     document(
         "`backup schedule`",
         Some("schedules"),

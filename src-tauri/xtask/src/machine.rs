@@ -51,6 +51,8 @@ pub(crate) const STRACE: Need = Need { what: "strace", package: "strace", presen
 /// Private networks and sockets, for the tests of cut connections.
 pub(crate) const IPROUTE: Need = Need { what: "ip and ss", package: "iproute2", present: || has("ip") && has("ss") };
 
+/// Opens encrypted backups, as somebody without Liftlock does.
+pub(crate) const AGE: Need = Need { what: "age", package: "age", present: || has("age") && has("age-keygen") };
 /// A browser, for the tests of the window's screens.
 pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || has("chromium") };
 /// Letters and pictures that the window's own font lacks.

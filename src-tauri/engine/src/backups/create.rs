@@ -4,12 +4,16 @@ use std::{ffi::OsStr, fs, path::Path, time::Instant};
 
 use uuid::Uuid;
 
-use crate::backups::{Backup, BackupKind, FORMAT, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, kit, list};
+use crate::backups::sealed::seal;
+use crate::backups::{
+    Backup, BackupKind, FORMAT, FORMAT_SEALED, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, kit, list,
+};
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
 use crate::ports::{Clock, Reporter};
+use crate::seal::Keys;
 use crate::space::Needs;
 use crate::stores::{DataStore, Grade, StoreKind};
 
@@ -28,6 +32,8 @@ pub struct Request<'r> {
     pub kind: BackupKind,
     /// What a person wrote about it.
     pub note: &'r str,
+    /// How it is encrypted, if at all.
+    pub keys: &'r Keys,
 }
 
 /// Dumps every store into a new backup, databases first and files after, so that no row names a file that is not
@@ -45,6 +51,12 @@ pub fn create(
     clear_unfinished(request.root)?;
     let mut needed = Needs::new();
     needs(request.root, stores, &mut needed, reporter)?;
+    if request.keys.seals() {
+        // A key that is not there is found before anything is written.
+        request.keys.are_at_hand()?;
+        // A dump lies beside its encrypted form for a moment.
+        needs(request.root, stores, &mut needed, reporter)?;
+    }
     needed.check()?;
     let made_at = clock.now();
     let id = Uuid::now_v7().simple().to_string();
@@ -89,10 +101,12 @@ fn fill(
         reporter.check()?;
         let dumped = store.dump(partial, reporter)?;
         expect_on_disk(partial, &dumped.file, dumped.bytes)?;
+        let dumped = if request.keys.seals() { seal(partial, dumped, request.keys, reporter)? } else { dumped };
+        expect_on_disk(partial, &dumped.file, dumped.bytes)?;
         dumps.push(dumped);
     }
     let manifest = Manifest {
-        format: FORMAT,
+        format: if request.keys.seals() { FORMAT_SEALED } else { FORMAT },
         liftlock: env!("CARGO_PKG_VERSION").to_owned(),
         installation: request.installation.clone(),
         application: request.application.to_owned(),

@@ -13,6 +13,7 @@ mod kit;
 mod prove;
 mod read;
 mod schedule;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
 pub use read::{list, open};
 pub use schedule::Schedule;
+pub use sealed::{Opened, opened};
 
 const MANIFEST: &str = "manifest.json";
 const PROOF: &str = "proof.json";
@@ -37,8 +39,10 @@ const SUMS: &str = "SHA256SUMS";
 /// Beside a backup that a person wants to keep.
 const PINNED: &str = "PINNED";
 
-/// The version of the form of a manifest that this Liftlock writes and reads.
+/// The version of the form of a manifest that this Liftlock writes.
 const FORMAT: u32 = 1;
+/// The same where dumps are encrypted, which an older Liftlock would take for damaged.
+const FORMAT_SEALED: u32 = 2;
 
 /// Marks the folder of a backup as made by us, while it is written and afterwards.
 const PURPOSE: &str = "backup";
@@ -73,7 +77,7 @@ impl BackupKind {
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
-    /// Version of this form, 1.
+    /// Version of this form: 1, or 2 where the dumps are encrypted.
     pub format: u32,
     /// Version of the Liftlock that made it.
     pub liftlock: String,

@@ -2,11 +2,12 @@
 
 use std::{path::Path, time::Instant};
 
-use crate::backups::{Backup, PROOF, Trust, damaged, json, open, speaks_of_the_backup};
+use crate::backups::{Backup, PROOF, Trust, damaged, json, open, opened, speaks_of_the_backup};
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::ports::{Clock, Reporter};
+use crate::seal::Keys;
 use crate::stores::{DataStore, Grade, Proof, Sandbox};
 
 /// Restores every dump whole on the side (below `scratch`), compares, throws that away, and writes down what was earned.
@@ -20,10 +21,11 @@ pub fn prove(
     backup: &Backup,
     stores: &[&dyn DataStore],
     scratch: &Path,
+    keys: &Keys,
     clock: &dyn Clock,
     reporter: &dyn Reporter,
 ) -> Result<Trust> {
-    prove_and_keep(backup, stores, scratch, &[], clock, reporter).map(|it| it.0)
+    prove_and_keep(backup, stores, (scratch, keys), &[], clock, reporter).map(|it| it.0)
 }
 
 /// A restored store that was not thrown away, with its name.
@@ -37,7 +39,7 @@ pub type Restored = Vec<(String, Box<dyn Sandbox>)>;
 pub fn prove_and_keep(
     backup: &Backup,
     stores: &[&dyn DataStore],
-    scratch: &Path,
+    (scratch, keys): (&Path, &Keys),
     keep: &[String],
     clock: &dyn Clock,
     reporter: &dyn Reporter,
@@ -53,7 +55,7 @@ pub fn prove_and_keep(
         failed,
     };
     let write = |trust: &Trust| durable::write(&backup.path.join(PROOF), &json(trust)?);
-    match try_all(backup, stores, scratch, keep, reporter) {
+    match try_all(backup, stores, (scratch, keys), keep, reporter) {
         Ok((proofs, kept)) => {
             let grade = proofs.iter().map(|it| it.grade).min().unwrap_or(Grade::Readable);
             let trust = earn(grade, proofs, None);
@@ -73,7 +75,7 @@ pub fn prove_and_keep(
 fn try_all(
     backup: &Backup,
     stores: &[&dyn DataStore],
-    scratch: &Path,
+    (scratch, keys): (&Path, &Keys),
     keep: &[String],
     reporter: &dyn Reporter,
 ) -> Result<(Vec<Proof>, Restored)> {
@@ -90,13 +92,14 @@ fn try_all(
                 .remedy("Name this store in the profile as it was when the backup was made, then try again.")
             })?;
         reporter.check()?;
+        let opened = opened(backup, dumped, keys, scratch, reporter)?;
         if !keep.contains(&dumped.store) {
-            proofs.push(store.prove(dumped, &backup.path, scratch, reporter)?);
+            proofs.push(store.prove(&opened.dumped, &opened.folder, scratch, reporter)?);
             continue;
         }
         let since = Instant::now();
         // Restoring for a rehearsal compares all that proving does.
-        kept.push((dumped.store.clone(), store.sandbox(dumped, &backup.path, scratch, reporter)?));
+        kept.push((dumped.store.clone(), store.sandbox(&opened.dumped, &opened.folder, scratch, reporter)?));
         proofs.push(Proof {
             store: dumped.store.clone(),
             grade: Grade::Proven,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::backups::create::is_partial;
-use crate::backups::{Backup, FORMAT, MANIFEST, Manifest, PINNED, PROOF, SUMS, Trust, damaged, kit};
+use crate::backups::{Backup, FORMAT_SEALED, MANIFEST, Manifest, PINNED, PROOF, SUMS, Trust, damaged, kit};
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -43,7 +43,13 @@ pub fn open(path: &Path) -> Result<Backup> {
         let reserved = dumped.file.starts_with('.')
             || [MANIFEST, PROOF, SUMS, PINNED].contains(&dumped.file.as_str())
             || kit::FILES.contains(&dumped.file.as_str());
-        if !plain || reserved || !names.insert(&dumped.file) {
+        // What is opened gets this name in a folder of ours.
+        let inner = dumped.sealed.as_ref().map(|it| Path::new(&it.file));
+        let is_inner_plain = inner.is_none_or(|it| {
+            matches!(it.components().collect::<Vec<_>>()[..], [Component::Normal(only)] if only == it.as_os_str())
+                && !it.to_string_lossy().starts_with('.')
+        });
+        if !plain || !is_inner_plain || reserved || !names.insert(&dumped.file) {
             return Err(Error::failed(
                 "backup_hostile",
                 format!("The manifest of {} names a dump that no backup of ours has.", path.display()),
@@ -89,7 +95,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     };
     // The version first: a newer form need not fit ours.
     let document: serde_json::Value = serde_json::from_slice(bytes).map_err(|cause| unreadable(&cause))?;
-    if document["format"].as_u64().is_some_and(|format| format > u64::from(FORMAT)) {
+    if document["format"].as_u64().is_some_and(|format| format > u64::from(FORMAT_SEALED)) {
         return Err(Error::failed("backup_newer", format!("{} was made by a newer Liftlock.", path.display()))
             .remedy("Install the newest Liftlock, then try again."));
     }

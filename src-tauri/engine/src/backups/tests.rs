@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::durable;
 use crate::ports::{Clock, Reporter, Unit};
+use crate::seal::{KeyPlace, Keys, To};
 use crate::stores::DataStore;
 use crate::stores::files::FilesStore;
 use crate::stores::sqlite::SqliteStore;
@@ -53,6 +54,7 @@ struct World {
     main: SqliteStore,
     uploads: FilesStore,
     clock: Ticking,
+    keys: Keys,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             main: SqliteStore::new("main", db),
             uploads: FilesStore::new("uploads", files, false),
             clock: Ticking(AtomicU32::new(0)),
+            keys: Keys::default(),
             dir,
         }
     }
@@ -92,6 +95,7 @@ impl World {
             version: Some("1.0.0"),
             kind: BackupKind::Manual,
             note: "before the holidays",
+            keys: &self.keys,
         };
         create(&request, &self.stores(), &self.clock, reporter)
     }
@@ -99,7 +103,7 @@ impl World {
         self.try_create(&ear()).unwrap()
     }
     fn prove(&self, backup: &Backup) -> Result<Trust> {
-        prove(backup, &self.stores(), &self.scratch(), &self.clock, &ear())
+        prove(backup, &self.stores(), &self.scratch(), &self.keys, &self.clock, &ear())
     }
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root()).unwrap();
@@ -334,9 +338,10 @@ fn being_kept_from_looking_costs_no_grade() {
     let world = World::new();
     let backup = world.create();
     world.prove(&backup).unwrap();
-    let stopped = prove(&backup, &world.stores(), &world.scratch(), &world.clock, &Ear { left: AtomicU32::new(3) });
+    let stopped =
+        prove(&backup, &world.stores(), &world.scratch(), &world.keys, &world.clock, &Ear { left: AtomicU32::new(3) });
     assert_eq!(class(stopped), "cancelled");
-    let unknown = prove(&backup, &[&world.main], &world.scratch(), &world.clock, &ear());
+    let unknown = prove(&backup, &[&world.main], &world.scratch(), &world.keys, &world.clock, &ear());
     assert_eq!(class(unknown), "store_unknown");
     assert_eq!(open(&backup.path).unwrap().grade, Grade::Proven);
 }
@@ -407,3 +412,4 @@ fn a_disk_that_fills_up_meanwhile_ends_it_with_nothing_left_behind() {
 }
 
 mod copied;
+mod sealed;

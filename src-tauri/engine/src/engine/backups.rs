@@ -44,6 +44,7 @@ impl Engine {
         let site = self.site(&installation)?;
         let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
+        let keys = db.backup_keys()?;
         let request = Request {
             root: &self.home.backups(name),
             installation: name,
@@ -51,10 +52,11 @@ impl Engine {
             version: version.as_deref(),
             kind,
             note,
+            keys: &keys,
         };
         let made = backups::create(&request, &stores, self.clock.as_ref(), reporter)?;
         self.record(&made)?;
-        let proven = backups::prove(&made, &stores, &site.scratch, self.clock.as_ref(), reporter);
+        let proven = backups::prove(&made, &stores, &site.scratch, &keys, self.clock.as_ref(), reporter);
         let backup = backups::open(&made.path)?;
         self.record(&backup)?;
         proven.map(|_| BackupView::of(&backup))
@@ -94,7 +96,7 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, &installation.name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
-        let proven = backups::prove(&backup, &stores, &site.scratch, self.clock.as_ref(), reporter);
+        let proven = backups::prove(&backup, &stores, &site.scratch, &db.backup_keys()?, self.clock.as_ref(), reporter);
         let backup = backups::open(&backup.path)?;
         self.record(&backup)?;
         proven.map(|_| BackupView::of(&backup))

@@ -19,6 +19,7 @@ mod rescue;
 mod retention;
 mod sample;
 mod schedule;
+mod sealing;
 mod status;
 mod timer;
 mod tonight;

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use crate::error::{Error, Result};
+use crate::seal::{KeyPlace, Keys, To};
 use crate::state::Db;
 
 /// One thing that a person may choose.
@@ -83,6 +84,24 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 1, 10000, "a whole number from 1 to 10000"),
     },
     Setting {
+        key: "encrypt_backups",
+        default: "",
+        about: "To whom backups are encrypted: `passphrase`, or recipients of age; chosen with `liftlock backup encrypt`.",
+        check: |text| To::parse(text).map(drop).map_err(|_| "passphrase, recipients of age (age1…), or nothing"),
+    },
+    Setting {
+        key: "backup_key",
+        default: "",
+        about: "Where the passphrase or the secret key of encrypted backups is kept; chosen with `liftlock backup encrypt`.",
+        check: |text| {
+            if text.is_empty() || KeyPlace::parse(text).is_ok() {
+                Ok(())
+            } else {
+                Err("file:/path/to/it, env:NAME, fd:NUMBER, or nothing")
+            }
+        },
+    },
+    Setting {
         key: "prove_again_days",
         default: "30",
         about: "After how many days a backup is restored as a test once more when scheduled backups run; 0: never.",
@@ -151,6 +170,16 @@ pub fn setting(key: &str) -> Result<&'static Setting> {
 }
 
 impl Db {
+    /// How backups are encrypted, and where what opens them is.
+    ///
+    /// # Errors
+    /// Those of the state itself; what was chosen makes no sense.
+    pub fn backup_keys(&self) -> Result<Keys> {
+        let place = self.setting("backup_key")?;
+        let place = if place.is_empty() { None } else { Some(KeyPlace::parse(&place)?) };
+        Ok(Keys::new(To::parse(&self.setting("encrypt_backups")?)?, place))
+    }
+
     /// What is chosen for `key`, or its default.
     ///
     /// # Errors

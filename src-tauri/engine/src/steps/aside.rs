@@ -131,7 +131,9 @@ impl Step for SetAside {
                 let backup = crate::steps::restore::backup_to_restore(world)?;
                 let counts = counts_if_readable(self.store.as_ref(), world)?;
                 let dumped = backup.dumped(self.store.name())?;
-                self.store.restore_next(&intent.aside, dumped, &backup.path, world.reporter)?;
+                let keys = world.journal().db().backup_keys()?;
+                let opened = crate::backups::opened(&backup, dumped, &keys, &world.scratch, world.reporter)?;
+                self.store.restore_next(&intent.aside, &opened.dumped, &opened.folder, world.reporter)?;
                 world.halfway("forward", &self.key());
                 record(&AsideAnswer { counts, final_dump: None })
             }

@@ -59,6 +59,7 @@ impl Step for TakeBackup {
         Ok(Observed::NotStarted)
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let keys = world.journal().db().backup_keys()?;
         let request = Request {
             root: &world.home.backups(&world.site.installation.name),
             installation: &world.site.installation.name,
@@ -66,6 +67,7 @@ impl Step for TakeBackup {
             version: Some(&world.checked()?.from),
             kind: BackupKind::PreUpdate,
             note: "",
+            keys: &keys,
         };
         let backup = backups::create(&request, &stores(world), world.clock, world.reporter)?;
         world.halfway("forward", &self.key());
@@ -102,8 +104,9 @@ impl Step for ProveBackup {
         // What the rehearsal works on next is not restored a second time.
         let keep = crate::steps::rehearse::stores_of(world)?;
         let stores = stores(world);
-        let (proof, kept) =
-            backups::prove_and_keep(&backup, &stores, &world.scratch, &keep, world.clock, world.reporter)?;
+        let keys = world.journal().db().backup_keys()?;
+        let place = (world.scratch.as_path(), &keys);
+        let (proof, kept) = backups::prove_and_keep(&backup, &stores, place, &keep, world.clock, world.reporter)?;
         world.live().restored = kept;
         let backup = backup_of(world)?;
         let path = backup.path.display().to_string();

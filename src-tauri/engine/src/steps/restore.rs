@@ -82,6 +82,11 @@ impl Step for CheckRestore {
             return Err(stop.to_error());
         }
         backups::check(&backup, world.reporter)?;
+        // A key that does not fit is found before the application is stopped.
+        let keys = world.journal().db().backup_keys()?;
+        for dumped in backup.manifest.stores.iter().filter(|it| it.sealed.is_some()) {
+            keys.fits(&backup.path.join(&dumped.file))?;
+        }
         world.journal().set_backup(&backup.path.display().to_string())?;
         // What runs may be broken: then the release in place tells which version it is.
         let current = world.site.driver.current_release()?.unwrap_or_default();
@@ -160,6 +165,7 @@ impl Step for TakeSafetyCopy {
         let wanted = backup_to_restore(world)?;
         let note = format!("before going back to the backup of {}", wanted.manifest.made_at.format("%Y-%m-%d %H:%M"));
         let checked = world.checked()?;
+        let keys = world.journal().db().backup_keys()?;
         let request = Request {
             root: &world.home.backups(&world.site.installation.name),
             installation: &world.site.installation.name,
@@ -167,6 +173,7 @@ impl Step for TakeSafetyCopy {
             version: Some(&checked.from),
             kind: BackupKind::PreUpdate,
             note: &note,
+            keys: &keys,
         };
         let stores: Vec<&dyn DataStore> = world.site.stores.iter().map(AsRef::as_ref).collect();
         match backups::create(&request, &stores, world.clock, world.reporter) {

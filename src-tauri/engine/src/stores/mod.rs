@@ -76,6 +76,20 @@ pub struct Dumped {
     pub facts: serde_json::Map<String, serde_json::Value>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// What is in `file` once it is opened, where that is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+}
+
+/// What an encrypted file of a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sealed {
+    /// What it is called when it is opened; a plain name, never a path.
+    pub file: String,
+    /// SHA-256 of it when it is opened, in hexadecimal.
+    pub sha256: String,
+    /// Its size when it is opened, in bytes.
+    pub bytes: u64,
 }
 
 /// How far a backup has been trusted, lowest first.

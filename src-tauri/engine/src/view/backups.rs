@@ -147,6 +147,19 @@ pub struct DueView {
     pub error: Option<ErrorView>,
 }
 
+/// How backups are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EncryptionView {
+    /// Whether those that are made from now on are encrypted.
+    pub encrypted: bool,
+    /// With a passphrase.
+    pub passphrase: bool,
+    /// Or to these recipients of age.
+    pub recipients: Vec<String>,
+    /// Where the passphrase or the secret key is kept; never the key itself.
+    pub key_from: Option<String>,
+}
+
 /// A backup that was copied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CopyView {

@@ -6,7 +6,8 @@ use chrono::Utc;
 use liftlock_engine::backups::Kept;
 use liftlock_engine::engine::RESTORE;
 use liftlock_engine::model::ids::InstallationName;
-use liftlock_engine::view::{BackupView, CompareView, DueOutcome, PruneView};
+use liftlock_engine::seal::To;
+use liftlock_engine::view::{BackupView, CompareView, DueOutcome, EncryptionView, PruneView};
 use liftlock_engine::{Engine, Error, Result};
 use serde_json::json;
 
@@ -71,12 +72,48 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             }
             Ok(0)
         }
+        BackupCommand::Encrypt { passphrase, to, key_from, off } => {
+            let view = if off {
+                engine.stop_encrypting_backups()?
+            } else if passphrase {
+                engine.encrypt_backups(&To::Passphrase, key_from.as_deref())?
+            } else if !to.is_empty() {
+                engine.encrypt_backups(&To::Recipients(to), key_from.as_deref())?
+            } else if let Some(place) = key_from {
+                engine.keep_backup_key_at(&place)?
+            } else {
+                engine.encryption()?
+            };
+            show_encryption(screen, &view);
+            Ok(0)
+        }
         BackupCommand::Schedule { when, of, off } => schedule(engine, screen, when, of, off),
         BackupCommand::RunDue => run_due(engine, screen),
         BackupCommand::Restore { name, path, accept_loss_of_new_work, confirm, detach } => {
             let confirm = if accept_loss_of_new_work { Some(RESTORE.to_owned()) } else { confirm };
             restore(engine, screen, &name.parse()?, &path, confirm, detach)
         }
+    }
+}
+
+fn show_encryption(screen: &Screen, view: &EncryptionView) {
+    if screen.json {
+        screen.document(view);
+        return;
+    }
+    let kept = view.key_from.clone().unwrap_or_default();
+    if !view.encrypted {
+        screen.note("Backups are not encrypted.");
+    } else if view.passphrase {
+        screen.line(Line::new(Style::Good, "Backups are encrypted with a passphrase."));
+    } else {
+        screen.line(Line::new(Style::Good, "Backups are encrypted to:"));
+        view.recipients.iter().for_each(|it| screen.line(format!("  {it}")));
+    }
+    if view.encrypted {
+        screen.line(format!(
+            "  What opens them is kept at {kept}. Keep a copy of it elsewhere: without it they are lost."
+        ));
     }
 }
 

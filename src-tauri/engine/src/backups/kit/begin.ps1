@@ -32,14 +32,27 @@ function Test-Whole([string]$File, [string]$Sha256) {
     }
 }
 
+# age asks for the passphrase, or takes the secret key from the file that AGE_KEY names.
+function Open-Sealed([string]$File) {
+    $age = Get-Command age -ErrorAction SilentlyContinue
+    if (-not $age) { Stop-Here 'age is missing. Install it from https://age-encryption.org, then run this again.' }
+    $opened = Join-Path ([IO.Path]::GetTempPath()) ([IO.Path]::GetRandomFileName())
+    if ($env:AGE_KEY) { & $age.Source --decrypt --identity $env:AGE_KEY --output $opened $File }
+    else { & $age.Source --decrypt --output $opened $File }
+    if ($LASTEXITCODE -ne 0) { Stop-Here "$File could not be opened. Is it the right passphrase or key?" }
+    return $opened
+}
+
 # The files are gzip of many members. Windows PowerShell reads only the first one, PowerShell 7 all of them: the size tells.
 function Expand-Whole([string]$File, [string]$Target, [long]$Bytes) {
-    $from = [IO.File]::OpenRead((Join-Path $PSScriptRoot $File))
+    $sealed = $File.EndsWith('.age')
+    $packed = if ($sealed) { Open-Sealed $File } else { Join-Path $PSScriptRoot $File }
+    $from = [IO.File]::OpenRead($packed)
     $to = [IO.File]::Create($Target)
     try {
         $gzip = New-Object IO.Compression.GZipStream($from, [IO.Compression.CompressionMode]::Decompress)
         $gzip.CopyTo($to)
-    } finally { $to.Dispose(); $from.Dispose() }
+    } finally { $to.Dispose(); $from.Dispose(); if ($sealed) { Remove-Item -LiteralPath $packed } }
     if ((Get-Item -LiteralPath $Target).Length -ne $Bytes) {
         Remove-Item -LiteralPath $Target
         Stop-Here 'this PowerShell is too old to unpack the backup. Install PowerShell 7 and run: pwsh restore.ps1'
@@ -77,6 +90,10 @@ function Restore-Folder([string]$Store, [string]$File, [string]$Sha256) {
     if (Test-Path -LiteralPath $target) { Stop-Here "$target is there already. Move it away, or name another folder." }
     Test-Whole $File $Sha256
     New-Item -ItemType Directory -Path $target | Out-Null
-    & tar.exe -xzf $File -C $target
-    if ($LASTEXITCODE -ne 0) { Stop-Here "$File could not be restored." }
+    $sealed = $File.EndsWith('.age')
+    $packed = if ($sealed) { Open-Sealed $File } else { $File }
+    & tar.exe -xzf $packed -C $target
+    $ended = $LASTEXITCODE
+    if ($sealed) { Remove-Item -LiteralPath $packed }
+    if ($ended -ne 0) { Stop-Here "$File could not be restored." }
 }

@@ -30,6 +30,17 @@ else
     stop "neither sha256sum nor shasum is here, so the backup cannot be checked."
 fi
 
+# What an encrypted file holds, and any other file unpacked. age asks for the passphrase, or takes the secret key from
+# the file that AGE_KEY names.
+unpack() {
+    case $1 in
+    *.age)
+        if [ -n "${AGE_KEY:-}" ]; then age --decrypt --identity "$AGE_KEY" "./$1"; else age --decrypt "./$1"; fi | gunzip -c
+        ;;
+    *) gunzip -c "$1" ;;
+    esac
+}
+
 # store, file, new database, encoding, options of its locale; the comparison of rows comes on standard input.
 restore_database() {
     store=$1 file=$2 database=$3 encoding=$4
@@ -42,7 +53,7 @@ restore_database() {
     createdb --template=template0 --encoding="$encoding" "$@" -- "$database" 2>/dev/null ||
         createdb --template=template0 --encoding="$encoding" -- "$database" ||
         stop "the database $database could not be created. If there is one of that name already, rename it first."
-    gunzip -c "$file" | pg_restore --exit-on-error --no-owner --no-privileges --dbname="$database" ||
+    unpack "$file" | pg_restore --exit-on-error --no-owner --no-privileges --dbname="$database" ||
         stop "$file could not be restored. What is in $database is not whole; drop that database."
     differs=$(psql -X -q -A -t -v ON_ERROR_STOP=1 --dbname="$database") || stop "the rows in $database could not be counted."
     [ -z "$differs" ] || stop "these tables in $database do not have the rows that were backed up: $differs"
@@ -54,7 +65,7 @@ restore_file() {
     target="$into/$1.sqlite"
     [ ! -e "$target" ] || stop "$target is there already. Move it away, or name another folder."
     echo "Restoring $1 to $target …"
-    mkdir -p "$into" && gunzip -c "$2" >"$target.part" && mv "$target.part" "$target" || stop "$2 could not be restored."
+    mkdir -p "$into" && unpack "$2" >"$target.part" && mv "$target.part" "$target" || stop "$2 could not be restored."
 }
 
 # store, file
@@ -62,5 +73,5 @@ restore_folder() {
     target="$into/$1_restored"
     [ ! -e "$target" ] || stop "$target is there already. Move it away, or name another folder."
     echo "Restoring $1 to $target …"
-    mkdir -p "$target" && tar -xzf "$2" -C "$target" || stop "$2 could not be restored."
+    mkdir -p "$target" && unpack "$2" | tar -xf - -C "$target" || stop "$2 could not be restored."
 }

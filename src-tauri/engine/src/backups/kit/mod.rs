@@ -49,6 +49,10 @@ fn executable(_path: &Path) -> Result<()> {
     Ok(())
 }
 
+fn is_sealed(manifest: &Manifest) -> bool {
+    manifest.stores.iter().any(|it| it.sealed.is_some())
+}
+
 /// A word of a shell, whatever is in it.
 fn sh(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -107,6 +111,9 @@ fn comparison(dumped: &Dumped) -> String {
 
 fn shell(manifest: &Manifest) -> String {
     let mut script = include_str!("begin.sh").to_owned();
+    if is_sealed(manifest) {
+        script.push_str("\nneed age \"age from https://age-encryption.org\"\n");
+    }
     for dumped in &manifest.stores {
         let (store, file) = (sh(&dumped.store), sh(&dumped.file));
         let _ = match dumped.kind {
@@ -172,19 +179,23 @@ fn page(manifest: &Manifest) -> String {
         };
         let _ = writeln!(parts, "<li><code>{}</code>: {what}, {}</li>", html(&dumped.file), human(dumped.bytes));
         let file = sh(&dumped.file);
+        let unpacked = match &dumped.sealed {
+            Some(_) => format!("age -d {file} | gunzip -c"),
+            None => format!("gunzip -c {file}"),
+        };
         let lines = match dumped.kind {
             StoreKind::Postgres => {
                 let it = database(dumped);
                 server = it.server;
                 let new = sh(&format!("{}_restored", it.name));
                 format!(
-                    "createdb {new}\ngunzip -c {file} | pg_restore --exit-on-error --no-owner --no-privileges --dbname {new}"
+                    "createdb {new}\n{unpacked} | pg_restore --exit-on-error --no-owner --no-privileges --dbname {new}"
                 )
             }
-            StoreKind::Sqlite => format!("gunzip -c {file} > {}", sh(&format!("{}.sqlite", dumped.store))),
+            StoreKind::Sqlite => format!("{unpacked} > {}", sh(&format!("{}.sqlite", dumped.store))),
             StoreKind::Files => {
                 let folder = sh(&format!("{}_restored", dumped.store));
-                format!("mkdir {folder}\ntar -xzf {file} -C {folder}")
+                format!("mkdir {folder}\n{unpacked} | tar -xf - -C {folder}")
             }
         };
         let _ = writeln!(by_hand, "{}", html(&lines));
@@ -196,6 +207,13 @@ fn page(manifest: &Manifest) -> String {
              <code>pg_restore</code> and <code>psql</code>."
         ),
     };
+    let sealed = if is_sealed(manifest) {
+        "The files are encrypted. You need <a href=\"https://age-encryption.org\">age</a> and the passphrase, for which it asks, \
+         or the file with the secret key: then set <code>AGE_KEY</code> to its path first, and by hand write \
+         <code>age -d -i KEYFILE</code>. Without passphrase or key nobody can open them."
+    } else {
+        ""
+    };
     include_str!("page.html")
         .replace("{application}", &html(&manifest.application))
         .replace("{installation}", &html(manifest.installation.as_str()))
@@ -203,6 +221,7 @@ fn page(manifest: &Manifest) -> String {
         .replace("{made}", &manifest.made_at.format("%Y-%m-%d %H:%M UTC").to_string())
         .replace("{liftlock}", &html(&manifest.liftlock))
         .replace("{needs}", &needs)
+        .replace("{sealed}", sealed)
         .replace("{parts}", &parts)
         .replace("{by_hand}", &by_hand)
 }

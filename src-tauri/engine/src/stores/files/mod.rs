@@ -28,7 +28,7 @@ use crate::stores::files::listed::{Listed, Read};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
-pub(in crate::stores) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
+pub(crate) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
     let entries = match fs::read_dir(scratch) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -162,6 +162,7 @@ impl DataStore for FilesStore {
             counts: tree.counts(),
             facts,
             seconds: since.elapsed().as_secs_f64(),
+            sealed: None,
         })
     }
 

@@ -317,6 +317,7 @@ impl DataStore for PostgresStore {
             counts: dump.inventory.counts,
             facts,
             seconds: dump.seconds,
+            sealed: None,
         })
     }
 

@@ -243,6 +243,7 @@ impl DataStore for SqliteStore {
             counts,
             facts,
             seconds: since.elapsed().as_secs_f64(),
+            sealed: None,
         })
     }
 
