@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** The commands that the app answers, out of the list that it is built with. What it does not answer is not shown. */
@@ -12,6 +15,22 @@ export function commandsOfTheApp(): string[] {
   const names = [...list.matchAll(/\w+::(\w+)/g)].map((it) => it[1] ?? '');
   if (!names.includes('app_view')) throw new Error('the list of commands cannot be read');
   return names;
+}
+
+/** What the app's own window may weigh, packed as a server would send it; fonts and words with it. */
+const MOST_BYTES = 250_000;
+
+function staysSmall(): Plugin {
+  return {
+    name: 'stays-small',
+    writeBundle({ dir = '' }, bundle) {
+      const sizes = Object.keys(bundle).map((it) => gzipSync(readFileSync(join(dir, it))).length);
+      const sum = sizes.reduce((a, b) => a + b, 0);
+      const says = `the window weighs ${sum.toString()} bytes; ${MOST_BYTES.toString()} are allowed`;
+      if (sum > MOST_BYTES) this.error(says);
+      else this.info(says);
+    },
+  };
 }
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -32,6 +51,7 @@ export default defineConfig(({ mode }) => {
         : paraglideVitePlugin({ project: file('./project.inlang'), outdir: file('./src/paraglide') }),
       svelte(),
       svelteTesting(),
+      isFixture ? [] : staysSmall(),
       {
         name: 'same-policy-as-the-app',
         transformIndexHtml: (html: string) =>

@@ -44,7 +44,7 @@ const ACTS: Record<keyof Commands, Act> = {
   remove_installation: { scene: 'home', press: ['more', 'menu-remove', 'act-destructive'] },
   open_application: { scene: 'home', press: ['act-open'] },
   open_link: { scene: 'home-security', press: ['act-read-about'] },
-  open_folder: { scene: 'home', press: ['more', 'menu-folder'] },
+  open_folder: { scene: 'settings', press: ['act-open-home'] },
   check_health: { scene: 'home', press: ['more', 'menu-check'] },
   check_releases: { scene: 'home', press: [key('F5')] },
   quiet: { scene: 'home', press: ['more', 'menu-pause'] },

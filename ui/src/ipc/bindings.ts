@@ -2,6 +2,7 @@
 
 import type {
   AppView,
+  BackupCareView,
   BackupJob,
   BackupView,
   CompareView,
@@ -48,10 +49,12 @@ export type Commands = {
     name: string;
     kind: 'dismiss' | 'tomorrow' | 'week' | 'skip' | 'pause' | 'resume';
   }) => AppView;
+  /** The question of the day was shown; it is not due again today. */
+  daily_question_asked: (a: { name: string }) => AppView;
   // Update
   plan: (a: { name: string; to: string | null }) => ConfirmView;
   notes: (a: { name: string; to: string; all: boolean }) => NotesView;
-  fix_finding: (a: { name: string; fix: string }) => ConfirmView;
+  fix_finding: (a: { name: string; fix: string; to?: string | null }) => ConfirmView;
   start_upgrade: (a: { name: string; to: string; rehearse_only: boolean }) => UpgradeView;
   schedule_upgrade: (a: { name: string; to: string; at: string | null }) => ConfirmView;
   forget_missed: (a: { name: string }) => AppView;
@@ -70,6 +73,13 @@ export type Commands = {
   back_up: (a: { name: string; note: string }) => BackupJob;
   cancel_job: (a: { id: string }) => null;
   prove_backup: (a: { id: string }) => BackupJob;
+  /** Each answers how the backups of the application are cared for. */
+  backup_care: (a: { name: string }) => BackupCareView;
+  set_backup_schedule: (a: { name: string; when: string | null }) => BackupCareView;
+  prune_backups: (a: { name: string }) => BackupCareView;
+  pin_backup: (a: { id: string; pinned: boolean }) => BackupView[];
+  /** Shows the page that restores a backup without Liftlock. */
+  open_rescue_kit: (a: { id: string }) => null;
   compare: (a: { id: string }) => CompareView;
   restore: (a: { id: string; typed: string }) => UpgradeView;
   // History, settings, help

@@ -1,30 +1,7 @@
 // What the window is ready for and the engine does not answer yet. Each is asked for only where the app has the command
 // (`can` of the client), so that nothing can be reached that would not work. What is answered moves to `bindings.ts`.
 
-import type {
-  AppView,
-  BackupView,
-  ErrorView,
-  Finding,
-  InstallationCard,
-  NotesView,
-  Trust,
-  UpgradeView,
-} from './views';
-
-/** When backups are made, what the keeping rule would remove next, and what is wrong with them. */
-export type BackupCareView = {
-  installation: string;
-  title: string;
-  schedule: { when: string; next_at: string | null; tried_at: string | null; problem: string | null } | null;
-  /** Why only the running app wakes backups, where the system's own timer does not. */
-  only_while_running: string | null;
-  rule: { newest: number; daily: number; weekly: number; monthly: number; yearly: number };
-  goes: BackupView[];
-  bytes_freed: number;
-  /** Alarms: the budget is passed, the schedule did not work, a copy is missing. */
-  findings: Finding[];
-};
+import type { ErrorView, InstallationCard, NotesView, Trust, UpgradeView } from './views';
 
 /** What holds for one application only. */
 export type ApplicationSettingsView = {
@@ -88,14 +65,6 @@ export type LeavingView = {
 export type EntityPreview = { columns: string[]; rows: (string | null)[][] };
 
 export type Wished = {
-  /** The question of the day was shown; it is not due again today. */
-  daily_question_asked: (a: { name: string }) => AppView;
-  backup_care: (a: { name: string }) => BackupCareView;
-  set_backup_schedule: (a: { name: string; when: string | null }) => BackupCareView;
-  prune_backups: (a: { name: string }) => BackupCareView;
-  pin_backup: (a: { id: string; pinned: boolean }) => BackupView[];
-  /** Shows the page that restores a backup without Liftlock. */
-  open_rescue_kit: (a: { id: string }) => null;
   application_settings: (a: { name: string }) => ApplicationSettingsView;
   set_application_setting: (a: {
     name: string;

@@ -35,7 +35,14 @@ export function lineOf(view: UpgradeView | null): OutcomeLine | undefined {
   if (!view || view.active || !isFinal(view.state) || view.acknowledged_at !== null) return undefined;
   const { upgrade_id, from, to, finished_at } = view;
   const said = ALL_OUTCOMES.find((it) => it === view.result);
-  return { upgrade_id, from, to, finished_at, result: said ?? BY_STATE[view.state] ?? 'failed' };
+  return {
+    upgrade_id,
+    kind: view.kind,
+    from,
+    to,
+    finished_at,
+    result: said ?? BY_STATE[view.state] ?? 'failed',
+  };
 }
 const BY_STATE: Partial<Record<State, Outcome>> = {
   complete: 'success',
@@ -76,13 +83,11 @@ export const originalWords = (it: OriginalView): string =>
   KEPT[it.kept]({ version: it.version ?? m.version_before() });
 
 /** A rehearsal ends well too, and then nothing new runs: that it runs is said only where it was seen. */
-function successSays(
-  card: InstallationCard,
-  { to, upgrade_id, finished_at }: OutcomeLine,
-  now: number,
-): string {
-  if (card.upgrade?.upgrade_id === upgrade_id && card.upgrade.kind === 'rehearsal')
-    return m.unseen_rehearsed({ to });
+function successSays(card: InstallationCard, line: OutcomeLine, now: number): string {
+  const { to, upgrade_id, finished_at } = line;
+  const kind = line.kind ?? (card.upgrade?.upgrade_id === upgrade_id ? card.upgrade.kind : null);
+  if (kind === 'rehearsal') return m.unseen_rehearsed({ to });
+  if (kind === 'restore') return m.unseen_restored();
   if (card.version !== to) return m.unseen_ended_well({ to });
   return finished_at === null ? m.unseen_runs({ to }) : m.unseen_success({ to, age: age(finished_at, now) });
 }

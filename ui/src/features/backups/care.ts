@@ -1,6 +1,6 @@
 // Times for backups in plain words, as the engine reads them, and the keeping rule as a sentence.
 
-import type { BackupCareView } from '../../ipc/wished';
+import type { BackupCareView } from '../../ipc/bindings';
 import { m } from '../../paraglide/messages.js';
 import { count, list } from '../../words/format';
 

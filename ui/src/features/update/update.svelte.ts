@@ -31,7 +31,7 @@ export class UpdateStore {
     this.fixing = fix;
     try {
       const view = await this.mirror.guard(() =>
-        this.mirror.client.call('fix_finding', { name: this.name, fix }),
+        this.mirror.client.call('fix_finding', { name: this.name, fix, to: this.plan.value?.to ?? null }),
       );
       if (!view) return;
       this.plan.value = view;
