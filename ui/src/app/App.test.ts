@@ -57,7 +57,7 @@ function without(told: Scene, command: keyof Scene): Scene {
 
 describe('a part whose command the app does not have', () => {
   it.each<[string, keyof Scene, string[], string]>([
-    ['home', 'start_sample', [], 'way-sample'],
+    ['welcome', 'start_sample', [], 'way-sample'],
     ['welcome', 'find_applications', [], 'way-find'],
     ['update-findings', 'fix_finding', [], 'act-fix'],
     ['update', 'schedule_upgrade', ['act-later'], 'menu-tonight'],

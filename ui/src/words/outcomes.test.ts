@@ -27,12 +27,14 @@ describe('the line of a result', () => {
   });
 
   it('does not say that a version runs which was not seen to run', () => {
-    const unknown = outcome({ kind: null });
+    const unknown = { ...outcome(), kind: null };
     expect(unseenSays(installation(), unknown, now)).toBe('What was asked for with 4.2.0 ended well.');
-    expect(unseenSays(installation(), outcome({ kind: 'rehearsal' }), now)).toBe(
+    expect(unseenSays(installation(), { ...outcome(), kind: 'rehearsal' } as never, now)).toBe(
       'The rehearsal of 4.2.0 passed. Nothing was changed.',
     );
-    expect(unseenSays(installation(), outcome({ kind: 'restore' }), now)).toBe('A backup was put back.');
+    expect(unseenSays(installation(), { ...outcome(), kind: 'restore' } as never, now)).toBe(
+      'A backup was put back.',
+    );
     const rehearsed = upgrade({ state: 'complete', kind: 'rehearsal', active: false });
     expect(unseenSays(installation({ upgrade: rehearsed }), unknown, now)).toBe(
       'The rehearsal of 4.2.0 passed. Nothing was changed.',

@@ -8,6 +8,7 @@ import type {
   OutcomeLine,
   State,
   Trust,
+  UpgradeKind,
   UpgradeView,
 } from '../ipc/bindings';
 import { m } from '../paraglide/messages.js';
@@ -37,7 +38,6 @@ export function lineOf(view: UpgradeView | null): OutcomeLine | undefined {
   const said = ALL_OUTCOMES.find((it) => it === view.result);
   return {
     upgrade_id,
-    kind: view.kind,
     from,
     to,
     finished_at,
@@ -85,7 +85,8 @@ export const originalWords = (it: OriginalView): string =>
 /** A rehearsal ends well too, and then nothing new runs: that it runs is said only where it was seen. */
 function successSays(card: InstallationCard, line: OutcomeLine, now: number): string {
   const { to, upgrade_id, finished_at } = line;
-  const kind = line.kind ?? (card.upgrade?.upgrade_id === upgrade_id ? card.upgrade.kind : null);
+  const { kind: said } = line as OutcomeLine & { kind?: UpgradeKind | null };
+  const kind = said ?? (card.upgrade?.upgrade_id === upgrade_id ? card.upgrade.kind : null);
   if (kind === 'rehearsal') return m.unseen_rehearsed({ to });
   if (kind === 'restore') return m.unseen_restored();
   if (card.version !== to) return m.unseen_ended_well({ to });
