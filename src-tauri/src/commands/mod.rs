@@ -9,11 +9,14 @@ mod upgrades;
 mod welcome;
 
 pub(crate) use backups::Jobs;
+use std::path::PathBuf;
+
 use liftlock_engine::Engine;
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::view::ErrorView;
 use tauri::{AppHandle, Manager};
+use tauri_plugin_dialog::{DialogExt, FileDialogBuilder};
 pub(crate) use welcome::Candidates;
 
 use crate::app::App;
@@ -63,6 +66,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         pages::settings,
         pages::set_setting,
         pages::diagnostics,
+        pages::save_report,
         pages::open_folder,
         lock::set_lock,
         lock::remove_lock,
@@ -101,4 +105,15 @@ fn id_of(text: &str) -> Result<UpgradeId> {
 /// Who asked, for the record.
 fn by() -> String {
     "the window".to_owned()
+}
+
+/// What a person chose in a dialog of the desktop.
+async fn chosen(
+    app: &AppHandle,
+    open: impl FnOnce(FileDialogBuilder<tauri::Wry>, Box<dyn FnOnce(Option<tauri_plugin_dialog::FilePath>) + Send>),
+) -> Option<PathBuf> {
+    let (send, receive) = std::sync::mpsc::channel();
+    open(app.dialog().file(), Box::new(move |path| drop(send.send(path))));
+    let path = tauri::async_runtime::spawn_blocking(move || receive.recv().ok().flatten()).await.ok().flatten();
+    path?.into_path().ok()
 }

@@ -6,7 +6,7 @@ use liftlock_engine::view::{ErrorView, SettingView};
 use tauri::AppHandle;
 use tauri_plugin_opener::OpenerExt;
 
-use super::{Answer, ask, id_of};
+use super::{Answer, ask, chosen, id_of};
 
 /// What was done, newest first.
 #[tauri::command(rename_all = "snake_case")]
@@ -34,6 +34,18 @@ pub(crate) async fn set_setting(app: AppHandle, key: String, value: Option<Strin
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn diagnostics(app: AppHandle) -> Answer<DiagnosticsView> {
     ask(&app, |engine| engine.diagnostics()).await
+}
+
+/// Saves the report where a person wants it; answers where, nothing where the dialog was closed.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn save_report(app: AppHandle) -> Answer<Option<String>> {
+    let target = chosen(&app, |dialog, tell| dialog.set_file_name("liftlock-report.zip").save_file(tell)).await;
+    let Some(target) = target else { return Ok(None) };
+    ask(&app, move |engine| {
+        engine.save_report(&target)?;
+        Ok(Some(target.display().to_string()))
+    })
+    .await
 }
 
 /// Shows a folder of ours in the file manager: which one is said by name.

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, UpgradeView};
 use tauri::{AppHandle, Manager};
-use tauri_plugin_dialog::DialogExt;
 
-use super::{Answer, ask, by, id_of, named};
+use super::{Answer, ask, by, chosen, id_of, named};
 use crate::app::App;
 use crate::watch;
 
@@ -127,10 +126,8 @@ pub(crate) async fn seen(app: AppHandle, id: String) -> Answer<()> {
 /// Saves the report where a person wants it; answers where, nothing where the dialog was closed.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn save_receipt(app: AppHandle, id: String) -> Answer<Option<String>> {
-    let (send, receive) = std::sync::mpsc::channel();
-    app.dialog().file().set_file_name("receipt.html").save_file(move |file| drop(send.send(file)));
-    let target = tauri::async_runtime::spawn_blocking(move || receive.recv().ok().flatten()).await.ok().flatten();
-    let Some(target) = target.and_then(|it| it.into_path().ok()) else { return Ok(None) };
+    let target = chosen(&app, |dialog, tell| dialog.set_file_name("receipt.html").save_file(tell)).await;
+    let Some(target) = target else { return Ok(None) };
     ask(&app, move |engine| {
         engine.save_receipt(id_of(&id)?, &target)?;
         Ok(Some(target.display().to_string()))

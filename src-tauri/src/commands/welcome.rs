@@ -3,7 +3,6 @@
 //! The window knows what was found by a token; folders and files are chosen in dialogs of this program.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use liftlock_engine::engine::Found;
@@ -13,10 +12,9 @@ use liftlock_engine::view::ErrorView;
 use liftlock_engine::view::window::{Discovered, Discovery, InstallationCard};
 use tauri::{AppHandle, Manager, State};
 use tauri_plugin_autostart::ManagerExt;
-use tauri_plugin_dialog::{DialogExt, FileDialogBuilder};
 
 use super::home::card;
-use super::{Answer, ask};
+use super::{Answer, ask, chosen};
 use crate::app::App;
 use crate::watch;
 
@@ -143,15 +141,4 @@ fn seen(token: &str, found: &Found) -> Discovered {
         folder: found.folder.display().to_string(),
         questions: found.questions.clone(),
     }
-}
-
-/// What a person chose in a dialog of the desktop.
-async fn chosen(
-    app: &AppHandle,
-    open: impl FnOnce(FileDialogBuilder<tauri::Wry>, Box<dyn FnOnce(Option<tauri_plugin_dialog::FilePath>) + Send>),
-) -> Option<PathBuf> {
-    let (send, receive) = std::sync::mpsc::channel();
-    open(app.dialog().file(), Box::new(move |path| drop(send.send(path))));
-    let path = tauri::async_runtime::spawn_blocking(move || receive.recv().ok().flatten()).await.ok().flatten();
-    path?.into_path().ok()
 }

@@ -15,6 +15,7 @@ mod kept;
 mod lock;
 mod news;
 mod notices;
+mod report;
 mod rescue;
 mod retention;
 mod sample;

@@ -121,7 +121,7 @@ impl Engine {
         Ok(DiagnosticsView {
             checked_at: self.clock.now(),
             findings: found.findings.iter().map(Finding::from).collect(),
-            report: Vec::new(),
+            report: self.report()?,
         })
     }
 }
