@@ -8,8 +8,9 @@ use liftlock_engine::Engine;
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::ports::{Reporter, Unit};
 use liftlock_engine::view::ErrorView;
-use liftlock_engine::view::window::{BackupJob, BackupView, CompareView, UpgradeView};
+use liftlock_engine::view::window::{BackupCareView, BackupJob, BackupView, CompareView, UpgradeView};
 use tauri::{AppHandle, Emitter, Manager, State};
+use tauri_plugin_opener::OpenerExt;
 
 use super::{Answer, ask, by, named};
 use crate::app::App;
@@ -75,6 +76,53 @@ pub(crate) async fn restore(app: AppHandle, id: String, typed: String) -> Answer
         engine.upgrade_view(upgrade)
     })
     .await
+}
+
+/// How the backups of an application are looked after.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn backup_care(app: AppHandle, name: String) -> Answer<BackupCareView> {
+    ask(&app, move |engine| engine.backup_care(&name)).await
+}
+
+/// Makes them at set times from now on; without one, at none.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn set_backup_schedule(app: AppHandle, name: String, when: Option<String>) -> Answer<BackupCareView> {
+    ask(&app, move |engine| engine.set_backup_schedule(&name, when.as_deref())).await
+}
+
+/// Removes what the keeping rule does not keep.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn prune_backups(app: AppHandle, name: String) -> Answer<BackupCareView> {
+    let view = ask(&app, move |engine| {
+        engine.prune(&named(&name)?)?;
+        engine.backup_care(&name)
+    })
+    .await?;
+    crate::watch::tell(&app);
+    Ok(view)
+}
+
+/// Keeps a backup whatever the rule says, or takes that back.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn pin_backup(app: AppHandle, id: String, pinned: bool) -> Answer<Vec<BackupView>> {
+    ask(&app, move |engine| {
+        engine.pin_backup(&engine.backup_folder(&id)?, pinned)?;
+        engine.backup_lines(None)
+    })
+    .await
+}
+
+/// Opens the page that says how a backup is restored without Liftlock.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn open_rescue_kit(app: AppHandle, id: String) -> Answer<()> {
+    let page = ask(&app, move |engine| Ok(engine.backup_folder(&id)?.join("RESTORE.html"))).await?;
+    app.opener().open_path(page.display().to_string(), None::<&str>).map_err(|cause| {
+        ErrorView::from(
+            &Error::failed("no_viewer", "The page could not be opened.")
+                .remedy(format!("Open {} in your browser.", page.display()))
+                .because(&cause),
+        )
+    })
 }
 
 /// Does `work` beside the window and tells how it goes.

@@ -102,6 +102,13 @@ pub(crate) async fn quiet(app: AppHandle, name: String, kind: String) -> Answer<
     Ok(app.state::<App>().view())
 }
 
+/// The question of the day was shown; it is not due again today.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn daily_question_asked(app: AppHandle, name: String) -> Answer<AppView> {
+    ask(&app, move |engine| engine.choose_notices(&named(&name)?, Choice::Asked)).await?;
+    Ok(app.state::<App>().view())
+}
+
 /// What a person answered to the question before closing.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn answer_close(app: AppHandle, window: Window, how: String) -> Answer<()> {

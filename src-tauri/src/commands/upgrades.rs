@@ -1,7 +1,7 @@
 //! Update, Progress and Result.
 
 use chrono::{DateTime, Utc};
-use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, UpgradeView};
+use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, NotesView, UpgradeView};
 use tauri::{AppHandle, Manager};
 
 use super::{Answer, ask, by, chosen, id_of, named};
@@ -23,6 +23,18 @@ pub(crate) async fn start_upgrade(
     rehearse_only: bool,
 ) -> Answer<UpgradeView> {
     ask(&app, move |engine| engine.upgrade_view(engine.start_confirmed(&name, &to, rehearse_only, &by())?)).await
+}
+
+/// What is new in an update.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn notes(app: AppHandle, name: String, to: String, all: bool) -> Answer<NotesView> {
+    ask(&app, move |engine| engine.notes_view(&name, &to, all)).await
+}
+
+/// Mends what was found, where that takes no person, and looks again.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn fix_finding(app: AppHandle, name: String, fix: String, to: Option<String>) -> Answer<ConfirmView> {
+    ask(&app, move |engine| engine.fix_finding(&name, &fix, to.as_deref())).await
 }
 
 /// Sets an update for a time; without one, takes that back.

@@ -2,6 +2,7 @@
 
 import type {
   AppView,
+  BackupCareView,
   BackupJob,
   BackupView,
   CompareView,
@@ -21,18 +22,6 @@ import type {
 } from './views';
 
 export type * from './views';
-
-/** When backups are made, what the keeping rule would remove next, and what is wrong; `views.ts` will hold it. */
-export type BackupCareView = {
-  installation: string;
-  title: string;
-  schedule: { when: string; next_at: string | null; tried_at: string | null; problem: string | null } | null;
-  only_while_running: string | null;
-  rule: { newest: number; daily: number; weekly: number; monthly: number; yearly: number };
-  goes: BackupView[];
-  bytes_freed: number;
-  findings: Finding[];
-};
 
 /** Every command: argument object in, view out; a rejected promise carries an ErrorView. Paths are chosen in native dialogs opened by Rust. */
 export type Commands = {

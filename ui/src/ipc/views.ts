@@ -366,6 +366,10 @@ export type OutcomeLine = {
  */
 upgrade_id: string, 
 /**
+ * What it was about; nothing in lines of the history, which do not tell.
+ */
+kind: UpgradeKind | null, 
+/**
  * How it ended, in the words of the history.
  */
 result: Outcome, 
@@ -966,6 +970,10 @@ error_class: string | null,
  */
 upgrade_id: string, 
 /**
+ * What it was about; nothing in lines of the history, which do not tell.
+ */
+kind: UpgradeKind | null, 
+/**
  * How it ended, in the words of the history.
  */
 result: Outcome, 
@@ -1087,6 +1095,80 @@ done: BackupView | null,
  * Why nothing was.
  */
 error: ErrorView | null, };
+
+export type BackupCareView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * At which times they are made; nothing where only people and updates make them.
+ */
+schedule: BackupScheduleView | null, 
+/**
+ * Why only the running app wakes backups, where the system's own timer does not.
+ */
+only_while_running: string | null, 
+/**
+ * How many are kept.
+ */
+rule: KeepingRule, 
+/**
+ * What that would remove, newest first.
+ */
+goes: Array<BackupView>, 
+/**
+ * What that would free.
+ */
+bytes_freed: number, 
+/**
+ * What is wrong with them.
+ */
+findings: Array<Finding>, };
+
+export type BackupScheduleView = { 
+/**
+ * As a person wrote it.
+ */
+when: string, 
+/**
+ * When the next one is made.
+ */
+next_at: string | null, 
+/**
+ * When the last one was tried.
+ */
+tried_at: string | null, 
+/**
+ * Why it was not made.
+ */
+problem: string | null, };
+
+export type KeepingRule = { 
+/**
+ * The newest ones, of each kind.
+ */
+newest: number, 
+/**
+ * Of so many days the newest one each.
+ */
+daily: number, 
+/**
+ * Of so many weeks.
+ */
+weekly: number, 
+/**
+ * Of so many months.
+ */
+monthly: number, 
+/**
+ * Of so many years.
+ */
+yearly: number, };
 
 export type Discovery = { 
 /**

@@ -34,10 +34,11 @@ export const outcomeTone = (outcome: Outcome): Tone => OUTCOMES[outcome].tone;
 /** How an upgrade ended that nobody has acknowledged yet. */
 export function lineOf(view: UpgradeView | null): OutcomeLine | undefined {
   if (!view || view.active || !isFinal(view.state) || view.acknowledged_at !== null) return undefined;
-  const { upgrade_id, from, to, finished_at } = view;
+  const { upgrade_id, kind, from, to, finished_at } = view;
   const said = ALL_OUTCOMES.find((it) => it === view.result);
   return {
     upgrade_id,
+    kind,
     from,
     to,
     finished_at,

@@ -15,6 +15,7 @@ pub mod restore;
 pub mod serve;
 pub(crate) mod target;
 pub mod touched;
+pub mod words;
 mod world;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::state::upgrades::Upgrade;
 use crate::view::window::{
-    BackupView, HealthState, HealthView, InstallationCard, OriginalView, OutcomeLine, ReleasesView,
+    BackupView, HealthState, HealthView, InstallationCard, OriginalView, OutcomeLine, ReleasesView, UpgradeKind,
 };
 use crate::view::{CheckView, StatusView};
 
@@ -88,6 +88,7 @@ impl Engine {
         }
         Ok(Some(OutcomeLine {
             upgrade_id: upgrade.id.to_string(),
+            kind: Some(UpgradeKind::of(&upgrade.options)),
             result: upgrade.result.clone().unwrap_or_default(),
             from: upgrade.from.clone(),
             to: upgrade.to.clone(),

@@ -1,6 +1,7 @@
 //! The views of the window, put together from what the other verbs know. The window adds nothing to them.
 
 mod cards;
+mod care;
 mod pages;
 mod progress;
 

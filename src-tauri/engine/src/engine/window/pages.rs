@@ -74,6 +74,7 @@ impl Engine {
             HistoryLine {
                 outcome: OutcomeLine {
                     upgrade_id: text("upgrade_id").unwrap_or_default(),
+                    kind: None,
                     result: text("result").unwrap_or_default(),
                     from: text("from"),
                     to: text("to").unwrap_or_default(),

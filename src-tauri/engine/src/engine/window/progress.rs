@@ -7,13 +7,14 @@ use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::State;
 use crate::process::Silent;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, StepLine};
 use crate::state::Db;
 use crate::state::installations::Installation;
-use crate::state::journal::{Direction, RunOutcome, StepRun, runs_of};
+use crate::state::journal::{Direction, RunOutcome, StepKey, StepRun, runs_of};
 use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Upgrade};
 use crate::steps::serve::opening;
+use crate::steps::words;
 use crate::view::window::{
     BackupOfReceipt, ConfirmView, DataState, Estimate, EstimateSource, Finding, HolderView, LogLine, LongestPhase,
     NotesOfRelease, NotesView, PhaseState, PhaseView, Question, ReceiptView, SlowView, StepBack, StepOfReceipt,
@@ -27,6 +28,10 @@ const SLOW_AFTER: f64 = 60.0;
 /// (2.2–3.1 s/GB), doubled for the migrations that nobody has seen yet.
 const SECONDS_AT_LEAST: f64 = 10.0;
 const BYTES_A_SECOND: f64 = 180e6;
+/// Removes what the keeping rule does not keep.
+const PRUNE: &str = "prune_backups";
+/// Lets files that were changed by hand stay behind in the folder of the version before.
+const LEAVE_CHANGES: &str = "leave_changes";
 /// How many lines of a log are shown at once.
 const MOST_LINES: u32 = 500;
 
@@ -48,8 +53,36 @@ impl Engine {
     pub fn start_confirmed(&self, name: &str, to: &str, rehearse_only: bool, initiated_by: &str) -> Result<UpgradeId> {
         let name = named(name)?;
         let confirmed_seconds = self.confirmed_seconds(&self.db()?, &name, to)?;
-        let options = Options { rehearse_only, confirmed_seconds, ..Options::default() };
-        self.start_upgrade(&name, Some(to), &options, initiated_by)
+        let mut db = self.db()?;
+        let options = Options { rehearse_only, confirmed_seconds, ..self.chosen_options(&db, &name)? };
+        let id = self.start_upgrade(&name, Some(to), &options, initiated_by)?;
+        // It was said about this one, not about others.
+        db.forget_note(&leave_key(&name))?;
+        Ok(id)
+    }
+
+    /// Mends what was found, where that takes no person, and looks again.
+    ///
+    /// # Errors
+    /// `locked`, `unknown_fix`, `busy`; as [`Engine::confirm_view`].
+    pub fn fix_finding(&self, name: &str, fix: &str, to: Option<&str>) -> Result<ConfirmView> {
+        self.must_be_unlocked()?;
+        let installation = named(name)?;
+        match fix {
+            PRUNE => drop(self.prune(&installation)?),
+            LEAVE_CHANGES => self.db()?.set_note(&leave_key(&installation), "yes")?,
+            _ => {
+                return Err(
+                    Error::usage("unknown_fix", "Nothing is known that would mend this.").remedy("Do what it says.")
+                );
+            }
+        }
+        self.confirm_view(name, to)
+    }
+
+    /// What a person has decided about the next update on its page.
+    fn chosen_options(&self, db: &Db, name: &InstallationName) -> Result<Options> {
+        Ok(Options { leave_changes: db.note(&leave_key(name))?.is_some(), ..Options::default() })
     }
 
     /// How long the application is said to be away, in whole seconds.
@@ -97,8 +130,9 @@ impl Engine {
     /// As [`Engine::plan`].
     pub fn confirm_view(&self, name: &str, to: Option<&str>) -> Result<ConfirmView> {
         let name = named(name)?;
-        let plan = self.plan(&name, to, &Options::default())?;
         let db = self.db()?;
+        let plan = self.plan(&name, to, &self.chosen_options(&db, &name)?)?;
+        let can_prune = self.prune_preview(&name).is_ok_and(|it| !it.goes.is_empty());
         let installation = db.installation(&name)?;
         let breaking = self.notice(&name)?.offer.is_some_and(|it| it.breaking && Some(it.to) == plan.to);
         let notes = plan.to.iter().map(|version| NotesOfRelease {
@@ -120,7 +154,11 @@ impl Engine {
             rehearsal: plan.rehearsal,
             breaking,
             path: plan.path,
-            findings: plan.findings.iter().map(Finding::from).collect(),
+            findings: plan
+                .findings
+                .iter()
+                .map(|it| Finding { fix: fix_for(&it.class, can_prune), ..it.into() })
+                .collect(),
             scheduled_for: self.scheduled(&db, &name)?.map(|it| it.at),
         })
     }
@@ -174,11 +212,7 @@ impl Engine {
             upgrade_id: upgrade.id.to_string(),
             installation: upgrade.installation.to_string(),
             title: profile.map_or_else(|| upgrade.installation.to_string(), |it| it.application.name),
-            kind: match &upgrade.options {
-                it if it.restore.is_some() => UpgradeKind::Restore,
-                it if it.rehearse_only => UpgradeKind::Rehearsal,
-                _ => UpgradeKind::Upgrade,
-            },
+            kind: UpgradeKind::of(&upgrade.options),
             state: status.state,
             active: status.active,
             interrupted: status.interrupted,
@@ -231,6 +265,19 @@ impl Engine {
     }
 }
 
+fn leave_key(name: &InstallationName) -> String {
+    format!("leave_changes/{name}")
+}
+
+/// The act that mends a finding, where there is one.
+fn fix_for(class: &str, can_prune: bool) -> Option<String> {
+    match class {
+        "no_room" | "disk_full" | "backups_over_budget" if can_prune => Some(PRUNE.to_owned()),
+        "dirty_folder" => Some(LEAVE_CHANGES.to_owned()),
+        _ => None,
+    }
+}
+
 /// The eight phases. What is before the newest that was begun is over.
 fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
     let reached = upgrade.phase.as_deref().and_then(|it| State::FORWARD.iter().position(|state| state.as_str() == it));
@@ -267,10 +314,20 @@ fn steps_back(runs: &[StepRun]) -> Vec<StepBack> {
         };
         match steps.iter_mut().find(|it| it.name == name) {
             Some(step) => step.state = state,
-            None => steps.push(StepBack { sentence: name.clone(), name, state }),
+            None => steps.push(StepBack { sentence: words::undone(&run.key.step, about(&run.key)), name, state }),
         }
     }
     steps
+}
+
+/// What a step is about, where there may be several.
+fn about(key: &StepKey) -> &str {
+    if key.store.is_empty() { &key.component } else { &key.store }
+}
+
+fn sentence_of(line: &StepLine) -> String {
+    let about = if line.store.is_empty() { &line.component } else { &line.store };
+    if line.outcome == "undone" { words::undone(&line.step, about) } else { words::done(&line.step, about) }
 }
 
 /// A report that is gone or damaged is not shown; the outcome does not depend on it.
@@ -281,11 +338,23 @@ fn read_receipt(path: &str) -> Option<Receipt> {
 /// What may be said of the data, by how it ended.
 fn data_state(upgrade: &Upgrade, original_is_whole: bool) -> DataState {
     match upgrade.state {
+        State::Complete if upgrade.options.rehearse_only => DataState::Untouched,
         State::Complete => DataState::New,
         State::RolledBack => DataState::Restored,
         State::NeedsAttention if !original_is_whole => DataState::Unknown,
         // Until it is complete the original stays as it was, set aside.
         _ => DataState::Untouched,
+    }
+}
+
+impl UpgradeKind {
+    /// By what was asked for.
+    pub(super) fn of(options: &Options) -> Self {
+        match options {
+            it if it.restore.is_some() => Self::Restore,
+            it if it.rehearse_only => Self::Rehearsal,
+            _ => Self::Upgrade,
+        }
     }
 }
 
@@ -322,7 +391,8 @@ impl ReceiptView {
             steps: receipt
                 .steps
                 .iter()
-                .map(|it| StepOfReceipt { sentence: it.step.replace('_', " "), seconds: it.seconds })
+                .filter(|it| it.outcome != "skipped")
+                .map(|it| StepOfReceipt { sentence: sentence_of(it), seconds: it.seconds })
                 .collect(),
             trust: receipt.trust,
             backup: receipt.backup.map(|it| BackupOfReceipt {

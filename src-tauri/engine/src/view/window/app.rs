@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BackupView, UpgradeView};
+use super::{BackupView, UpgradeKind, UpgradeView};
 use crate::view::{ErrorView, LockView, ProbeView, UpdateOffer};
 
 /// Everything that Home, the rail and the tray need.
@@ -171,6 +171,8 @@ pub struct OriginalView {
 pub struct OutcomeLine {
     /// Which upgrade.
     pub upgrade_id: String,
+    /// What it was about; nothing in lines of the history, which do not tell.
+    pub kind: Option<UpgradeKind>,
     /// How it ended, in the words of the history.
     #[cfg_attr(feature = "bindings", ts(as = "crate::state::upgrades::Outcome"))]
     pub result: String,

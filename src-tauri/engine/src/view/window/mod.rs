@@ -3,12 +3,14 @@
 //! They hold what was seen and decided; words that depend on language (labels, plurals, dates) are the window's.
 
 mod app;
+mod care;
 mod pages;
 mod progress;
 mod update;
 mod welcome;
 
 pub use app::*;
+pub use care::*;
 pub use pages::*;
 pub use progress::*;
 pub use update::*;
