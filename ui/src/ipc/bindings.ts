@@ -8,7 +8,6 @@ import type {
   CompareView,
   ConfirmView,
   DiagnosticsView,
-  Finding,
   Discovered,
   Discovery,
   HistoryView,
