@@ -75,6 +75,8 @@ impl Watcher {
     fn look(&mut self) -> bool {
         let view = self.app.state::<App>().view();
         tray::show(&self.app, &view);
+        // First: only with it does the window know that a result is news.
+        let _ = self.app.emit("app", &view);
         for card in &view.installations {
             let Some(upgrade) = &card.upgrade else { continue };
             if self.told.get(&card.name) != Some(upgrade) {
@@ -84,9 +86,7 @@ impl Watcher {
             }
         }
         notify::offers(&self.app, &view);
-        let is_working = works(&view);
-        let _ = self.app.emit("app", view);
-        is_working
+        works(&view)
     }
 }
 

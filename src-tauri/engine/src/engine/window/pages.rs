@@ -19,14 +19,18 @@ impl Engine {
     /// # Errors
     /// As [`Engine::backups`].
     pub fn backup_lines(&self, name: Option<&InstallationName>) -> Result<Vec<BackupView>> {
-        let titles = self.titles()?;
+        let titles = self.titles(name)?;
         let title = |it: &crate::view::BackupView| titles.get(it.installation.as_str()).cloned().unwrap_or_default();
         Ok(self.backups(name)?.0.into_iter().map(|it| BackupView::of(it.clone(), &title(&it))).collect())
     }
 
-    /// What people call each application, by its name.
-    fn titles(&self) -> Result<HashMap<String, String>> {
-        let installations = self.db()?.installations()?;
+    /// What people call each application, or the one that is asked about, by its name. A profile is read for each.
+    fn titles(&self, name: Option<&InstallationName>) -> Result<HashMap<String, String>> {
+        let db = self.db()?;
+        let installations = match name {
+            Some(name) => db.installation(name).into_iter().collect(),
+            None => db.installations()?,
+        };
         let title = |it: &Installation| self.profile_of(it).map(|it| it.application.name).ok();
         Ok(installations.iter().filter_map(|it| Some((it.name.to_string(), title(it)?))).collect())
     }
@@ -49,7 +53,7 @@ impl Engine {
     /// As [`Engine::compare_backup`].
     pub fn compare_view(&self, id: &str) -> Result<CompareView> {
         let compared = self.compare_backup(&self.backup_folder(id)?, &Silent)?;
-        let title = self.titles()?.remove(compared.backup.installation.as_str()).unwrap_or_default();
+        let title = self.titles(None)?.remove(compared.backup.installation.as_str()).unwrap_or_default();
         let mut rows: Vec<TableRows> =
             compared.rows.into_iter().map(|it| TableRows { table: it.table, now: it.now, then: it.then }).collect();
         rows.sort_by_key(|it| it.now == it.then);
@@ -68,7 +72,7 @@ impl Engine {
     pub fn history_page(&self, name: Option<&str>) -> Result<HistoryView> {
         let name = name.map(named).transpose()?;
         let history = self.history(name.as_ref())?;
-        let titles = self.titles()?;
+        let titles = self.titles(None)?;
         let lines = history.outcomes.iter().map(|it| {
             let text = |key: &str| it[key].as_str().map(str::to_owned);
             HistoryLine {
