@@ -322,7 +322,7 @@ fn a_schedule_puts_a_timer_of_the_system_in_place_and_takes_it_out_again() {
     let [service, timer] = &units()[..] else { panic!("{:?}", units()) };
     let text = std::fs::read_to_string(service).unwrap();
     let home = bench.home().root().display().to_string();
-    assert!(text.contains("backup run-due") && text.contains(&format!("\"LIFTLOCK_HOME={home}\"")), "{text}");
+    assert!(text.contains(" tick ") && text.contains(&format!("\"LIFTLOCK_HOME={home}\"")), "{text}");
     let name = timer.file_name().unwrap().to_str().unwrap();
     let said = std::fs::read_to_string(&told).unwrap();
     assert!(said.contains("daemon-reload\n") && said.ends_with(&format!("enable --now {name}\n")), "{said}");

@@ -22,3 +22,4 @@ mod secrets;
 mod stranded;
 mod support;
 mod tonight;
+mod unattended;

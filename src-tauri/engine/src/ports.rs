@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -22,6 +22,21 @@ pub trait Clock: Send + Sync {
     fn since_boot(&self) -> Duration;
     /// A name that changes at every boot of this machine.
     fn boot_id(&self) -> String;
+}
+
+/// Whether the machine is free for what may be put off.
+pub trait Machine: Send + Sync {
+    /// Looks now. What cannot be told is no error.
+    fn look(&self, now: DateTime<Utc>) -> MachineUse;
+}
+
+/// How the machine is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MachineUse {
+    /// It runs on its battery; `None` where nobody can tell.
+    pub on_battery: Option<bool>,
+    /// For how long nobody has used it; `None` where nobody can tell.
+    pub unused_for: Option<TimeDelta>,
 }
 
 /// What a figure of progress counts.

@@ -4,6 +4,7 @@
 mod discovery;
 mod exports;
 mod lock;
+mod unattended;
 pub mod window;
 
 mod backups;
@@ -27,6 +28,7 @@ pub use backups::{
 pub use discovery::*;
 pub use exports::*;
 pub use lock::LockView;
+pub use unattended::*;
 
 /// An error as every face shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

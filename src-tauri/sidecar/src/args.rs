@@ -108,8 +108,25 @@ pub(crate) enum Command {
         #[arg(long)]
         releases: bool,
     },
-    /// Look for new releases where it is time to; for a timer of the system
+    /// Do what is due: look for releases, make scheduled backups, update in maintenance windows
     Tick,
+    /// Let updates come by themselves in a maintenance window; without one, show what is set
+    ///
+    /// Off unless you allow it. Only patch releases (with --minor, minor ones too), never a breaking one; announced half
+    /// a day before; with a proven backup and a passed rehearsal; put off while the computer is in use or on its battery.
+    Unattended {
+        #[command(flatten)]
+        of: Named,
+        /// Days and hours, such as “Sundays 2-5” or “every night 1:30-4”
+        #[arg(long, value_name = "WHEN")]
+        during: Option<String>,
+        /// Minor releases too, such as from 1.4.2 to 1.5.0
+        #[arg(long, requires = "during")]
+        minor: bool,
+        /// Never by itself any more
+        #[arg(long, conflicts_with = "during")]
+        off: bool,
+    },
     /// Show what you are told about updates, or choose what to hear
     #[command(args_conflicts_with_subcommands = true)]
     Notice {

@@ -66,10 +66,17 @@ const DOCUMENTS: &[Document] = &[
     document("`remove`", Some("removed"), shape::<String>, ""),
     document("`check`", None, shape::<view::CheckView>, "Exit code 1 where `healthy` is false."),
     document(
-        "`check --releases`, `tick`",
+        "`check --releases`",
         None,
         shape::<view::RoundView>,
         "A server that cannot be reached is a `problem` of its repository, and no failure of the command.",
+    ),
+    document("`tick`", None, shape::<view::TickView>, "Exit code 1 where something failed."),
+    document(
+        "`unattended`",
+        Some("unattended"),
+        shape::<Vec<view::UnattendedView>>,
+        "Beside it a [TimerView](#timerview) as `timer`, where something was changed.",
     ),
     document("`releases`", None, shape::<view::ReleasesView>, ""),
     document("`releases --notes`", None, shape::<view::NewsView>, ""),

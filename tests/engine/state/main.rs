@@ -10,3 +10,4 @@ mod lease;
 mod scheduled;
 mod schema;
 mod support;
+mod unattended;

@@ -24,6 +24,7 @@ mod sealing;
 mod status;
 mod timer;
 mod tonight;
+mod unattended;
 mod upgrades;
 mod window;
 
@@ -34,7 +35,8 @@ use std::sync::Arc;
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
-use crate::ports::Clock;
+use crate::ports::{Clock, Machine};
+use crate::process::ThisMachine;
 use crate::releases::Waits;
 use crate::state::home::Home;
 use crate::state::settings::{SETTINGS, setting};
@@ -45,6 +47,7 @@ use crate::view::{InstallationView, SettingView};
 pub struct Engine {
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) machine: Arc<dyn Machine>,
     /// The program that works, where it is not this one.
     pub(crate) worker: Option<PathBuf>,
     /// How long a search for releases waits for what.
@@ -79,13 +82,27 @@ impl Engine {
 
     /// The engine of a given home.
     pub fn at(home: Home) -> Self {
-        Self { home, clock: Arc::new(SystemClock), worker: None, waits: discovery::WAITS, key: lock::Key::default() }
+        Self {
+            home,
+            clock: Arc::new(SystemClock),
+            machine: Arc::new(ThisMachine),
+            worker: None,
+            waits: discovery::WAITS,
+            key: lock::Key::default(),
+        }
     }
 
     /// The same engine under another clock, for tests of what time does.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same engine on another machine, for tests of when it is free.
+    #[must_use]
+    pub fn with_machine(mut self, machine: Arc<dyn Machine>) -> Self {
+        self.machine = machine;
         self
     }
 
@@ -157,6 +174,7 @@ impl Engine {
         let is_sample = self.is_sample(name)?;
         self.db()?.remove_installation(name)?;
         self.forget_schedule(name)?;
+        self.forget_unattended(name)?;
         self.forget_installation(name);
         if is_sample {
             self.stop_sample()?;

@@ -10,6 +10,7 @@ use super::discovery::{key_of, search_view};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
+use crate::model::maintenance::Reach;
 use crate::model::notice::{Behind, Facts, Hidden, Hole, Notice, Quiet, SkippedVersion, Stay, Until, line_of, notice};
 use crate::model::path::path;
 use crate::model::profile::{Profile, Releases};
@@ -196,6 +197,23 @@ impl Engine {
         }
         Ok(view)
     }
+}
+
+/// The newest release within reach that nobody skipped; never one beyond a breaking release.
+pub(super) fn newest_within(
+    db: &Db,
+    installation: &Installation,
+    profile: &Profile,
+    reach: Reach,
+) -> Result<Option<Version>> {
+    let running = installation.version.as_ref().and_then(|it| Version::parse(it).ok());
+    let Some(running) = running else { return Ok(None) };
+    let skipped = db.choices(&installation.name)?.skipped;
+    let known = db.known_releases(&key_of(profile))?;
+    let fit = behind(&profile.releases, &known, &running).into_iter().filter(|it| {
+        !it.breaking && reach.holds(&running, &it.version) && skipped.iter().all(|skip| skip.version != it.version)
+    });
+    Ok(fit.map(|it| it.version).max())
 }
 
 pub(super) fn version(text: &str) -> Result<Version> {

@@ -1,7 +1,7 @@
-//! What wakes Liftlock for scheduled backups when no window is open: the operating system's own timer.
+//! What wakes Liftlock for what is due when no window is open: the operating system's own timer.
 //!
-//! A user timer of systemd, a LaunchAgent, or a task of Windows, each running `liftlock backup run-due` every quarter of
-//! an hour and once after a sleep. It is put in place with the first schedule and removed with the last. Where the
+//! A user timer of systemd, a LaunchAgent, or a task of Windows, each running `liftlock tick` every quarter of an hour
+//! and once after a sleep. It is put in place with the first schedule or maintenance window and removed with the last. Where the
 //! system has none that works, the tray process looks instead, and the answer says so. Absent on purpose: times of
 //! its own; what is due is decided by each run.
 
@@ -18,7 +18,7 @@ use crate::process::{Silent, SystemRunner};
 use crate::view::TimerView;
 
 /// The first line of every file that we put into the system's folders.
-const OURS: &str = "Made by Liftlock. `liftlock backup schedule --off` removes it.";
+const OURS: &str = "Made by Liftlock. `liftlock backup schedule --off` and `liftlock unattended --off` remove it.";
 const ASKED: Patience = Patience { deadline: Duration::from_secs(60), stall_after: None };
 
 /// The systems that have a timer for users.
@@ -47,7 +47,8 @@ impl Engine {
     /// The program is missing; a file cannot be written. That the system does not take the timer is no error: the view
     /// says that the tray process looks instead.
     pub fn fit_timer(&self) -> Result<TimerView> {
-        let wanted = !self.backup_schedules()?.is_empty() || self.is_any_upgrade_scheduled()?;
+        let wanted =
+            !self.backup_schedules()?.is_empty() || self.is_any_upgrade_scheduled()? || !self.unattended()?.is_empty();
         let runner = SystemRunner::new();
         let Some(system) = system() else { return Ok(tray(wanted, "This system has no timer for users.")) };
         if !wanted {
@@ -107,12 +108,12 @@ impl Engine {
                 let program = systemd_quoted(&self.worker_program()?.display().to_string()).replace('$', "$$");
                 let home = systemd_quoted(&format!("LIFTLOCK_HOME={}", self.home().display()));
                 let service = format!(
-                    "# {OURS}\n[Unit]\nDescription=Scheduled backups of Liftlock\n\n[Service]\nType=oneshot\n\
-                     Environment={home}\nExecStart={program} backup run-due --quiet\nNice=10\nIOSchedulingClass=best-effort\n\
+                    "# {OURS}\n[Unit]\nDescription=What is due in Liftlock\n\n[Service]\nType=oneshot\nKillMode=process\n\
+                     Environment={home}\nExecStart={program} tick --quiet\nNice=10\nIOSchedulingClass=best-effort\n\
                      IOSchedulingPriority=7\n"
                 );
                 let timer = format!(
-                    "# {OURS}\n[Unit]\nDescription=Looks whether a backup of Liftlock is due\n\n[Timer]\n\
+                    "# {OURS}\n[Unit]\nDescription=Looks whether something is due in Liftlock\n\n[Timer]\n\
                      OnCalendar=*:0/15\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
                 );
                 vec![(folder.join(format!("{name}.service")), service), (folder.join(format!("{name}.timer")), timer)]
@@ -125,9 +126,9 @@ impl Engine {
                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- {OURS} -->\n\
                      <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
                      <plist version=\"1.0\"><dict>\n<key>Label</key><string>{name}</string>\n<key>ProgramArguments</key><array>\
-                     <string>{program}</string><string>backup</string><string>run-due</string><string>--quiet</string></array>\n\
+                     <string>{program}</string><string>tick</string><string>--quiet</string></array>\n\
                      <key>EnvironmentVariables</key><dict><key>LIFTLOCK_HOME</key><string>{home}</string></dict>\n\
-                     <key>StartInterval</key><integer>900</integer>\n<key>RunAtLoad</key><true/>\n<key>LowPriorityIO</key><true/>\n\
+                     <key>StartInterval</key><integer>900</integer>\n<key>AbandonProcessGroup</key><true/>\n<key>RunAtLoad</key><true/>\n<key>LowPriorityIO</key><true/>\n\
                      <key>ProcessType</key><string>Background</string>\n</dict></plist>\n"
                 );
                 vec![(folder.join(format!("{name}.plist")), text)]
@@ -152,7 +153,7 @@ impl Engine {
                 vec![Invocation::new("launchctl").args(["unload", "-w"]).arg(file)]
             }
             (System::Windows, true) => {
-                let run = format!("\"{}\" backup run-due --quiet", self.worker_program()?.display());
+                let run = format!("\"{}\" tick --quiet", self.worker_program()?.display());
                 let words = ["/Create", "/F", "/SC", "MINUTE", "/MO", "15", "/TN", &name, "/TR", &run];
                 vec![Invocation::new("schtasks").args(words)]
             }

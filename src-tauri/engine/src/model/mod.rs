@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod finding;
 pub mod ids;
+pub mod maintenance;
 pub mod notice;
 pub mod path;
 pub mod profile;

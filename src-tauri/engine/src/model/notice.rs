@@ -151,7 +151,7 @@ impl Until {
     }
 
     /// Whether it holds: not longer than was asked for, whatever the clock did since.
-    fn holds(&self, now: DateTime<Utc>) -> bool {
+    pub fn holds(&self, now: DateTime<Utc>) -> bool {
         now < self.until && self.until - now <= (self.until - self.at) + CLOCK_MAY_SLIP
     }
 }

@@ -146,8 +146,30 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
             "Nothing to do. From that moment on Liftlock does not go back by itself if data has changed.",
         ));
     }
+    if options.unattended {
+        found.extend(needs_a_person(&path, &ways, rehearsal.as_deref()));
+    }
     found.sort_by_key(|it| std::cmp::Reverse(it.severity));
     Ok(Survey { from, target, path, pinned, ways, rehearsal, findings: found })
+}
+
+/// What is never done while nobody is there.
+fn needs_a_person(path: &[Version], ways: &BTreeMap<String, Way>, rehearsal: Option<&str>) -> Option<Finding> {
+    let why = if let Some(why) = rehearsal {
+        format!("it cannot be rehearsed: {why}")
+    } else if ways.values().any(|it| *it == Way::InPlace) {
+        "there is no room for a copy of the data".to_owned()
+    } else if path.len() > 1 {
+        "other versions come first on the way".to_owned()
+    } else {
+        return None;
+    };
+    Some(Finding::new(
+        Severity::Stop,
+        "needs_a_person",
+        format!("It is not updated while nobody is there, because {why}."),
+        "Update it yourself: `liftlock upgrade`.",
+    ))
 }
 
 /// What is only listed has no copy that could be spared.

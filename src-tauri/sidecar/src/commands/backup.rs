@@ -7,7 +7,7 @@ use liftlock_engine::backups::Kept;
 use liftlock_engine::engine::RESTORE;
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::seal::To;
-use liftlock_engine::view::{BackupView, CompareView, DueOutcome, EncryptionView, PruneView};
+use liftlock_engine::view::{BackupView, CompareView, DueOutcome, DueView, EncryptionView, PruneView};
 use liftlock_engine::{Engine, Error, Result};
 use serde_json::json;
 
@@ -285,7 +285,15 @@ fn run_due(engine: &Engine, screen: &Screen) -> Result<u8> {
     } else if due.is_empty() {
         screen.note("No backup is due.");
     }
-    for it in due.iter().filter(|_| !screen.json) {
+    if !screen.json {
+        print_due(screen, &due);
+    }
+    Ok(u8::from(due.iter().any(|it| it.outcome == DueOutcome::Failed)))
+}
+
+/// What became of the backups that were due.
+pub(crate) fn print_due(screen: &Screen, due: &[DueView]) {
+    for it in due {
         let why = it.error.as_ref().map_or_else(String::new, |it| format!(" {} {}", it.message, it.remedy));
         let (style, said) = match it.outcome {
             DueOutcome::Made if it.error.is_some() => (Style::Warn, "backed up and proven, but not copied."),
@@ -298,7 +306,6 @@ fn run_due(engine: &Engine, screen: &Screen) -> Result<u8> {
         };
         screen.line(Line::new(style, format!("{}: {said}{why}", it.installation)));
     }
-    Ok(u8::from(due.iter().any(|it| it.outcome == DueOutcome::Failed)))
 }
 
 fn restore(

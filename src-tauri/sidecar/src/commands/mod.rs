@@ -14,6 +14,7 @@ mod profile;
 mod releases;
 mod settings;
 mod status;
+mod unattended;
 mod upgrade;
 mod work;
 
@@ -45,7 +46,8 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         }
         Command::Notice { of, command } => notice::run(engine, screen, of, command),
         Command::Check { of, .. } => health::check(engine, screen, &named(engine, of)?),
-        Command::Tick => releases::tick(engine, screen),
+        Command::Tick => unattended::tick(engine, screen),
+        Command::Unattended { of, during, minor, off } => unattended::run(engine, screen, of, during, minor, off),
         Command::Releases { of, notes: true } => releases::news(engine, screen, &named(engine, of)?),
         Command::Releases { of, .. } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),

@@ -54,17 +54,6 @@ pub(crate) fn look(engine: &Engine, screen: &Screen, name: Option<&InstallationN
     Ok(0)
 }
 
-/// Looks where it is due, and says little: nobody may be there to read it.
-pub(crate) fn tick(engine: &Engine, screen: &Screen) -> Result<u8> {
-    let round = engine.check_releases(None, Look::WhereDue, &Silent)?;
-    if screen.json {
-        screen.document(&round);
-    } else if round.asked > 0 {
-        print(screen, &round);
-    }
-    Ok(0)
-}
-
 /// What is in it for a person.
 pub(crate) fn news(engine: &Engine, screen: &Screen, name: &InstallationName) -> Result<u8> {
     let view = engine.news(name, None)?;
@@ -102,7 +91,7 @@ pub(crate) fn news(engine: &Engine, screen: &Screen, name: &InstallationName) ->
     Ok(0)
 }
 
-fn print(screen: &Screen, round: &RoundView) {
+pub(crate) fn print(screen: &Screen, round: &RoundView) {
     let now = Utc::now();
     if round.installations.is_empty() {
         screen.note("No application is looked after yet.");
