@@ -75,6 +75,9 @@ pub(crate) struct Upgrading {
     /// Change the data in place after a proven final dump, even where there is room for a copy
     #[arg(long)]
     pub(crate) in_place: bool,
+    /// Say which version the data is of, where that is asked because it does not fit the version that runs
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) data_is_at: Option<String>,
     /// Let files of the release in use that were changed by hand stay behind in its folder
     #[arg(long)]
     pub(crate) leave_changes: bool,

@@ -230,6 +230,15 @@ impl Screen {
         answer.trim() == word
     }
 
+    /// Asks for something that only a person knows; nothing is no answer.
+    pub(crate) fn type_in(&self, question: &str) -> Option<String> {
+        let _ = write!(io::stderr(), "{}\n> ", Style::Bold.on(question, self.coloured_errors));
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        Some(answer.trim().to_owned()).filter(|it| !it.is_empty())
+    }
+
     /// Asks on the terminal; anything but yes is no.
     pub(crate) fn confirm(&self, question: &str) -> bool {
         let _ = write!(io::stderr(), "{} [y/N] ", Style::Bold.on(question, self.coloured_errors));

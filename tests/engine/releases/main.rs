@@ -8,6 +8,8 @@ mod fetching;
 mod listing;
 mod manifests;
 mod pinning;
+#[cfg(unix)]
+mod position;
 mod rounds;
 mod server;
 mod tags;

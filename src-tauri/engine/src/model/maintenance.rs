@@ -36,7 +36,8 @@ impl FromStr for Window {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("“{}” is no maintenance window", text.escape_debug());
         let lower = text.trim().to_lowercase().replace('–', "-");
-        let (days, hours) = lower.rsplit_once(char::is_whitespace).ok_or_else(bad)?;
+        // Hours alone are those of every day.
+        let (days, hours) = lower.rsplit_once(char::is_whitespace).unwrap_or(("daily", &lower));
         let (from, to) = hours.split_once('-').ok_or_else(bad)?;
         let (from, to) = (time(from).ok_or_else(bad)?, time(to).ok_or_else(bad)?);
         let mut chosen = [false; 7];
@@ -303,15 +304,14 @@ mod tests {
             ("every Sunday 2:30–5", "Sunday 02:30-05:00"),
             ("sat, sun 22-2", "Saturday, Sunday 22:00-02:00"),
             ("every night 1-4", "every day 01:00-04:00"),
+            ("02:00-05:00", "every day 02:00-05:00"),
             ("weekdays 20-24", "Monday, Tuesday, Wednesday, Thursday, Friday 20:00-00:00"),
         ] {
             let window: Window = text.parse().unwrap();
             assert_eq!(window.to_string(), written);
             assert_eq!(written.parse::<Window>().unwrap(), window, "what is written is read again");
         }
-        for text in
-            ["", "Sunday", "2-5", "Sunday 2", "Sunday 5-5", "Sunday 25-26", "su 2-5", "someday 2-5", "Sunday 2:99-5"]
-        {
+        for text in ["", "Sunday", "Sunday 2", "Sunday 5-5", "Sunday 25-26", "su 2-5", "someday 2-5", "Sunday 2:99-5"] {
             assert!(text.parse::<Window>().is_err(), "{text}");
         }
     }

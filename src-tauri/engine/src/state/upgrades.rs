@@ -37,6 +37,8 @@ pub struct Options {
     /// How long the application was said to be away when a person agreed, in seconds. A rehearsal that takes much longer
     /// is asked about; where nobody was told anything there is nothing to ask.
     pub confirmed_seconds: Option<u64>,
+    /// The version that a person says the data is of, where that is not the one that runs.
+    pub data_at: Option<String>,
     /// Nobody is there: what a person would have to judge is refused.
     pub unattended: bool,
 }

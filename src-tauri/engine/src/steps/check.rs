@@ -17,8 +17,8 @@ use crate::site::Site;
 use crate::space::{Needs, human};
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
-use crate::steps::target::aim;
-use crate::steps::{Observed, Step, World, key, record};
+use crate::steps::target::{Start, aim};
+use crate::steps::{Observed, Step, World, key, position, record};
 use crate::stores::DataStore;
 
 /// How a store is changed.
@@ -94,23 +94,35 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
             None
         }
     };
+    let data_at = match position::said(options.data_at.as_deref()) {
+        Ok(said) => said,
+        Err(error) => {
+            found.push(stop(error)?);
+            None
+        }
+    };
+    if let Some(running) = &from {
+        found.extend(position::finding(site, running, data_at.as_ref(), line.reporter)?);
+    }
     let mut target = None;
     let mut path = Vec::new();
     let mut pinned = None;
     match crate::releases::list(&site.source()?, &line) {
         Err(error) => found.push(stop(error)?),
-        Ok(listing) => match aim(site, &listing, from.as_ref(), wanted, &line) {
-            Err(error) => found.push(stop(error)?),
-            Ok((way, fixed)) => {
-                found.extend(way.finding());
-                path = way.versions;
-                match fixed {
-                    Ok(it) => pinned = Some(it),
-                    Err(error) => found.push(stop(error)?),
+        Ok(listing) => {
+            match aim(site, &listing, Start { runs: from.as_ref(), data_at: data_at.as_ref() }, wanted, &line) {
+                Err(error) => found.push(stop(error)?),
+                Ok((way, fixed)) => {
+                    found.extend(way.finding());
+                    path = way.versions;
+                    match fixed {
+                        Ok(it) => pinned = Some(it),
+                        Err(error) => found.push(stop(error)?),
+                    }
+                    target = Some(way.first);
                 }
-                target = Some(way.first);
             }
-        },
+        }
     }
     found.extend(site.look_at_installation(
         target.as_ref().map(|it| &it.version),

@@ -34,6 +34,15 @@ impl Way {
     }
 }
 
+/// Where the way begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start<'v> {
+    /// The version that runs, where it could be asked.
+    pub(crate) runs: Option<&'v Version>,
+    /// The version that the data is of, where a person said that it is another one.
+    pub(crate) data_at: Option<&'v Version>,
+}
+
 /// How often a signed manifest may send the way over another stop.
 const DETOURS: usize = 8;
 
@@ -45,16 +54,16 @@ const DETOURS: usize = 8;
 pub(crate) fn aim(
     site: &Site,
     listing: &Listing,
-    from: Option<&Version>,
+    start: Start<'_>,
     wanted: Option<&str>,
     line: &Line<'_>,
 ) -> Result<(Way, Result<Pinned>)> {
     let source = site.source()?;
     let mut told = Vec::new();
     loop {
-        let way = way_to(site, listing, from, wanted, &told)?;
+        let way = way_to(site, listing, start, wanted, &told)?;
         let pinned = pin(&source, &way.first.version, line);
-        match pinned.as_ref().ok().and_then(|it| too_far(from, it)) {
+        match pinned.as_ref().ok().and_then(|it| too_far(start.data_at.or(start.runs), it)) {
             Some(jump) if told.len() < DETOURS => told.push(jump),
             _ => return Ok((way, pinned)),
         }
@@ -67,15 +76,9 @@ pub(crate) fn aim(
 /// # Errors
 /// `nothing_newer`, `bad_version`, `unknown_release`, `same_version`, `older_version`, `breaking_release`;
 /// `stop_missing`, `no_way`.
-fn way_to(
-    site: &Site,
-    listing: &Listing,
-    from: Option<&Version>,
-    wanted: Option<&str>,
-    told: &[NotDirectly],
-) -> Result<Way> {
-    let goal = choose(site, listing, from, wanted)?;
-    let Some(from) = from else { return Ok(Way { first: goal.clone(), versions: vec![goal.version.clone()] }) };
+fn way_to(site: &Site, listing: &Listing, start: Start<'_>, wanted: Option<&str>, told: &[NotDirectly]) -> Result<Way> {
+    let goal = choose(site, listing, start.runs, wanted)?;
+    let Some(from) = start.runs else { return Ok(Way { first: goal.clone(), versions: vec![goal.version.clone()] }) };
     let fit: Vec<Version> = listing
         .releases
         .iter()
@@ -84,7 +87,14 @@ fn way_to(
         .collect();
     let rules = &site.profile.releases;
     let rules_of_all: Vec<_> = rules.not_directly.iter().chain(told).cloned().collect();
-    let versions = path(from, &goal.version, &fit, &rules.required_stops, &rules_of_all).map_err(no_way)?;
+    let data_at = start.data_at.unwrap_or(from);
+    let versions = if *data_at < goal.version {
+        path(data_at, &goal.version, &fit, &rules.required_stops, &rules_of_all).map_err(no_way)?
+    } else {
+        vec![goal.version.clone()]
+    };
+    // The program itself never goes back on the way.
+    let versions: Vec<Version> = versions.into_iter().filter(|it| it > from).collect();
     let first = versions.first().and_then(|it| listing.releases.iter().find(|release| release.version == *it));
     let first =
         first.ok_or_else(|| Error::bug("path_beside_the_list", "The way leads over a release that is not out."))?;

@@ -64,7 +64,7 @@ pub(crate) fn print(screen: &Screen, view: &NoticeView, now: DateTime<Utc>) {
         screen.paragraph("  ", headline);
     }
     offer.reasons.iter().for_each(|it| screen.paragraph("  ", it));
-    if let Some(hole) = &offer.security {
+    for hole in &view.holes {
         screen.paragraph("  ", &format!("{}, severity {}. {}", hole.id, hole.severity, hole.summary));
     }
     if offer.path.len() > 1 {

@@ -39,6 +39,7 @@ pub(crate) fn options(how: Upgrading) -> Options {
         rehearse_only: how.rehearse_only,
         in_place: how.in_place,
         leave_changes: how.leave_changes,
+        data_at: how.data_is_at,
         ..Options::default()
     }
 }

@@ -21,9 +21,15 @@ pub(crate) fn upgrade(
     detach: bool,
 ) -> Result<u8> {
     let mut to = how.to.clone();
-    let options = plan::options(how);
+    let mut options = plan::options(how);
     if screen.can_ask() && !screen.yes {
-        let view = engine.plan(name, to.as_deref(), &options)?;
+        let mut view = engine.plan(name, to.as_deref(), &options)?;
+        if let Some(unclear) = view.findings.iter().find(|it| it.class == "position_unclear")
+            && let Some(version) = screen.type_in(&unclear.message)
+        {
+            options.data_at = Some(version);
+            view = engine.plan(name, to.as_deref(), &options)?;
+        }
         plan::print(screen, &view);
         if !view.possible {
             return Ok(REFUSED);

@@ -55,6 +55,10 @@ pub struct Migrations {
     /// A read-only question to the database: at which version is its schema? Without it there is no rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<SchemaVersion>,
+    /// A read-only command of a release that prints which version of the schema it needs, in the words of
+    /// `schema_version`. Where the two do not agree before an update, a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_head: Option<CommandLine>,
     /// Runs before `migrate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_upgrade: Option<CommandLine>,

@@ -103,7 +103,12 @@ fn assemble(format: i64, application: Application, sections: Sections) -> Option
         }
     }
     if let Some(migrations) = &mut profile.migrations {
-        let commands = [&mut migrations.pre_upgrade, &mut migrations.migrate, &mut migrations.post_upgrade];
+        let commands = [
+            &mut migrations.schema_head,
+            &mut migrations.pre_upgrade,
+            &mut migrations.migrate,
+            &mut migrations.post_upgrade,
+        ];
         commands.into_iter().flatten().for_each(inherit);
         if let Some(question) = &mut migrations.schema_version {
             question.env_file = question.env_file.take().or_else(|| usual.clone());

@@ -61,11 +61,16 @@ pub(super) fn migrations(node: &Node<'_>) -> Option<Migrations> {
     let line = |key| table.optional(key, |it: &Node<'_>| command_line(it, OF_A_RELEASE));
     let migrations = Migrations {
         schema_version: table.optional("schema_version", schema_version),
+        schema_head: line("schema_head"),
         pre_upgrade: line("pre_upgrade"),
         migrate: line("migrate"),
         post_upgrade: line("post_upgrade"),
     };
     table.finish();
+    if table.has("schema_head") && !table.has("schema_version") {
+        let remedy = "add schema_version, whose answer it is held against, or take schema_head out";
+        table.mistake("“schema_head” stands in [migrations] without “schema_version”", remedy);
+    }
     if !["pre_upgrade", "migrate", "post_upgrade"].iter().any(|it| table.has(it)) {
         table.mistake(
             "[migrations] names no command that migrates",
