@@ -12,6 +12,7 @@ mod asked;
 mod bad_input;
 mod damaged;
 mod export;
+mod fresh;
 mod hops;
 mod kept;
 mod matrix;

@@ -3,6 +3,7 @@
 
 mod discovery;
 mod exports;
+mod fresh;
 mod lock;
 mod unattended;
 pub mod window;
@@ -27,6 +28,7 @@ pub use backups::{
 };
 pub use discovery::*;
 pub use exports::*;
+pub use fresh::*;
 pub use lock::LockView;
 pub use unattended::*;
 
@@ -254,6 +256,9 @@ pub struct InstallationView {
     pub added_at: DateTime<Utc>,
     /// How it stands.
     pub status: StatusView,
+    /// The one that it was set aside for, where it was: it is stopped and kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside_for: Option<InstallationName>,
 }
 
 /// How one probe answered.

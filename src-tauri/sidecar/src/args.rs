@@ -230,6 +230,11 @@ pub(crate) enum Command {
     Backup(BackupCommand),
     /// Write what an application holds to files for people and programs, and check them; the application is only read
     Export(ExportArgs),
+    /// Install a release that cannot take your data along empty beside the old installation, which is set aside whole
+    FreshStart(FreshStartArgs),
+    /// List installations that a fresh start set aside, look at one, start it again or remove it
+    #[command(subcommand)]
+    Aside(AsideCommand),
     /// List how updates ended, newest first
     History {
         #[command(flatten)]
@@ -298,6 +303,63 @@ pub(crate) struct ExportArgs {
     /// Read an export back instead, and say whether it still is as it was written
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator"])]
     pub(crate) check: Option<PathBuf>,
+}
+
+/// With which release, and what comes along.
+#[derive(Debug, Args)]
+pub(crate) struct FreshStartArgs {
+    #[command(flatten)]
+    pub(crate) of: Named,
+    /// The version to begin with; not needed to go on with a fresh start that was interrupted
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// The export that holds what shall come along; it is read back first
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
+    /// EMPTY, to begin without an export; asked for on a terminal
+    #[arg(long, value_name = "WORD")]
+    pub(crate) confirm: Option<String>,
+    /// The folder of the new installation; one beside the old one otherwise
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// What to call the new installation
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name_of_new: Option<String>,
+    /// Take it back instead: the old installation runs again, what was made is removed
+    #[arg(long, conflicts_with_all = ["to", "export", "confirm", "folder", "name_of_new", "show"])]
+    pub(crate) cancel: bool,
+    /// Only show how it stands
+    #[arg(long, conflicts_with_all = ["to", "export", "confirm", "folder", "name_of_new"])]
+    pub(crate) show: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AsideCommand {
+    /// List what was set aside, with its size
+    List,
+    /// Start it beside the new one for a look: on an address of its own, and nothing can be written
+    Look {
+        /// Name of the installation that was set aside
+        name: String,
+    },
+    /// Stop the new installation and start the old one in its place; nothing is removed by that
+    Start {
+        /// Name of the installation that was set aside
+        name: String,
+    },
+    /// Stop it again; the new installation is started where it does not run
+    Stop {
+        /// Name of the installation that was set aside
+        name: String,
+    },
+    /// Remove it for good, its database and its folder; its backups stay
+    Remove {
+        /// Name of the installation that was set aside
+        name: String,
+        /// REMOVE, to remove it; asked for on a terminal
+        #[arg(long, value_name = "WORD")]
+        confirm: Option<String>,
+    },
 }
 
 /// A form of files.

@@ -9,6 +9,7 @@ use crate::export::manifest::{FileFormat, Manifest};
 use crate::export::{self, Request, check};
 use crate::model::ids::InstallationName;
 use crate::ports::Reporter;
+use crate::site::Site;
 use crate::state::lease::Lease;
 use crate::stores::DataStore;
 use crate::upgrade::work::this_process;
@@ -47,6 +48,18 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
         let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
+        self.export_of(&site, version, choice, reporter)
+    }
+
+    /// The same for an installation that was looked up, by whoever holds its lease.
+    pub(super) fn export_of(
+        &self,
+        site: &Site,
+        version: Option<String>,
+        choice: &ExportChoice,
+        reporter: &dyn Reporter,
+    ) -> Result<ExportView> {
+        let name = &site.installation.name;
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
         let into = match &choice.to {
             Some(to) => std::path::absolute(to).map_err(|cause| Error::io("find", to, &cause))?,

@@ -9,6 +9,7 @@ mod discovery;
 mod doctor;
 mod exports;
 mod found;
+mod fresh;
 mod history;
 mod installations;
 mod kept;
@@ -60,7 +61,9 @@ pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
 pub use found::{Found, Search};
+pub use fresh::{EMPTY, FreshChoice, REMOVE};
 pub use installations::AddRequest;
+
 pub use lock::AskForPassphrase;
 pub use notices::Choice;
 pub use window::{Changes, Face};
@@ -140,6 +143,7 @@ impl Engine {
                     version: it.version,
                     added_at: it.added_at,
                     status: self.status_in(&db, &it.name)?,
+                    set_aside_for: fresh::is_set_aside(&db, &it.name)?,
                     name: it.name,
                 })
             })
@@ -151,7 +155,13 @@ impl Engine {
     /// # Errors
     /// `no_installation`, `which_installation`.
     pub fn the_only_installation(&self) -> Result<InstallationName> {
-        let mut names: Vec<_> = self.db()?.installations()?.into_iter().map(|it| it.name).collect();
+        let db = self.db()?;
+        let mut names = Vec::new();
+        for installation in db.installations()? {
+            if fresh::is_set_aside(&db, &installation.name)?.is_none() {
+                names.push(installation.name);
+            }
+        }
         match (names.pop(), names.is_empty()) {
             (Some(only), true) => Ok(only),
             (None, _) => Err(Error::usage("no_installation", "No application is looked after yet.")

@@ -86,6 +86,10 @@ impl Engine {
         let mut shelf = Shelf::new(&db);
         let mut views = Vec::new();
         for installation in db.installations()? {
+            // What was set aside stays as it is.
+            if super::fresh::is_set_aside(&db, &installation.name)?.is_some() {
+                continue;
+            }
             if let Ok(profile) = self.profile_of(&installation) {
                 views.push(self.notice_of(&mut shelf, &installation, &profile)?);
             }

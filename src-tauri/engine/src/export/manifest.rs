@@ -1,12 +1,14 @@
 //! `manifest.json` of an export: what each file holds and what it is checked against. And the same for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::stores::tables::Holds;
+use crate::stores::tables::{Holds, Refers};
 
 /// The form of the manifest; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -36,6 +38,9 @@ impl FileFormat {
 pub struct Manifest {
     /// The form of this document.
     pub format: u32,
+    /// Which export it is; a part of it that is corrected and brought in later bears the same.
+    #[serde(default)]
+    pub id: String,
     /// The application, in words.
     pub application: String,
     /// The installation.
@@ -46,6 +51,9 @@ pub struct Manifest {
     pub made_at: DateTime<Utc>,
     /// What separates the fields of CSV files.
     pub separator: char,
+    /// By store: a mark of the moment before it was read, by which later writing is noticed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moments: BTreeMap<String, Value>,
     /// What was exported, each in one snapshot of its store.
     pub entities: Vec<Entity>,
 }
@@ -65,6 +73,12 @@ pub struct Entity {
     pub columns: Vec<Column>,
     /// Columns of the table that were left out.
     pub left_out: Vec<String>,
+    /// The columns that tell its rows apart.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Columns that name rows of other tables.
+    #[serde(default)]
+    pub refers: Vec<Refers>,
     /// Rows, counted by the database in the same snapshot.
     pub rows: u64,
     /// SHA-256 of all values as the database gave them, in the order of the files.

@@ -12,7 +12,7 @@ pub mod entity;
 pub mod lines;
 pub mod manifest;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File as Disk;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -132,10 +132,13 @@ fn fill(
 ) -> Result<Manifest> {
     let made_at = clock.now();
     let mut sources = Vec::new();
+    let mut moments = BTreeMap::new();
     for store in stores {
+        let moment = store.moment(reporter)?;
         if let Some(mut snapshot) = store.snapshot()? {
             let tables = snapshot.tables()?;
             sources.push((store.name(), snapshot, tables));
+            moments.insert(store.name().to_owned(), moment);
         }
     }
     if sources.is_empty() {
@@ -160,11 +163,13 @@ fn fill(
     }
     let manifest = Manifest {
         format: FORMAT,
+        id: uuid::Uuid::now_v7().to_string(),
         application: request.application.to_owned(),
         installation: request.installation.to_owned(),
         version: request.version.map(ToOwned::to_owned),
         made_at,
         separator: request.separator,
+        moments,
         entities,
     };
     check::check(folder, &manifest, reporter)?;
@@ -264,6 +269,8 @@ fn write_entity(
             })
             .collect(),
         left_out: chosen.left_out.clone(),
+        key: chosen.table.key.clone(),
+        refers: chosen.table.refers.clone(),
         rows,
         content_sha256: sha256,
         files,

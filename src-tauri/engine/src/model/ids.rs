@@ -42,6 +42,40 @@ impl FromStr for UpgradeId {
     }
 }
 
+/// One fresh start, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct FreshStartId(#[schemars(with = "String")] pub Uuid);
+
+impl FreshStartId {
+    /// A new one.
+    pub fn fresh() -> Self {
+        Self(Uuid::now_v7())
+    }
+    /// The last six digits, for names that nobody else chooses.
+    pub fn short(self) -> String {
+        let all = self.0.simple().to_string();
+        all[all.len() - 6..].to_owned()
+    }
+}
+
+impl fmt::Display for FreshStartId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for FreshStartId {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Uuid::parse_str(text).map(Self).map_err(|cause| {
+            Error::failed("state_corrupt", format!("“{text}” is not the id of a fresh start."))
+                .remedy("Run `liftlock doctor`. Delete nothing.")
+                .because(&cause)
+        })
+    }
+}
+
 /// The name a person gave to an installation: letters, digits, dot, dash and underscore, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod finding;
+pub mod fresh;
 pub mod ids;
 pub mod maintenance;
 pub mod notice;

@@ -4,6 +4,7 @@
 //! names the epoch of its lease, so that one who lost it changes no row. Absent on purpose: a cache.
 
 pub mod discovery;
+pub mod fresh;
 pub mod home;
 pub mod installations;
 pub mod journal;
@@ -28,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0001_first.sql"),
     include_str!("../../../../migrations/0002_discovery.sql"),
     include_str!("../../../../migrations/0003_kept.sql"),
+    include_str!("../../../../migrations/0004_fresh_start.sql"),
 ];
 
 /// Marks the file as ours (`LIFT`).

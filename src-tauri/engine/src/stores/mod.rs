@@ -350,6 +350,43 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     fn snapshot(&self) -> Result<Option<Box<dyn tables::Snapshot>>> {
         Ok(None)
     }
+    /// Makes an empty store of this kind beside it, called `name`, which bears `mark`. Repeatable. Nothing to do for stores
+    /// that are made by whoever writes to them first.
+    ///
+    /// # Errors
+    /// `database_taken`, or what the server answered.
+    fn make_empty(&self, _name: &str, _mark: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Removes what [`DataStore::make_empty`] made, known by its mark. Repeatable.
+    ///
+    /// # Errors
+    /// `database_taken`, or what the server answered.
+    fn remove_empty(&self, _name: &str, _mark: &str) -> Result<()> {
+        Ok(())
+    }
+    /// What it is known by, whatever it is called later; `None` for files, which go with the folder of the installation.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn identity(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+    /// Removes the store itself, for good, if it is the one with this identity. Repeatable. Only ever asked for by a person
+    /// who removes a whole installation.
+    ///
+    /// # Errors
+    /// `store_changed`, or what the server answered.
+    fn remove_for_good(&self, _identity: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Lets whoever connects from now on read only, or write again. Whether that can be promised is the answer.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn set_read_only(&self, _on: bool) -> Result<bool> {
+        Ok(false)
+    }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {
         true

@@ -25,6 +25,19 @@ pub enum Holds {
     Text,
 }
 
+impl Holds {
+    /// What a type of PostgreSQL holds, by its name without length.
+    pub fn of(data_type: &str) -> Self {
+        match data_type {
+            "smallint" | "integer" | "bigint" => Self::Integer,
+            "numeric" | "real" | "double precision" => Self::Number,
+            "boolean" => Self::Boolean,
+            "jsonb" => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -47,6 +60,21 @@ pub struct Table {
     pub name: String,
     /// Its columns, in their order.
     pub columns: Vec<Column>,
+    /// The columns that tell its rows apart; none where the database knows of none.
+    pub key: Vec<String>,
+    /// Columns that name rows of other tables.
+    pub refers: Vec<Refers>,
+}
+
+/// A column that names a row of another table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refers {
+    /// The column.
+    pub column: String,
+    /// The schema of the other table.
+    pub schema: String,
+    /// The other table.
+    pub table: String,
 }
 
 /// What the database says of the columns of a table, to compare files with.

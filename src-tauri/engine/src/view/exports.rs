@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An export that was read back and agrees with what the database gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct ExportView {
     /// Its folder.
     pub folder: String,
@@ -18,21 +19,25 @@ pub struct ExportView {
     /// What it holds.
     pub entities: Vec<ExportedView>,
     /// Files that were read back.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub files_checked: u64,
 }
 
 /// A kind of thing in an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct ExportedView {
     /// What people call it.
     pub entity: String,
     /// The table it came from.
     pub table: String,
     /// Its rows.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub rows: u64,
     /// Its files, in the folder.
     pub files: Vec<String>,
     /// Their size together.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub bytes: u64,
     /// Columns that were left out.
     pub left_out: Vec<String>,

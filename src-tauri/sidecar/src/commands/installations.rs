@@ -47,6 +47,7 @@ pub(crate) fn list(engine: &Engine, screen: &Screen) -> Result<u8> {
     let now = Utc::now();
     let rows = installations.iter().map(|it| {
         let standing = match &it.status {
+            _ if it.set_aside_for.is_some() => "set aside".to_owned(),
             StatusView::Idle(_) => "idle".to_owned(),
             StatusView::Upgrade(upgrade) if upgrade.interrupted => "interrupted".to_owned(),
             StatusView::Upgrade(upgrade) if upgrade.active => {

@@ -3,6 +3,7 @@
 mod backup;
 mod doctor;
 mod export;
+mod fresh_start;
 mod health;
 mod history;
 mod installations;
@@ -68,6 +69,8 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         }
         Command::Backup(command) => backup::run(engine, screen, command),
         Command::Export(args) => export::run(engine, screen, args),
+        Command::FreshStart(args) => fresh_start::run(engine, screen, args),
+        Command::Aside(command) => fresh_start::aside(engine, screen, command),
         Command::History { verify: true, .. } => history::verify(engine, screen),
         Command::History { of, .. } => {
             let name = of.name.map(|it| it.parse()).transpose()?;

@@ -10,6 +10,7 @@ pub mod aside;
 pub mod client;
 pub mod compare;
 pub mod dump;
+mod empty;
 pub mod facts;
 pub mod inventory;
 pub mod lease;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::aside::{self, AsideState as Stands, Strategy};
 use super::client::{Client, Server, SslMode};
 use super::dump::{self, Dump};
+use super::empty;
 use super::facts::{self, Other};
 use super::inventory;
 use super::lease;
@@ -417,6 +418,26 @@ impl DataStore for PostgresStore {
 
     fn discard(&self, aside: &Aside) -> Result<()> {
         aside::discard(self.admin()?, &ours(aside)?)
+    }
+
+    fn make_empty(&self, name: &str, mark: &str) -> Result<()> {
+        empty::make(self.admin()?, self.database(), name, mark)
+    }
+
+    fn remove_empty(&self, name: &str, mark: &str) -> Result<()> {
+        empty::remove(self.admin()?, self.database(), name, mark)
+    }
+
+    fn identity(&self) -> Result<Option<String>> {
+        empty::identity(self.client()?, self.database()).map(Some)
+    }
+
+    fn remove_for_good(&self, identity: &str) -> Result<()> {
+        empty::drop_for_good(self.admin()?, self.database(), identity)
+    }
+
+    fn set_read_only(&self, on: bool) -> Result<bool> {
+        empty::read_only(self.admin()?, self.database(), on).map(|()| true)
     }
 
     fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::{answer, inventory};
 use crate::error::{Error, Result};
 use crate::ports::{Pipes, Reporter};
-use crate::stores::tables::{Column, Holds, Row, Snapshot, Table, Totals};
+use crate::stores::tables::{Column, Holds, Refers, Row, Snapshot, Table, Totals};
 
 /// How long the totals of one table may take at most. Whoever reports may stop it sooner.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
@@ -25,6 +25,16 @@ const LONGEST: Duration = Duration::from_secs(12 * 3600);
 const FIXED: &str = "SET LOCAL datestyle TO 'ISO, YMD'; SET LOCAL timezone TO 'UTC'; SET LOCAL intervalstyle TO 'postgres'; \
     SET LOCAL bytea_output TO 'hex'; SET LOCAL extra_float_digits TO 3; SET LOCAL row_security TO off; \
     SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO '15s'";
+
+/// The columns of the primary key of `pg_class c`, in their order, as JSON.
+const KEY: &str = "(SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]') FROM pg_constraint o \
+    CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k (num, at) \
+    JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.num WHERE o.conrelid = c.oid AND o.contype = 'p')";
+/// Foreign keys of one column of `pg_class c`, as JSON.
+const REFERS: &str = "(SELECT coalesce(json_agg(json_build_object('column', a.attname, 'schema', fn.nspname, \
+    'table', f.relname) ORDER BY a.attnum), '[]') FROM pg_constraint o JOIN pg_class f ON f.oid = o.confrelid \
+    JOIN pg_namespace fn ON fn.oid = f.relnamespace JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = o.conkey[1] \
+    WHERE o.conrelid = c.oid AND o.contype = 'f' AND cardinality(o.conkey) = 1)";
 
 /// The snapshot of a database.
 pub(super) struct PostgresTables {
@@ -69,6 +79,8 @@ impl Snapshot for PostgresTables {
             schema: String,
             name: String,
             columns: Vec<FoundColumn>,
+            key: Vec<String>,
+            refers: Vec<Refers>,
         }
         #[derive(Deserialize)]
         struct FoundColumn {
@@ -84,28 +96,29 @@ impl Snapshot for PostgresTables {
              CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, NULL) ELSE format_type(t.oid, NULL) END, \
              'generated', a.attgenerated <> '' OR a.attidentity = 'a') ORDER BY a.attnum), '[]') \
              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns \
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns, \
+             {KEY} AS key, {REFERS} AS refers \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND {} AND {} \
+             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND {} AND n.nspname <> 'liftlock_import' AND {} \
              ORDER BY n.nspname, c.relname",
             inventory::OWN_SCHEMAS,
             inventory::no_extension("pg_class", "c.oid"),
         ))?;
         let column = |it: FoundColumn| Column {
-            holds: match it.base.as_str() {
-                "smallint" | "integer" | "bigint" => Holds::Integer,
-                "numeric" | "real" | "double precision" => Holds::Number,
-                "boolean" => Holds::Boolean,
-                "jsonb" => Holds::Json,
-                _ => Holds::Text,
-            },
+            holds: Holds::of(&it.base),
             name: it.name,
             data_type: it.data_type,
             generated: it.generated,
         };
         Ok(found
             .into_iter()
-            .map(|it| Table { schema: it.schema, name: it.name, columns: it.columns.into_iter().map(column).collect() })
+            .map(|it| Table {
+                schema: it.schema,
+                name: it.name,
+                columns: it.columns.into_iter().map(column).collect(),
+                key: it.key,
+                refers: it.refers,
+            })
             .collect())
     }
 
