@@ -71,6 +71,9 @@ pub struct Asked {
     /// Every tag is something that is no version
     #[arg(long, value_name = "ON|OFF", num_args = 0..=1, default_missing_value = "on", help_heading = API)]
     pub odd_tags: Option<Switch>,
+    /// Release notes hold scripts, pictures from elsewhere and whatever else a page must not run
+    #[arg(long, value_name = "ON|OFF", num_args = 0..=1, default_missing_value = "on", help_heading = API)]
+    pub hostile_notes: Option<Switch>,
     /// The tag of this version moves to another commit with another archive
     #[arg(long, value_name = "VERSION", help_heading = API)]
     pub move_tag: Option<String>,
@@ -127,6 +130,7 @@ pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
     set(&mut server.drafts_only, asked.drafts_only);
     set(&mut server.no_releases, asked.no_releases);
     set(&mut server.odd_tags, asked.odd_tags);
+    set(&mut server.hostile_notes, asked.hostile_notes);
     set(&mut shop.dotenv_wins, asked.dotenv_wins);
     set(&mut shop.spare_rehearsal, asked.spare_rehearsal);
     shop.live_port = Some(facts.postgres_port);

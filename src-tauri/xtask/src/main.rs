@@ -4,6 +4,7 @@
 mod away;
 mod bench;
 mod bindings;
+mod bundle;
 mod check;
 mod demo;
 mod icons;
@@ -64,6 +65,12 @@ enum Task {
         #[arg(long, requires = "headless", value_name = "VERSION")]
         only: Option<String>,
     },
+    /// The packages of this system, in target/release/bundle
+    Bundle {
+        /// Only these kinds: deb, rpm, appimage, dmg, msi, nsis
+        #[arg(value_name = "KIND")]
+        kinds: Vec<String>,
+    },
     /// Figures as JSON in target/bench, each beside a peer in the same run
     Bench {
         /// Only this group
@@ -104,6 +111,7 @@ fn begin(task: &Task) -> Result<bool> {
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
         Task::Demo { headless: false, .. } => window::open(&mut parts),
         Task::Demo { headless: true, keep, only } => demo::tell(&mut parts, *keep, only.as_deref()),
+        Task::Bundle { kinds } => bundle::make(&mut parts, kinds),
         Task::Bench { name, trial } => bench::measure(&mut parts, name.as_deref(), bench::Size::of(*trial))?,
     }
     Ok(parts.close())

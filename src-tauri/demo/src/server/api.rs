@@ -216,9 +216,30 @@ fn repository(server: &Server) -> Value {
     })
 }
 
+/// A page that shows these as they are gets another title, loads what it should not, or shows nothing any more.
+const HOSTILE_NOTES: &str = r#"# What is new
+
+Good things.
+
+<script>document.title = 'broken'</script>
+<img src="x" onerror="document.title = 'broken'">
+![from elsewhere](http://127.0.0.1:9/picture.png)
+<iframe src="http://127.0.0.1:9/"></iframe>
+<object data="http://127.0.0.1:9/"></object>
+<svg onload="document.title = 'broken'"></svg>
+[click](javascript:document.title='broken')
+<style>* { display: none }</style>
+<form action="http://127.0.0.1:9/"><button>Update now</button></form>
+<a href="https://example.org" onclick="document.title = 'broken'">out</a>
+"#;
+
 fn release(server: &Server, faults: &Faults, shown: &Shown) -> Value {
     let Shown { tag, published } = shown;
-    let notes = catalogue::find(&published.version).map_or("", |it| it.notes);
+    let notes = if faults.hostile_notes {
+        HOSTILE_NOTES
+    } else {
+        catalogue::find(&published.version).map_or("", |it| it.notes)
+    };
     let id = number(&format!("release {} {tag}", published.version));
     let assets: Vec<Value> = assets(shown, faults).iter().map(|it| asset_json(server, shown, it)).collect();
     json!({

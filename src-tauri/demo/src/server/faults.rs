@@ -37,6 +37,8 @@ pub struct Faults {
     pub no_releases: bool,
     /// Every tag is something that is no version.
     pub odd_tags: bool,
+    /// Release notes that harm a page which shows them as they are.
+    pub hostile_notes: bool,
 }
 
 /// How a download's length differs from what was announced.

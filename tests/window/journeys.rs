@@ -1,0 +1,144 @@
+//! What people do, from the first click to the end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::support::{Desktop, Hosts, SOON, UPDATE, until};
+
+/// How soon an update that goes on is on the screen again, on a machine that is busy with it.
+const AGAIN: Duration = Duration::from_secs(5);
+
+#[test]
+fn an_update_goes_from_home_to_its_receipt_in_three_clicks() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.is_at("Update Corner Shop to 1.1.0?", SOON);
+    window.picture("update");
+    assert!(window.part("what-will-happen").text().contains("Your data will be backed up and tested first"));
+    window.click("act-update-now");
+    window.part("says");
+    window.picture("progress");
+    assert!(window.text().contains("You may close this window. The update goes on."), "{}", window.text());
+    window.is_at("Corner Shop 1.1.0 is running", UPDATE);
+    window.picture("complete");
+    let outcome = window.part("outcome");
+    assert_eq!(outcome.attribute("data-state").as_deref(), Some("complete"));
+    assert!(outcome.text().contains("Everything that was there before is still there."), "{}", outcome.text());
+    let receipt = window.part("receipt").text();
+    assert!(receipt.contains("Proven"), "{receipt}");
+    assert!(receipt.contains("1.0.0, kept"), "{receipt}");
+
+    // It is announced once, however often the page is loaded.
+    assert_eq!(outcome.attribute("role").as_deref(), Some("alert"), "news is announced");
+    for _ in 0..2 {
+        window.reload();
+        window.is_at("Corner Shop 1.1.0 is running", SOON);
+        assert_eq!(window.part("outcome").attribute("role"), None, "what was seen is not announced again");
+    }
+
+    window.click("act-done");
+    let card = window.part("card-corner-shop").text();
+    assert!(card.contains("1.1.0"), "{card}");
+    assert!(window.find("unseen").is_none(), "a result that was shown leaves no line");
+}
+
+#[test]
+fn a_release_that_never_becomes_healthy_is_brought_back() {
+    let desktop = Desktop::with(&["1.2.0"]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.click("act-update-now");
+    window.is_at("Bringing back Corner Shop 1.0.0", UPDATE);
+    window.picture("bringing-back");
+    window.is_at("Corner Shop 1.0.0 is running again", UPDATE);
+    window.picture("brought-back");
+    let outcome = window.part("outcome");
+    assert_eq!(outcome.attribute("data-state").as_deref(), Some("rolled_back"));
+    let said = outcome.text();
+    assert!(said.starts_with("The update to 1.2.0 did not work: "), "{said}");
+    assert!(said.contains("Your data is as it was before the update."), "{said}");
+    assert_eq!(desktop.shop.demo(&["status"])["release"], "1.0.0", "the version before runs");
+    let note = desktop.bus.note("Corner Shop 1.0.0 is running again", SOON);
+    assert_eq!(note.body, "The update did not work; your data is as it was.");
+}
+
+#[test]
+fn a_window_that_is_killed_finds_its_update_again_and_sees_it_end_well() {
+    let desktop = Desktop::with(&["1.7.0"]);
+    desktop.shop.demo(&["fault", "--migration-seconds", "5"]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.click("act-update-now");
+    window.part_within("phase-rehearsing", UPDATE);
+    window.kill();
+
+    let begun = Instant::now();
+    let window = desktop.open();
+    window.sees("the update in the rail", SOON, || {
+        window.find("live-line")?.text().contains("Updating Corner Shop").then_some(())
+    });
+    assert!(begun.elapsed() < AGAIN, "the update was shown again after {:?}", begun.elapsed());
+    window.picture("reopened");
+    window.click("live-line");
+    window.part("percent");
+    window.is_at("Corner Shop 1.7.0 is running", UPDATE);
+    assert_eq!(window.part("outcome").attribute("data-state").as_deref(), Some("complete"));
+    assert!(!window.text().contains("interrupted"), "only the window was: {}", window.text());
+}
+
+#[test]
+fn a_second_start_raises_the_window_and_ends() {
+    let desktop = Desktop::with(&[]);
+    let _window = desktop.open();
+    let first = desktop.screen.window();
+    desktop.screen.cover();
+    let begun = Instant::now();
+    let mut second = desktop.program(&[]).spawn().unwrap();
+    let ended = until("the end of the second", SOON, || second.try_wait().unwrap());
+    assert!(ended.success(), "{ended}");
+    until("the first in front", SOON, || (desktop.screen.front() == Some(first)).then_some(()));
+    assert!(begun.elapsed() < SOON);
+    assert_eq!(desktop.screen.windows(), [first], "there is one window");
+}
+
+#[test]
+fn while_locked_an_update_asks_for_the_passphrase_and_goes_on_with_it() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    let file = desktop.shop.dir.join("passphrase");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    desktop.shop.liftlock(&["lock", "set", "--new-passphrase-file", file.to_str().unwrap()]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.is_at("Update Corner Shop to 1.1.0?", SOON);
+    window.click("act-update-now");
+    window.part("unlock-dialog");
+    window.picture("locked");
+    window.type_into("passphrase", "wrong horse");
+    window.click("act-unlock");
+    window.says("That is not the passphrase.");
+    assert_eq!(desktop.shop.liftlock(&["status"])["upgrade"], serde_json::Value::Null, "nothing has begun");
+
+    // The next try is open after a second, and the button says when.
+    window.sees("the next try", SOON, || {
+        (window.find("act-unlock")?.attribute("aria-disabled").as_deref() == Some("false")).then_some(())
+    });
+    window.type_into("passphrase", "correct horse");
+    window.click("act-unlock");
+    window.is_at("Corner Shop 1.1.0 is running", UPDATE);
+}
+
+#[test]
+fn the_sample_shop_comes_up_from_the_welcome_and_is_updated() {
+    let desktop = Desktop::bare(Hosts::BOTH);
+    let window = desktop.open();
+    window.is_at("Welcome to Liftlock", SOON);
+    window.picture("welcome");
+    window.click("way-sample");
+    window.part_within("act-update", UPDATE);
+    window.picture("sample");
+    window.click("act-update");
+    window.click("act-update-now");
+    window.is_at("Corner Shop 1.1.0 is running", UPDATE);
+}

@@ -1,0 +1,103 @@
+//! A screen without a display, and what can be seen on it from outside.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt, CreateWindowAux, EventMask, MapState, Window, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+
+use super::{Ends, SOON, UPDATE, tied, until};
+
+/// Xvfb on a number that it chose itself.
+pub(crate) struct Screen {
+    /// `:99`
+    pub(crate) name: String,
+    x: RustConnection,
+    root: Window,
+    _server: Ends,
+}
+
+impl Screen {
+    pub(super) fn new(folder: &Path) -> Self {
+        let mut command = tied("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp"]);
+        let log = File::create(folder.join("screen.log")).unwrap();
+        let mut server = Ends(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap());
+        let mut number = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        let name = format!(":{}", number.trim());
+        let (x, screen) = x11rb::connect(Some(&name)).unwrap();
+        let root = x.setup().roots[screen].root;
+        Self { name, x, root, _server: server }
+    }
+
+    /// Liftlock's windows that can be seen, from the one at the back to the one in front.
+    pub(crate) fn windows(&self) -> Vec<Window> {
+        let children = self.x.query_tree(self.root).unwrap().reply().unwrap().children;
+        children.into_iter().filter(|it| self.is_visible(*it) && self.title(*it) == "Liftlock").collect()
+    }
+
+    /// Waits for the one window.
+    pub(crate) fn window(&self) -> Window {
+        until("Liftlock's window", UPDATE, || self.windows().first().copied())
+    }
+
+    /// Asks a window to close, as its frame's button does.
+    pub(crate) fn close(&self, window: Window) {
+        let data = [self.atom("WM_DELETE_WINDOW"), 0, 0, 0, 0];
+        let message = ClientMessageEvent::new(32, window, self.atom("WM_PROTOCOLS"), data);
+        self.x.send_event(false, window, EventMask::NO_EVENT, message).unwrap();
+        self.x.flush().unwrap();
+    }
+
+    /// Puts another program's window in front of everything.
+    pub(crate) fn cover(&self) -> Window {
+        let cover = self.x.generate_id().unwrap();
+        let looks = CreateWindowAux::new().background_pixel(0x0080_4020);
+        let (depth, visual) = (x11rb::COPY_DEPTH_FROM_PARENT, x11rb::COPY_FROM_PARENT);
+        self.x
+            .create_window(depth, cover, self.root, 0, 0, 1280, 900, 0, WindowClass::INPUT_OUTPUT, visual, &looks)
+            .unwrap();
+        self.x.map_window(cover).unwrap();
+        self.x.sync_all();
+        until("another window in front", SOON, || (self.front() == Some(cover)).then_some(()));
+        cover
+    }
+
+    /// The window in front.
+    pub(crate) fn front(&self) -> Option<Window> {
+        let children = self.x.query_tree(self.root).ok()?.reply().ok()?.children;
+        children.into_iter().rev().find(|it| self.is_visible(*it))
+    }
+
+    fn is_visible(&self, window: Window) -> bool {
+        let asked = self.x.get_window_attributes(window).ok().and_then(|it| it.reply().ok());
+        asked.is_some_and(|it| it.map_state == MapState::VIEWABLE && it.class == WindowClass::INPUT_OUTPUT)
+    }
+
+    fn title(&self, window: Window) -> String {
+        let asked = self.x.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 256).ok();
+        let said = asked.and_then(|it| it.reply().ok()).map(|it| it.value).unwrap_or_default();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    fn atom(&self, name: &str) -> Atom {
+        self.x.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
+    }
+}
+
+/// Waits until the server has done all that it was asked.
+trait SyncAll {
+    fn sync_all(&self);
+}
+
+impl SyncAll for RustConnection {
+    fn sync_all(&self) {
+        self.get_input_focus().unwrap().reply().unwrap();
+    }
+}
