@@ -8,14 +8,21 @@
 #![allow(dead_code, reason = "the support is there for all of the tests to come")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
+#[path = "../support/proxy.rs"]
+mod proxy;
+
 mod asked;
 mod bad_input;
+mod cut;
 mod damaged;
 mod export;
 mod fresh;
+mod frozen;
+mod full;
 mod hops;
 mod kept;
 mod matrix;
+mod newer;
 mod releases;
 mod restored;
 mod rivals;
@@ -24,3 +31,4 @@ mod stranded;
 mod support;
 mod tonight;
 mod unattended;
+mod watched;

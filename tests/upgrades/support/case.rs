@@ -141,6 +141,61 @@ impl<'w> Case<'w> {
             .unwrap()
     }
 
+    /// A worker that has frozen at this point.
+    pub(crate) fn frozen(&self, id: UpgradeId, point: &str) -> Child {
+        let mut command = self.liftlock(&["work", &id.to_string()]);
+        let log = OpenOptions::new().create(true).append(true).open(self.worker_log()).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let mut worker = self.freezing(&mut command, id, point).spawn().unwrap();
+        wait_for(&format!("it has frozen at {point}"), PATIENCE, || {
+            let gone = worker.try_wait().unwrap();
+            assert!(gone.is_none(), "{gone:?} before it froze at {point}\n{}", self.story(id));
+            self.has_frozen(id, point, worker.id()).then_some(())
+        });
+        worker
+    }
+
+    /// Lets the worker that a command starts freeze at this point.
+    pub(crate) fn freezing<'c>(&self, command: &'c mut Command, id: UpgradeId, point: &str) -> &'c mut Command {
+        command.env("LIFTLOCK_FREEZE_AT", point).env("LIFTLOCK_CRASH_LOG", self.crash_log(id))
+    }
+
+    /// Whether this worker stands still at this point.
+    pub(crate) fn has_frozen(&self, id: UpgradeId, point: &str, worker: u32) -> bool {
+        let log = fs::read_to_string(self.crash_log(id)).unwrap_or_default();
+        log.lines().any(|it| it.strip_prefix("froze ") == Some(point)) && super::stands_still(worker)
+    }
+
+    /// Waits until a worker is at work on this step.
+    pub(crate) fn until_begun(&self, id: UpgradeId, step: &str) {
+        self.until(id, &format!("{step} has begun"), PATIENCE, |_| {
+            let runs = liftlock_engine::state::journal::runs_of(&self.db(), id).unwrap();
+            runs.iter().any(|it| it.key.to_string() == step)
+        });
+    }
+
+    /// What `liftlock resume --all` takes up, as at the start of a computer.
+    pub(crate) fn resume_all(&self) -> Vec<String> {
+        let (code, answer) = self.answer(&["resume", "--all"]);
+        assert_eq!(code, 0, "{answer:#}");
+        let resumed = answer["resumed"].as_array().unwrap();
+        resumed.iter().filter_map(|it| it.as_str()).map(str::to_owned).collect()
+    }
+
+    /// Waits for the end of an upgrade whose worker somebody else has sent.
+    pub(crate) fn ended(&self, id: UpgradeId) -> Ended {
+        self.until_ended(id);
+        self.until_nobody_works();
+        Ended { id, killed: 0, heard: Vec::new() }
+    }
+
+    /// Runs statements in Liftlock's own state, behind its back.
+    pub(crate) fn tamper(&self, sql: &str) {
+        let conn = rusqlite::Connection::open(self.home.database()).unwrap();
+        conn.busy_timeout(Duration::from_secs(10)).unwrap();
+        conn.execute_batch(sql).unwrap();
+    }
+
     /// Waits for a worker.
     pub(crate) fn end_of(&self, worker: &mut Child) -> Exit {
         let within =

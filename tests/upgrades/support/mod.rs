@@ -54,6 +54,14 @@ pub(crate) fn lives(pid: u32) -> bool {
         .unwrap_or(false)
 }
 
+/// Whether a process was stopped (or is held by a tracer).
+pub(crate) fn stands_still(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|it| it.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with(['T', 't'])))
+        .unwrap_or(false)
+}
+
 /// Sends a signal. A process that is gone by then is none of our business any more.
 pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
@@ -120,6 +128,11 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(below).unwrap()).unwrap()
     }
+}
+
+/// So many times: the first figure at every push, the second where there is time.
+pub(crate) fn times(usual: usize, long: usize) -> usize {
+    if is_long() { long } else { usual }
 }
 
 /// So many of them, chosen by the seed; all of them where there is time.

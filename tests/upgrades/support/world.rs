@@ -137,6 +137,11 @@ impl World {
         Case::new(self, home, &profile)
     }
 
+    /// Where the home of the next case will be.
+    pub(crate) fn next_home(&self) -> PathBuf {
+        self.dir.join(format!("home-{}", self.homes.get() + 1))
+    }
+
     /// Puts the shop back to 1.0.0 with the data it began with, whatever was done to it.
     pub(crate) fn reset(&self) {
         self.demo(&["fault", "--clear"]);

@@ -124,6 +124,7 @@ impl Engine {
             "SSL_CERT_FILE",
             "LIFTLOCK_LOG",
             "LIFTLOCK_CRASH_AT",
+            "LIFTLOCK_FREEZE_AT",
             "LIFTLOCK_CRASH_LOG",
         ] {
             if let Some(value) = env::var_os(variable) {

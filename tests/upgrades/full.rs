@@ -1,0 +1,138 @@
+//! The disk is full: that of Liftlock's own home while an upgrade runs. The ballast is let go, so that what became of
+//! the upgrade can be written down, and the application is as it was or is raised whole.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use liftlock_engine::model::state::State;
+use rustix::process::Signal;
+
+use crate::support::{Case, Exit, Expected, World, judge, signal};
+
+/// A small file system of its own, taken away with this.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// None where this user may not mount one, which is said.
+    fn of(mebibytes: u32, at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let size = format!("size={mebibytes}m,mode=0755");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
+        if mounted.is_ok_and(|it| it.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        eprintln!("not run: this user may not mount a small disk");
+        None
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    /// Not a byte is left.
+    fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.filler()).unwrap();
+        for size in [1 << 20, 4096, 1] {
+            let block = vec![0x5A; size];
+            while file.write_all(&block).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// The next case, whose home is on a disk of its own.
+fn on_a_small_disk(world: &World) -> Option<(Disk, Case<'_>)> {
+    let disk = Disk::of(192, &world.next_home())?;
+    Some((disk, world.case()))
+}
+
+/// Before anything is touched: the ballast makes the room in which the end is written.
+#[test]
+fn a_journal_that_finds_its_disk_full_lets_go_of_the_ballast_and_comes_to_an_end() {
+    let world = World::with(&["1.1.0"]);
+    for (point, is_away) in
+        [("forward/rehearse/before_intent", false), ("forward/set_aside:database/after_effect", true)]
+    {
+        let Some((disk, case)) = on_a_small_disk(&world) else { return };
+        let id = case.ask("1.1.0");
+        let mut worker = case.frozen(id, point);
+        assert!(case.home.ballast().metadata().is_ok_and(|it| it.len() > 1 << 20), "the ballast is there");
+        disk.fill();
+        signal(worker.id(), Signal::CONT);
+        assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));
+        assert!(!case.home.ballast().exists(), "{point}: the ballast was let go");
+        // The room that it left is enough for the rest.
+        assert_eq!(case.upgrade(id).away_from.is_some(), is_away || case.upgrade(id).state == State::Complete);
+        judge::judge(&case, &case.ended(id), &Expected::complete("1.1.0"));
+        disk.make_room();
+        drop(case);
+        drop(disk);
+        world.reset();
+    }
+}
+
+/// Somebody takes the ballast's room too. Nothing can be written down then, and nothing is claimed; with room again the
+/// upgrade comes to its end.
+#[test]
+fn where_not_even_the_ballast_helps_nothing_is_claimed_and_room_brings_the_end() {
+    let world = World::with(&["1.1.0"]);
+    for point in ["forward/rehearse/before_intent", "forward/set_aside:database/after_effect"] {
+        let Some((disk, case)) = on_a_small_disk(&world) else { return };
+        let id = case.ask("1.1.0");
+        let mut worker = case.frozen(id, point);
+        fs::remove_file(case.home.ballast()).unwrap();
+        disk.fill();
+        signal(worker.id(), Signal::CONT);
+        let left = case.end_of(&mut worker);
+        assert_eq!(left, Exit::Code(1), "{}", case.story(id));
+        assert!(!case.upgrade(id).state.is_final(), "{}", case.story(id));
+        disk.make_room();
+        judge::judge(&case, &case.work(id, &[]), &Expected::complete("1.1.0"));
+        drop(case);
+        drop(disk);
+        world.reset();
+    }
+}
+
+/// The backup had room when that was checked, and has none any more: others write too.
+#[test]
+fn a_backup_that_finds_its_disk_full_ends_the_upgrade_before_anything_is_touched() {
+    let world = World::with(&["1.1.0"]);
+    let Some((disk, case)) = on_a_small_disk(&world) else { return };
+    let id = case.ask("1.1.0");
+    let mut worker = case.frozen(id, "forward/take_backup/after_intent");
+    disk.fill();
+    // Enough for the journal and no more.
+    let filler = File::options().write(true).open(disk.filler()).unwrap();
+    filler.set_len(filler.metadata().unwrap().len() - (96 << 10)).unwrap();
+    signal(worker.id(), Signal::CONT);
+    assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));
+    disk.make_room();
+    judge::judge(&case, &case.ended(id), &Expected::refused("no_room"));
+}
+
+/// The scratch server does not fit.
+#[test]
+fn a_proof_that_finds_its_disk_full_ends_the_upgrade_before_anything_is_touched() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let Some(disk) = Disk::of(400, &case.scratch()) else { return };
+    let id = case.ask("1.1.0");
+    let mut worker = case.frozen(id, "forward/prove_backup/after_intent");
+    disk.fill();
+    signal(worker.id(), Signal::CONT);
+    assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));
+    disk.make_room();
+    judge::judge(&case, &case.ended(id), &Expected::failed("disk_full"));
+}
