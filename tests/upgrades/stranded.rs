@@ -6,7 +6,10 @@ use liftlock_engine::state::journal::{Ending, Journal};
 use liftlock_engine::state::lease::{Holder, Lease};
 use liftlock_engine::state::upgrades::Outcome;
 
-use crate::support::{Case, World};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Case, Ended, Exit, Expected, World, judge, limit, signal};
 
 /// Leaves an upgrade at this point, as a rollback that could not finish would.
 fn strand(case: &Case<'_>, at: &str) -> liftlock_engine::model::ids::UpgradeId {
@@ -90,4 +93,79 @@ fn a_return_that_does_not_work_leaves_what_waited_for_a_person_waiting() {
     let (code, answer) = case.answer(&["rollback", "--yes", "--accept-loss-of-new-work"]);
     assert_eq!((code, &answer["state"]), (0, &"rolled_back".into()), "{answer:#}");
     assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+}
+
+/// An upgrade whose way back cannot be finished because of what somebody has done meanwhile; answers what a person is
+/// told to type.
+fn fails_to_go_back(case: &Case<'_>, meddle: impl FnOnce()) -> (liftlock_engine::model::ids::UpgradeId, Vec<String>) {
+    let id = case.ask("1.5.0");
+    let mut worker = case.frozen(id, "back/verify/before_intent");
+    meddle();
+    signal(worker.id(), Signal::CONT);
+    assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));
+    let upgrade = case.upgrade(id);
+    assert_eq!(upgrade.state, State::NeedsAttention, "{}", case.story(id));
+    let receipt: Value = serde_json::from_slice(&std::fs::read(upgrade.receipt.unwrap()).unwrap()).unwrap();
+    let told = receipt["attention"]["commands"].as_array().unwrap();
+    let status = case.answer(&["status"]).1;
+    assert_eq!(status["state"], "needs_attention");
+    (id, told.iter().map(|it| it.as_str().unwrap().to_owned()).collect())
+}
+
+/// Types a command exactly as it was told.
+fn typed(case: &Case<'_>, command: &str) -> (i32, Value) {
+    let words: Vec<&str> = command.split(' ').collect();
+    assert_eq!(words[0], "liftlock", "{command}");
+    case.answer(&words[1..])
+}
+
+#[test]
+fn a_way_back_that_fails_says_what_to_type_and_typing_it_brings_the_old_version_back() {
+    let world = World::with(&["1.5.0"]);
+    let case = world.case_with(|it| limit(it, "start_within", "10s"));
+    let (id, told) = fails_to_go_back(&case, || {
+        world.sql("postgres", "ALTER ROLE corner_shop NOCREATEDB");
+    });
+    assert_eq!(
+        told,
+        [
+            format!("liftlock rollback {}", case.name),
+            format!("liftlock check {}", case.name),
+            format!("liftlock settle {id}")
+        ]
+    );
+    // As long as the cause is there nothing is claimed.
+    let (code, answer) = typed(&case, &told[2]);
+    assert_eq!(code, 3, "{answer:#}");
+    world.sql("postgres", "ALTER ROLE corner_shop CREATEDB");
+    let (code, answer) = typed(&case, &told[0]);
+    assert_eq!((code, &answer["state"]), (0, &"rolled_back".into()), "{answer:#}");
+    assert_eq!(typed(&case, &told[1]).0, 0);
+    let expected = Expected { outcomes: &["rollback_failed", "rolled_back"], ..Expected::rolled_back("wrong_version") };
+    judge::judge(&case, &Ended { id, killed: 0, heard: Vec::new() }, &expected);
+}
+
+#[test]
+fn a_person_who_mends_it_by_hand_says_so_and_is_believed_once_it_is_seen() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::with(&["1.5.0"]);
+    let case = world.case_with(|it| limit(it, "start_within", "5s"));
+    let program = world.shop.join("releases/1.0.0/bin/corner-shop");
+    let may_run = |mode: u32| std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
+    let (id, told) = fails_to_go_back(&case, || may_run(0o600));
+    let (code, answer) = typed(&case, &told[2]);
+    assert_ne!(code, 0, "nothing runs: {answer:#}");
+    may_run(0o755);
+    world.demo(&["up"]);
+    assert_eq!(typed(&case, &told[1]).0, 0);
+    let (code, answer) = typed(&case, &told[2]);
+    assert_eq!((code, &answer["state"]), (0, &"rolled_back".into()), "{answer:#}");
+    assert_eq!(world.version().as_deref(), Some("1.0.0"));
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+    assert_eq!(case.upgrade(id).result.as_deref(), Some("rolled_back"));
+    // The way to the next release is open, autostart was let go.
+    world.demo(&["publish", "1.1.0"]);
+    assert_eq!(case.answer(&["ack"]).0, 0);
+    case.run("1.1.0", &[], &Expected::complete("1.1.0"));
 }
