@@ -9,7 +9,7 @@ use std::fs;
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::model::ids::UpgradeId;
 use liftlock_engine::ports::Clock;
-use liftlock_engine::state::journal::runs_of;
+use liftlock_engine::state::journal::{Direction, runs_of};
 use rustix::process::Signal;
 
 use crate::support::{Case, Expected, PATIENCE, World, files_below, judge, limit, sampled, signal, variable, wait_for};
@@ -30,8 +30,10 @@ fn power_goes(case: &Case<'_>, id: UpgradeId, worker: &mut std::process::Child) 
     });
     worker.wait().unwrap();
     an_earlier_boot(case);
-    let is_held = |step: &str| runs_of(&case.db(), id).unwrap().iter().any(|it| it.key.step == step);
-    let starts = !is_held("hold_autostart") || is_held("restore_autostart");
+    let runs = runs_of(&case.db(), id).unwrap();
+    let was_begun = |step: &str, direction| runs.iter().any(|it| it.key.step == step && it.direction == direction);
+    let is_free = was_begun("restore_autostart", Direction::Forward) || was_begun("hold_autostart", Direction::Back);
+    let starts = !was_begun("hold_autostart", Direction::Forward) || is_free;
     case.world.demo(if starts { &["up"] } else { &["up", "--no-shop"] });
 }
 

@@ -126,12 +126,14 @@ fn a_way_back_that_fails_says_what_to_type_and_typing_it_brings_the_old_version_
     let (id, told) = fails_to_go_back(&case, || {
         world.sql("postgres", "ALTER ROLE corner_shop NOCREATEDB");
     });
+    let backup = case.upgrade(id).backup.unwrap();
     assert_eq!(
         told,
         [
             format!("liftlock rollback {}", case.name),
             format!("liftlock check {}", case.name),
-            format!("liftlock settle {id}")
+            format!("liftlock settle {id}"),
+            format!("liftlock backup restore {} {backup} --accept-loss-of-new-work", case.name)
         ]
     );
     // As long as the cause is there nothing is claimed.
@@ -166,6 +168,6 @@ fn a_person_who_mends_it_by_hand_says_so_and_is_believed_once_it_is_seen() {
     assert_eq!(case.upgrade(id).result.as_deref(), Some("rolled_back"));
     // The way to the next release is open, autostart was let go.
     world.demo(&["publish", "1.1.0"]);
-    assert_eq!(case.answer(&["ack"]).0, 0);
+    assert_eq!(case.answer(&["ack", &id.to_string()]).0, 0);
     case.run("1.1.0", &[], &Expected::complete("1.1.0"));
 }
