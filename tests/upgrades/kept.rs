@@ -94,6 +94,13 @@ fn an_original_goes_after_seven_days_on_which_all_was_well_and_not_before() {
     assert_eq!((code, &answer["error"]["class"]), (3, &"original_gone".into()), "{answer:#}");
 }
 
+/// How many lists of uploads lie beside them.
+fn lists(world: &World) -> usize {
+    let names = std::fs::read_dir(world.shop.join("data")).into_iter().chain(std::fs::read_dir(&world.shop));
+    let names = names.flatten().flatten().filter_map(|it| it.file_name().into_string().ok());
+    names.filter(|it| it.contains("__list_")).count()
+}
+
 #[test]
 fn what_failed_goes_by_the_same_rule_and_what_is_half_removed_is_no_way_back() {
     let world = World::with(&["1.1.0", "1.2.0"]);
@@ -102,9 +109,14 @@ fn what_failed_goes_by_the_same_rule_and_what_is_half_removed_is_no_way_back() {
     assert!(!databases(&world, "failed").is_empty());
     case.engine.choose("keep_originals_days", Some("1")).unwrap();
     assert_eq!(in_days(&case, 0).tidy(&case.name).unwrap(), []);
+    let release = world.shop.join("releases/1.2.0");
+    assert_eq!((release.is_dir(), lists(&world)), (true, 1));
     let removed = in_days(&case, 1).tidy(&case.name).unwrap();
     assert_eq!(removed.iter().map(|it| it.kept.as_str()).collect::<Vec<_>>(), ["failed_copy"]);
     assert_eq!(databases(&world, "failed"), "");
+    // What is nobody's data goes with it: the release that did not make it, and the list of the uploads.
+    assert_eq!((release.exists(), lists(&world)), (false, 0));
+    assert!(!world.shop.join("releases/.removing").exists());
 
     // A removal that was begun and not ended is gone on with, and never returned to.
     let ended = case.run("1.1.0", &[], &Expected::complete("1.1.0"));

@@ -1,7 +1,8 @@
 //! An installation with everything that its profile says, looked up: its driver, its stores, its ports, its
 //! probes. Read anew at every start of a worker, because settings files are the user's to change.
 
-use std::collections::BTreeSet;
+mod folder;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,9 @@ use semver::Version;
 use serde_json::Value;
 
 use crate::drivers::command::{Place, reader};
-use crate::drivers::{Autostart, Driver, Gate, Native, settings};
-use crate::durable;
+use crate::drivers::{Autostart, Driver, Gate, Native};
 use crate::error::{Error, Result};
-use crate::model::finding::{Finding, Severity};
-use crate::model::profile::{Profile, Run, Store};
+use crate::model::profile::{Profile, Store};
 use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
@@ -28,10 +27,11 @@ use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
 use crate::stores::files::FilesStore;
-use crate::stores::files::tree::{self, Tree};
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{DataStore, ServerLease};
+
+pub use folder::{is_release_from, mark_release};
 
 /// An installation, looked up.
 pub struct Site {
@@ -298,146 +298,6 @@ impl Site {
         )
     }
 
-    /// Settings that a release's example names and the user's file does not have: file and key.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn missing_settings(&self, version: &str) -> Result<Vec<(String, String)>> {
-        let release = self.release_folder(version)?;
-        let mut missing = Vec::new();
-        for declared in &self.profile.settings {
-            let Some(example) = &declared.example else { continue };
-            let example = example.under(&release);
-            if !example.exists() {
-                continue;
-            }
-            let example = fs::read_to_string(&example).map_err(|cause| Error::io("read", &example, &cause))?;
-            let path = declared.file.under(&self.installation.folder);
-            let actual = fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))?;
-            missing.extend(
-                settings::missing(&example, &actual).into_iter().map(|it| (declared.file.as_str().to_owned(), it.key)),
-            );
-        }
-        Ok(missing)
-    }
-
-    /// Writes down what the files of a release are like, so that changes by hand are noticed later.
-    ///
-    /// # Errors
-    /// They cannot be read, or it cannot be written.
-    pub fn take_baseline(&self, version: &str, reporter: &dyn Reporter) -> Result<()> {
-        let tree = tree::list(&self.release_folder(version)?, reporter)?;
-        let path = self.home.baseline(&self.installation.name, version);
-        durable::create_private_dir(durable::parent(&path)?)?;
-        // Names that are no text cannot be written down; then nothing is claimed about changes.
-        match serde_json::to_vec(&tree) {
-            Ok(text) => durable::write(&path, &text),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Files of the release in use that were changed by hand since Liftlock first saw them, by path.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub fn changed_by_hand(&self, reporter: &dyn Reporter) -> Result<Vec<PathBuf>> {
-        let Some(version) = self.driver.current_release()? else { return Ok(Vec::new()) };
-        let path = self.home.baseline(&self.installation.name, &version);
-        let Some(first) = fs::read(&path).ok().and_then(|it| serde_json::from_slice::<Tree>(&it).ok()) else {
-            return Ok(Vec::new());
-        };
-        let difference = first.difference(&tree::list(&self.release_folder(&version)?, reporter)?);
-        // Programs write caches beside themselves; a file that was added is nobody's change.
-        Ok(difference.changed.into_iter().chain(difference.missing).collect())
-    }
-
-    /// What stands in the way in the installation's folder. `leave_changes`: a person knows that files changed by hand
-    /// stay behind.
-    pub fn look_at_installation(
-        &self,
-        target: Option<&Version>,
-        leave_changes: bool,
-        reporter: &dyn Reporter,
-    ) -> Vec<Finding> {
-        let mut found = Vec::new();
-        match self.changed_by_hand(reporter) {
-            Ok(changed) if changed.is_empty() => {}
-            Ok(changed) => {
-                let names: Vec<_> = changed.iter().take(5).map(|it| it.display().to_string()).collect();
-                found.push(Finding::new(
-                    if leave_changes { Severity::Warning } else { Severity::Stop },
-                    "dirty_folder",
-                    format!("Files of the release in use were changed by hand: {}.", names.join(", ")),
-                    "The new release does not have these changes. Keep them elsewhere, then start the update with \
-                     --leave-changes; the old release's folder stays as it is.",
-                ));
-            }
-            Err(error) => found.push(Finding::stop(&error)),
-        }
-        found.extend(self.odd_settings());
-        if let Err(error) = self.autostart(reporter) {
-            found.push(Finding::stop(&error));
-        }
-        match self.driver.current_release() {
-            Ok(Some(_)) => {}
-            Ok(None) => found.push(Finding::new(
-                Severity::Stop,
-                "no_current_release",
-                "The installation points to no release.",
-                "Look at its “current” link.",
-            )),
-            Err(error) => found.push(Finding::stop(&error)),
-        }
-        if let Some(target) = target {
-            let taken = self
-                .release_folder(&target.to_string())
-                .is_ok_and(|folder| folder.exists() && !folder.join(RELEASE_MARK).is_file());
-            if taken {
-                found.push(Finding::new(
-                    Severity::Stop,
-                    "release_folder_taken",
-                    format!("There is a folder for {target} already, which Liftlock did not make."),
-                    "Move this folder away, then try again.",
-                ));
-            }
-        }
-        if tempfile::Builder::new().prefix(".liftlock-").tempfile_in(&self.installation.folder).is_err() {
-            found.push(Finding::new(
-                Severity::Stop,
-                "folder_not_writable",
-                format!("Liftlock may not write to {}.", self.installation.folder.display()),
-                "Run Liftlock as the user who owns this folder.",
-            ));
-        }
-        found
-    }
-
-    /// Lines of settings files that mean nothing: half of a typing error shows as a setting that is not there.
-    fn odd_settings(&self) -> Vec<Finding> {
-        let folder = &self.installation.folder;
-        let of_components = self.profile.components.iter().filter_map(|it| match &it.run {
-            Run::Command(command) => command.env_file.as_ref().map(|it| it.under(folder)),
-            Run::Unit { .. } => None,
-        });
-        let files: BTreeSet<PathBuf> =
-            self.profile.settings.iter().map(|it| it.file.under(folder)).chain(of_components).collect();
-        let mut found = Vec::new();
-        for file in files {
-            // One that cannot be read is told by whoever needs it.
-            let Ok(text) = fs::read_to_string(&file) else { continue };
-            let file = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
-            found.extend(settings::bad_lines(&text).into_iter().map(|bad| {
-                Finding::new(
-                    Severity::Warning,
-                    "bad_setting_line",
-                    format!("Line {} of {file} means nothing: {}.", bad.line, bad.reason),
-                    "Correct or remove this line; it is left out until then.",
-                )
-            }));
-        }
-        found
-    }
-
     /// Takes the lease that another host would see: a session lock in each database server.
     ///
     /// # Errors
@@ -467,22 +327,6 @@ impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site").field("installation", &self.installation.name).finish_non_exhaustive()
     }
-}
-
-/// What is written into a release folder before it gets its name: the digest of the asset that it came from.
-const RELEASE_MARK: &str = ".liftlock-release";
-
-/// Whether the folder of a release was unpacked by Liftlock from the asset with this digest.
-pub fn is_release_from(folder: &Path, sha256: &str) -> bool {
-    fs::read_to_string(folder.join(RELEASE_MARK)).is_ok_and(|it| it.trim() == sha256)
-}
-
-/// Writes down from which asset a release folder was unpacked.
-///
-/// # Errors
-/// What the disk answered.
-pub fn mark_release(folder: &Path, sha256: &str) -> Result<()> {
-    durable::write(&folder.join(RELEASE_MARK), format!("{sha256}\n").as_bytes())
 }
 
 /// Where passfiles stand for as long as somebody works: by upgrade, and by process for those that act on nobody's

@@ -15,7 +15,7 @@ use crate::state::Db;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::kept::Original;
 use crate::state::lease::Lease;
-use crate::steps::aside::{AsideIntent, SetAside};
+use crate::steps::aside::{AsideIntent, SetAside, final_dump};
 use crate::steps::parse;
 use crate::upgrade::work::this_process;
 use crate::view::KeptView;
@@ -59,14 +59,19 @@ impl Engine {
     pub fn tidy(&self, name: &InstallationName) -> Result<Vec<KeptView>> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
-        if db.originals(Some(name))?.is_empty() || is_open(&db, name)? {
+        if is_open(&db, name)? {
             return Ok(Vec::new());
         }
         let site = self.site(&installation)?;
+        let left = self.leftovers(&db, &site)?;
+        if db.originals(Some(name))?.is_empty() && left.is_empty() {
+            return Ok(Vec::new());
+        }
         let is_well = is_well(&site);
         db.see(name, is_well, self.clock.now())?;
         let due: Vec<_> = self.kept_in(&db, name)?.into_iter().filter(|it| self.is_due(it)).collect();
-        if due.is_empty() || !is_well {
+        let left_is_due = self.leftovers(&db, &site)?.iter().any(|it| it.is_due);
+        if (due.is_empty() && !left_is_due) || !is_well {
             return Ok(Vec::new());
         }
         let holder = this_process(self.clock.as_ref(), "tidy")?;
@@ -87,6 +92,7 @@ impl Engine {
             db.end_removal(&original, &line, self.clock.now())?;
             removed.push(view.clone());
         }
+        self.remove_leftovers(&mut db, &site)?;
         Ok(removed)
     }
 
@@ -99,7 +105,7 @@ impl Engine {
     fn remove_kept(&self, db: &Db, site: &Site, original: &Original) -> Result<()> {
         if original.kept == "final_dump" {
             // Ours from its first byte on, in the folder of the upgrade.
-            let folder = self.home.upgrade(original.upgrade_id).join("final").join(&original.store);
+            let folder = final_dump(&self.home, original.upgrade_id, &original.store);
             return match std::fs::remove_dir_all(&folder) {
                 Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder, &cause)),
                 _ => Ok(()),

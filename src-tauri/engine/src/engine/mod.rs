@@ -13,6 +13,7 @@ mod fresh;
 mod history;
 mod installations;
 mod kept;
+mod leftovers;
 mod lock;
 mod news;
 mod notices;
@@ -27,6 +28,7 @@ mod timer;
 mod tonight;
 mod unattended;
 mod upgrades;
+mod way_back;
 mod window;
 
 use std::fmt;

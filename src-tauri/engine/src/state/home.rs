@@ -118,6 +118,8 @@ impl Home {
     /// # Errors
     /// `state_busy` while the schema is being changed.
     pub fn lock_schema_shared(&self) -> Result<File> {
+        // Somebody may have “cleaned up” while an upgrade was open.
+        self.make()?;
         let file = open_lock(&self.root.join("locks").join("schema.lock"))?;
         file.lock_shared().map_err(|cause| Error::io("lock", &self.root, &cause))?;
         Ok(file)
@@ -179,4 +181,21 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 #[cfg(not(unix))]
 fn set_mode(_path: &Path, _mode: u32) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_that_somebody_cleaned_up_are_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        home.make().unwrap();
+        fs::remove_dir(home.root().join("locks")).unwrap();
+        let held = home.lock_schema_shared().unwrap();
+        assert_eq!(home.lock_schema_exclusive().unwrap_err().class, "state_busy");
+        drop(held);
+        home.lock_schema_exclusive().unwrap();
+    }
 }

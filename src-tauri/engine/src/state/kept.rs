@@ -123,6 +123,18 @@ impl Db {
         Ok(())
     }
 
+    /// A line in the log of an upgrade that is over.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn tell(&mut self, id: UpgradeId, line: &str, now: DateTime<Utc>) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO event (upgrade_id, at, line) SELECT id, ?2, ?3 FROM system_updates WHERE id = ?1",
+            params![id.to_string(), stamp(now), line],
+        )?;
+        Ok(())
+    }
+
     /// Somebody looked: a day is a well one if the application was well each time.
     ///
     /// # Errors

@@ -3,13 +3,17 @@
 //! The copy is what gets migrated; the original is closed and stays as it is. Without room for a copy the plan
 //! says so beforehand: then a final dump is taken after the stop and proven, and the data is changed in place.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::model::ids::UpgradeId;
 use crate::model::state::State;
+use crate::state::home::Home;
 use crate::state::journal::StepKey;
 use crate::state::kept::Original;
 use crate::steps::check::Way;
@@ -49,8 +53,13 @@ pub(crate) struct AsideAnswer {
 /// A proven dump taken after the stop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FinalDump {
-    pub(crate) folder: std::path::PathBuf,
+    pub(crate) folder: PathBuf,
     pub(crate) dumped: Dumped,
+}
+
+/// Where the proven dump of a store that is changed in place lies.
+pub(crate) fn final_dump(home: &Home, id: UpgradeId, store: &str) -> PathBuf {
+    home.upgrade(id).join("final").join(store)
 }
 
 impl SetAside {
@@ -58,12 +67,8 @@ impl SetAside {
         store_key("set_aside", store)
     }
 
-    fn final_dump_folder(&self, world: &World<'_>) -> std::path::PathBuf {
-        world.home.upgrade(world.id).join("final").join(self.store.name())
-    }
-
     fn take_final_dump(&self, world: &World<'_>) -> Result<FinalDump> {
-        let folder = self.final_dump_folder(world);
+        let folder = final_dump(world.home, world.id, self.store.name());
         if folder.exists() {
             // A part of a killed worker: nothing else ever writes there.
             std::fs::remove_dir_all(&folder).map_err(|cause| Error::io("clear", &folder, &cause))?;

@@ -60,6 +60,24 @@ enum At {
     Other,
 }
 
+/// What the names beside `live` tell of the upgrade `id`, without knowing which of them is the original.
+///
+/// # Errors
+/// The folder could not be looked at.
+pub fn observe_by_name(live: &Path, id: &str) -> Result<AsideState> {
+    let live = live.canonicalize().map_err(|cause| Error::io("look at", live, &cause))?;
+    let beside = Beside { live, id: id.to_owned(), original: Identity { inode: 0, born: None } };
+    let [next, aside, failed] = [beside.next(), beside.aside(), beside.failed()].map(|path| beside.at(&path));
+    let is_there = |at: Result<At>| at.map(|it| it != At::Nobody);
+    Ok(match (is_there(next)?, is_there(aside)?, is_there(failed)?) {
+        (false, false, false) => AsideState::NotStarted,
+        (false, true, false) => AsideState::Swapped,
+        (false, false, true) => AsideState::PutBack,
+        // A copy beside may also be the original, exchanged and not yet at its name.
+        _ => AsideState::Unknown(format!("{} may be in the middle of changing places", beside.live.display())),
+    })
+}
+
 impl Beside {
     /// Looks at `live`, which must be there, be of its own, and be renamable. Changes nothing.
     ///

@@ -290,6 +290,12 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// It could not be looked at. What was found but not understood is [`AsideState::Unknown`].
     fn observe(&self, aside: &Aside) -> Result<AsideState>;
+    /// What stands of the upgrade `id`, told by the names beside the store alone: for when the journal, which knows
+    /// identities, is lost. Good enough to refuse by, and never to rename or remove by.
+    ///
+    /// # Errors
+    /// It could not be looked at.
+    fn observe_by_name(&self, id: &str) -> Result<AsideState>;
     /// Copies the original, which nobody writes to, to its place beside. Repeatable.
     ///
     /// # Errors
@@ -338,6 +344,13 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// Where things are not as they were left, or what the server or the disk answered.
     fn discard(&self, _aside: &Aside) -> Result<()> {
         Err(crate::error::Error::bug("no_discard", "This store keeps nothing that could be removed."))
+    }
+    /// Lists that upgrades made beside it instead of a copy: the short id of each, and where.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    fn lists(&self) -> Result<Vec<(String, PathBuf)>> {
+        Ok(Vec::new())
     }
     /// How much what is kept takes, in bytes: the set-aside original, or the copy that failed. `None` where it cannot be seen.
     fn kept_bytes(&self, _aside: &Aside, _failed: bool) -> Option<u64> {

@@ -177,3 +177,16 @@ fn a_taken_name_refuses_before_anything_begins() {
 fn a_disk_of_its_own_is_refused() {
     assert_eq!(Beside::plan(Path::new("/proc"), "7").unwrap_err().class, "mount_point");
 }
+
+#[test]
+fn with_the_journal_lost_the_names_tell_what_they_can_and_no_more() {
+    let by_name = |world: &World| observe_by_name(&world.beside.live, "1f3a").unwrap();
+    assert_eq!(by_name(&World::new()), AsideState::NotStarted);
+    let world = World::copied();
+    // The one beside may be the original, on its way to its name.
+    assert!(matches!(by_name(&world), AsideState::Unknown(_)));
+    world.beside.swap().unwrap();
+    assert_eq!(by_name(&world), AsideState::Swapped);
+    world.beside.put_back().unwrap();
+    assert_eq!(by_name(&world), AsideState::PutBack);
+}

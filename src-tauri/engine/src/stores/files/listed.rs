@@ -226,6 +226,25 @@ impl Listed {
     }
 }
 
+/// Every list beside `live`, with the short id of its upgrade.
+pub(super) fn lists_beside(live: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let live = match live.canonicalize() {
+        Ok(live) => live,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(Error::io("look at", live, &cause)),
+    };
+    let folder = durable::parent(&live)?;
+    let begin = format!("{}__list_", live.file_name().and_then(|it| it.to_str()).unwrap_or_default());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|cause| Error::io("read", folder, &cause))? {
+        let entry = entry.map_err(|cause| Error::io("read", folder, &cause))?;
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|it| it.strip_prefix(&begin)?.strip_suffix(".jsonl"));
+        found.extend(id.map(|it| (it.to_owned(), entry.path())));
+    }
+    Ok(found)
+}
+
 fn hex(path: &Path) -> String {
     digest::hex(raw(path.as_os_str()))
 }

@@ -23,7 +23,7 @@ use crate::model::finding::Finding;
 use crate::ports::Reporter;
 use crate::process::Silent;
 use crate::space::Needs;
-use crate::stores::beside::Beside;
+use crate::stores::beside::{self, Beside};
 use crate::stores::files::listed::{Listed, Read};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
@@ -204,6 +204,10 @@ impl DataStore for FilesStore {
         }
     }
 
+    fn observe_by_name(&self, id: &str) -> Result<AsideState> {
+        beside::observe_by_name(&self.dir, id)
+    }
+
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
         match Listed::from_aside(aside) {
             Some(listed) if listed.list.is_file() => Ok(()),
@@ -264,6 +268,10 @@ impl DataStore for FilesStore {
 
     fn discard(&self, aside: &Aside) -> Result<()> {
         Beside::from_aside(aside)?.discard()
+    }
+
+    fn lists(&self) -> Result<Vec<(String, PathBuf)>> {
+        if self.immutable { listed::lists_beside(&self.dir) } else { Ok(Vec::new()) }
     }
 
     fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {

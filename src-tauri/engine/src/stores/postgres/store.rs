@@ -416,6 +416,10 @@ impl DataStore for PostgresStore {
         }
     }
 
+    fn observe_by_name(&self, id: &str) -> Result<AsideState> {
+        aside::observe_by_name(self.admin()?, self.database(), id)
+    }
+
     fn discard(&self, aside: &Aside) -> Result<()> {
         aside::discard(self.admin()?, &ours(aside)?)
     }

@@ -24,7 +24,7 @@ use crate::gzip::{self, BlockGzip};
 use crate::model::finding::Finding;
 use crate::ports::Reporter;
 use crate::space::Needs;
-use crate::stores::beside::Beside;
+use crate::stores::beside::{self, Beside};
 use crate::stores::files::{copy, sweep_marked};
 use crate::stores::stream::{Passed, Watched, unwrapped};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
@@ -275,6 +275,10 @@ impl DataStore for SqliteStore {
 
     fn observe(&self, aside: &Aside) -> Result<AsideState> {
         Beside::from_aside(aside)?.observe()
+    }
+
+    fn observe_by_name(&self, id: &str) -> Result<AsideState> {
+        beside::observe_by_name(&self.path, id)
     }
 
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {

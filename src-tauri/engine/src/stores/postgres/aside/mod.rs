@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::ports::Clock;
+use crate::stores;
 
 pub use belongings::{Belongings, Setting, carried_over};
 pub use copy::{Like, Strategy, copy, drop_copy, restore_beside};
@@ -166,6 +167,32 @@ struct Seen {
 /// Why the server cannot be asked.
 pub fn observe(client: &Client, aside: &Aside) -> Result<AsideState> {
     observe_in(&mut aside.connect(client)?, aside)
+}
+
+/// What the names beside the database `name` tell of the upgrade `id`. Both names change in one transaction, so they
+/// tell whose data is in place; they do not tell that nobody else gave them.
+///
+/// # Errors
+/// Why the server cannot be asked.
+pub fn observe_by_name(client: &Client, name: &str, id: &str) -> Result<stores::AsideState> {
+    use stores::AsideState as S;
+    #[derive(Deserialize)]
+    struct Name {
+        name: String,
+    }
+    let mut session = client.connect_beside(name)?;
+    let [next, aside, failed] = ["next", "aside", "failed"].map(|what| beside(name, what, id));
+    let names = [&next, &aside, &failed].map(|it| literal(it)).join(", ");
+    let there: Vec<Name> =
+        session.rows(&format!("SELECT datname AS name FROM pg_database WHERE datname IN ({names})"))?;
+    let is_there = |name: &String| there.iter().any(|it| it.name == *name);
+    Ok(match (is_there(&next), is_there(&aside), is_there(&failed)) {
+        (false, false, false) => S::NotStarted,
+        (true, false, false) => S::Copied,
+        (false, true, false) => S::Swapped,
+        (false, false, true) => S::PutBack,
+        _ => S::Unknown(format!("several databases beside {name} bear the names of this update")),
+    })
 }
 
 fn observe_in(session: &mut Session, aside: &Aside) -> Result<AsideState> {
