@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
-use crate::error::{Error, Result};
 use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::state::home::Home;
