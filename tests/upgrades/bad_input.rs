@@ -17,7 +17,8 @@
 //! | port taken | here for the private one, `drivers port` for who has it |
 //! | dirty folder | here |
 //! | unknown installation | `cli change::what_is_not_known_is_wrong_usage_for_every_command` |
-//! | upgrade to the same or an older version, of an unhealthy installation | here |
+//! | upgrade to the same version, of an unhealthy installation | here |
+//! | upgrade to an older version | `kept` |
 
 use std::fs;
 use std::net::TcpListener;
@@ -99,6 +100,15 @@ fn a_release_server_that_is_not_what_it_should_be_touches_nothing() {
     ] {
         refused(&case, &bad, &mut wrong);
     }
+    // Slow is not down, and a repository that has moved is found where it is.
+    world.demo(&["fault", "--slow", "700"]);
+    let old = world.case_with(|it| {
+        let line = it.lines().find(|it| it.starts_with("repository = ")).unwrap().to_owned();
+        it.replace(&line, "repository = \"old-street/corner-shop\"")
+    });
+    let (code, plan) = old.answer(&["plan", "--to", "1.1.0"]);
+    assert_eq!((code, &plan["possible"]), (0, &true.into()), "{plan:#}");
+    world.demo(&["fault", "--clear"]);
     // Nobody listens there.
     let dead = world.case_with(|it| {
         let line = it.lines().find(|it| it.starts_with("api = ")).unwrap().to_owned();

@@ -92,6 +92,10 @@ fn an_original_goes_after_seven_days_on_which_all_was_well_and_not_before() {
     // There is no way back to it any more, which is said before anything is stopped.
     let (code, answer) = case.answer(&["rollback", "--yes", "--accept-loss-of-new-work"]);
     assert_eq!((code, &answer["error"]["class"]), (3, &"original_gone".into()), "{answer:#}");
+    // Nor by way of an update.
+    let (code, answer) = case.answer(&["upgrade", "--yes", "--to", "1.0.0"]);
+    assert_eq!((code, &answer["error"]["class"]), (3, &"older_version".into()), "{answer:#}");
+    assert!(!answer["error"]["remedy"].as_str().unwrap().is_empty());
 }
 
 /// How many lists of uploads lie beside them.

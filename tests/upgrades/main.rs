@@ -27,6 +27,7 @@ mod power;
 mod releases;
 mod restored;
 mod rivals;
+mod rows;
 mod secrets;
 mod stranded;
 mod struck;

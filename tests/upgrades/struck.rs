@@ -9,7 +9,9 @@ use liftlock_engine::model::ids::UpgradeId;
 use liftlock_engine::state::upgrades::Options;
 use rustix::process::Signal;
 
-use crate::support::{Case, Dice, Exit, World, judge, signal, times, wait_for};
+use crate::support::{
+    Case, Dice, Exit, Expected, PATIENCE, World, judge, lives, processes, signal, times, variable, wait_for,
+};
 
 /// What makes a write durable, or is one.
 const WRITES: &str = "fdatasync,fsync,pwrite64";
@@ -88,4 +90,27 @@ fn killed_at_some_moment_of_a_step() {
         judge::judge_legal(&case, &case.work(id, &[]));
         world.reset();
     }
+}
+
+/// The migration lives on in a process of its own when its worker is killed.
+#[test]
+fn a_migration_that_outlives_its_worker_is_ended_before_anything_else_is_done() {
+    let world = World::with(&["1.6.0"]);
+    world.demo(&["fault", "--spare-rehearsal"]);
+    let case = world.case();
+    let id = case.ask("1.6.0");
+    let mut worker = case.worker(id, &[]);
+    case.until(id, "the migration is on the server", PATIENCE, |_| {
+        let asleep =
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname LIKE 'corner_shop__next_%'";
+        !world.sql("postgres", asleep).is_empty()
+    });
+    let is_child = |pid: u32| variable(pid, "LIFTLOCK_UPGRADE").is_some_and(|it| it == id.to_string());
+    let orphans: Vec<u32> = processes().into_iter().map(|it| it.0).filter(|it| is_child(*it)).collect();
+    signal(worker.id(), Signal::KILL);
+    worker.wait().unwrap();
+    assert!(orphans.iter().any(|it| lives(*it)), "nothing outlived the worker: {orphans:?}");
+    let ended = case.work(id, &[]);
+    assert!(!orphans.iter().any(|it| lives(*it)));
+    judge::judge(&case, &ended, &Expected::rolled_back("unclear"));
 }

@@ -2,7 +2,7 @@
 
 use crate::drivers::Gate;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Event, State};
 use crate::probes::Budget;
@@ -95,8 +95,11 @@ impl Engine {
         let holder = this_process(self.clock.as_ref(), "settle")?;
         let lease = Lease::take(&mut db, &self.home, &upgrade.installation, &installation.folder, &holder)?;
         let site = self.site_of(&installation, &upgrade)?;
-        site.wait_until_healthy(Gate::Public, Budget::after_start(site.profile.limits.start_within), &Silent)?;
-        let version = site.ask_version(Gate::Public, &Silent)?.to_string();
+        // Only looked at: whatever is found, nothing was touched.
+        let refused = |error: Error| error.as_kind(Kind::Refused);
+        let budget = Budget::after_start(site.profile.limits.start_within);
+        site.wait_until_healthy(Gate::Public, budget, &Silent).map_err(refused)?;
+        let version = site.ask_version(Gate::Public, &Silent).map_err(refused)?.to_string();
         let runs = runs_of(&db, id)?;
         let swapped = has_new_data(&runs, &site, &self.home, id)?;
         let (event, outcome) = if upgrade.from.as_deref() == Some(&version) && !swapped.contains(&true) {

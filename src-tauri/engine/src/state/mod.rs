@@ -11,9 +11,11 @@ pub mod journal;
 pub mod kept;
 pub mod lease;
 pub(crate) mod lock;
+pub mod outcomes;
 pub mod question;
 pub mod rebuild;
 pub mod records;
+pub mod runs;
 pub mod settings;
 pub mod upgrades;
 

@@ -15,7 +15,8 @@ use crate::error::{Error, Kind, Result};
 use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::state::journal::runs_of;
-use crate::state::upgrades::{Outcome, one, record_outcome, stamp};
+use crate::state::outcomes::record_outcome;
+use crate::state::upgrades::{Outcome, one, stamp};
 use crate::state::{Db, to_json};
 
 /// An upgrade as it was asked for, from the folder that is its own.
