@@ -6,7 +6,6 @@ use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::state::Db;
 use liftlock_engine::state::home::Home;
 use liftlock_engine::state::installations::Installation;
-use serde_json::Value;
 
 use crate::support::{Desktop, Hosts, SOON, UPDATE, Window, until};
 
@@ -113,7 +112,7 @@ fn two_hundred_applications_are_found_by_typing() {
     let rows = "return document.querySelectorAll('main li').length";
     until("two hundred rows", SOON, || (window.run(rows).as_u64()? == 200).then_some(()));
     window.type_into("filter", "1.3.7");
-    until("one row", SOON, || (window.run(rows) == Value::from(1)).then_some(()));
+    until("one row", SOON, || (window.run(rows) == 1).then_some(()));
     window.picture("two-hundred-filtered");
     assert!(window.text().contains("1 application"), "{}", window.text());
 }
