@@ -11,8 +11,7 @@
 //! | asset truncated, wrong digest, hostile archive | here, and `releases fetching`, `releases archives` |
 //! | database down, wrong password, no CREATEDB | here |
 //! | older tools than the server | `engine tools::too_old_and_missing_are_told_apart` (no older tools are at hand) |
-//! | no room for a restored copy anywhere | here |
-//! | disk too small for each of the things it must hold | `full` for journal, backup, proof; `engine space` for the sums |
+//! | no room for a restored copy anywhere; disk too small for each of the things it must hold | here, `full` while it runs, `engine space` for the sums |
 //! | prepared transaction, replication slot, foreign session | here |
 //! | port taken | here for the private one, `drivers port` for who has it |
 //! | dirty folder | here |
@@ -23,6 +22,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -183,23 +183,62 @@ fn an_installation_that_is_not_ready_is_not_touched() {
     settle(&world, &wrong);
 }
 
-#[test]
-fn without_room_for_a_restored_copy_anywhere_it_is_refused() {
-    let world = World::with(&["1.1.0"]);
-    let case = world.case();
-    let small = world.dir.join("small");
-    fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&small).status();
+/// A megabyte at this place, with what lay there; none where this user may not mount one, which is said.
+fn small_disk(at: &Path) -> Option<SmallDisk> {
+    fs::create_dir_all(at).unwrap();
+    let kept = at.with_extension("kept");
+    let copied = |from: &Path, to: &Path| {
+        let from = from.join(".");
+        assert!(Command::new("cp").args(["-a".as_ref(), from.as_os_str(), to.as_os_str()]).status().unwrap().success());
+    };
+    fs::create_dir(&kept).unwrap();
+    copied(at, &kept);
+    let bytes = crate::support::files_below(&kept).iter().map(|it| it.metadata().map_or(0, |it| it.len())).sum::<u64>();
+    let size = format!("size={}k,mode=0755", bytes / 1000 + 1024);
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
     if !mounted.is_ok_and(|it| it.success()) {
         eprintln!("not run: this user may not mount a small disk");
-        return;
+        return None;
     }
-    case.engine.choose("scratch_dir", Some(small.to_str().unwrap())).unwrap();
+    copied(&kept, at);
+    Some(SmallDisk(at.to_owned()))
+}
+
+struct SmallDisk(PathBuf);
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_too_small_for_any_of_the_things_it_must_hold_is_found_before_the_start() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let scratch = world.dir.join("small");
+    case.engine.choose("scratch_dir", Some(scratch.to_str().unwrap())).unwrap();
     let mut wrong = Vec::new();
-    refused(&case, &bad("no room for a restored copy", "no_room", 3), &mut wrong);
-    let (code, plan) = case.answer(&["plan", "--to", "1.1.0", "--in-place"]);
-    assert_eq!(code, 3, "nor can it be changed in place: {plan:#}");
-    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+    let places = [
+        ("the copy on which the backup is proven", scratch),
+        ("the backup", case.home.backups(&case.name)),
+        ("the release", case.home.downloads()),
+        ("the new release, unpacked", world.shop.clone()),
+    ];
+    for (what, place) in places {
+        let Some(disk) = small_disk(&place) else { return };
+        refused(&case, &bad(what, "no_room", 3), &mut wrong);
+        let (code, plan) = case.answer(&["plan", "--to", "1.1.0"]);
+        let stop = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "no_room").cloned();
+        assert_eq!(code, 3, "{what}: {plan:#}");
+        let said = stop.map_or_else(String::new, |it| it["message"].to_string());
+        assert!(said.contains(what) && said.contains(place.to_str().unwrap()), "{what}: {said}");
+        if what.starts_with("the copy") {
+            let (code, plan) = case.answer(&["plan", "--to", "1.1.0", "--in-place"]);
+            assert_eq!(code, 3, "nor can it be changed in place: {plan:#}");
+        }
+        drop(disk);
+    }
     settle(&world, &wrong);
 }
 

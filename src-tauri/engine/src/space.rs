@@ -99,6 +99,23 @@ pub struct Shortage {
     pub what: Vec<(String, u64)>,
 }
 
+impl Shortage {
+    /// What needs the room, as in "the release, the backup and the copy"; each once, in the order in which it is written.
+    fn listed(&self) -> String {
+        let mut what: Vec<&str> = Vec::new();
+        for (name, _) in &self.what {
+            if !what.contains(&name.as_str()) {
+                what.push(name);
+            }
+        }
+        match what.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => "what is written".to_owned(),
+        }
+    }
+}
+
 impl Needs {
     /// Nothing yet.
     pub fn new() -> Self {
@@ -144,9 +161,10 @@ impl Needs {
         let mut error = Error::refused(
             "no_room",
             format!(
-                "{} must be free on the disk of {}, {} are. Nothing was started.",
+                "{} must be free on the disk of {} for {}; {} are. Nothing was started.",
                 human(first.need),
                 first.path.display(),
+                first.listed(),
                 human(first.free)
             ),
         )
