@@ -40,7 +40,7 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     if provided && built {
         parts.part("tests", || {
             closing = run_and_pick(
-                runner(filter).env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" }),
+                runner(long, filter).env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" }),
                 is_closing_line,
             )?;
             // `cargo test` closes every binary; those without a test would only bury the others.
@@ -74,10 +74,10 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
 }
 
 /// cargo-nextest where there is one (a process a test), else what comes with Rust.
-fn runner(filter: Option<&str>) -> Command {
+fn runner(long: bool, filter: Option<&str>) -> Command {
     let mut command = cargo();
     if has("cargo-nextest") {
-        command.args(["nextest", "run", "--no-tests", "warn"]);
+        command.args(["nextest", "run", "--no-tests", "warn", "--profile", if long { "long" } else { "default" }]);
     } else {
         command.arg("test");
     }
