@@ -17,6 +17,15 @@ use crate::support::{Case, Expected, PATIENCE, World, files_below, judge, limit,
 /// The power goes, and comes back: PostgreSQL and the release server start with the computer, the shop only where
 /// its start was not held back.
 fn power_goes(case: &Case<'_>, id: UpgradeId, worker: &mut std::process::Child) {
+    everything_ends(case, id, worker);
+    let runs = runs_of(&case.db(), id).unwrap();
+    let was_begun = |step: &str, direction| runs.iter().any(|it| it.key.step == step && it.direction == direction);
+    let is_free = was_begun("restore_autostart", Direction::Forward) || was_begun("hold_autostart", Direction::Back);
+    let starts = !was_begun("hold_autostart", Direction::Forward) || is_free;
+    case.world.demo(if starts { &["up"] } else { &["up", "--no-shop"] });
+}
+
+fn everything_ends(case: &Case<'_>, id: UpgradeId, worker: &mut std::process::Child) {
     worker.kill().unwrap();
     case.world.demo(&["down", "--hard"]);
     let marked = || {
@@ -30,11 +39,6 @@ fn power_goes(case: &Case<'_>, id: UpgradeId, worker: &mut std::process::Child) 
     });
     worker.wait().unwrap();
     an_earlier_boot(case);
-    let runs = runs_of(&case.db(), id).unwrap();
-    let was_begun = |step: &str, direction| runs.iter().any(|it| it.key.step == step && it.direction == direction);
-    let is_free = was_begun("restore_autostart", Direction::Forward) || was_begun("hold_autostart", Direction::Back);
-    let starts = !was_begun("hold_autostart", Direction::Forward) || is_free;
-    case.world.demo(if starts { &["up"] } else { &["up", "--no-shop"] });
 }
 
 /// Everything that was written down was written in a boot before this one.
@@ -107,6 +111,25 @@ fn the_power_goes_on_the_way_back_and_the_old_version_comes_back() {
         let id = case.ask("1.5.0");
         power_goes(&case, id, &mut case.frozen(id, point));
         goes_on_by_itself(&case, id, &Expected::rolled_back("wrong_version"));
+    }
+}
+
+/// All was done and seen to run, and only the last word was not written: it runs no more, so it is started again first.
+#[test]
+fn the_power_goes_before_the_last_word_and_what_it_says_is_true_again() {
+    let world = World::with(&["1.1.0", "1.5.0"]);
+    let ways = [
+        ("1.5.0", "end/rolled_back/mid_effect", Expected::rolled_back("wrong_version")),
+        ("1.1.0", "end/success/mid_effect", Expected::complete("1.1.0")),
+    ];
+    for (to, point, expected) in ways {
+        println!("{point}");
+        let case = world.case_with(|it| limit(it, "start_within", "20s"));
+        let id = case.ask(to);
+        everything_ends(&case, id, &mut case.frozen(id, point));
+        // Nothing but Liftlock starts the shop on this computer.
+        case.world.demo(&["up", "--no-shop"]);
+        goes_on_by_itself(&case, id, &expected);
     }
 }
 

@@ -206,11 +206,23 @@ impl Journal {
         let tx = self.db.write()?;
         move_state(&tx, id, epoch, event)?;
         mine(tx.execute(
-            "UPDATE system_updates SET error = ?3, message = ?4 WHERE id = ?1 AND epoch = ?2",
+            "UPDATE system_updates SET error = ?3, cause = ?3, message = ?4 WHERE id = ?1 AND epoch = ?2",
             params![id.to_string(), epoch, to_json(&masked_error(why))?, masked(message)],
         )?)?;
         tx.commit()?;
         Ok(())
+    }
+
+    /// Records why the way forward is left where it does not turn back by itself; the first reason stays.
+    ///
+    /// # Errors
+    /// `lease_lost`.
+    pub fn leave(&mut self, why: &Error) -> Result<()> {
+        let changed = self.db.conn.execute(
+            "UPDATE system_updates SET cause = coalesce(cause, ?3) WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, to_json(&masked_error(why))?],
+        )?;
+        mine(changed)
     }
 
     /// Ends the upgrade: state, result, history record and receipt in one transaction. The history's unique key

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0002_discovery.sql"),
     include_str!("../../../../migrations/0003_kept.sql"),
     include_str!("../../../../migrations/0004_fresh_start.sql"),
+    include_str!("../../../../migrations/0005_cause.sql"),
 ];
 
 /// Marks the file as ours (`LIFT`).

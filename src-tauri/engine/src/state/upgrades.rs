@@ -107,8 +107,10 @@ pub struct Upgrade {
     pub progress: u8,
     /// What happens, in one plain sentence.
     pub message: String,
-    /// Why it did not go on.
+    /// What its last ending was about.
     pub error: Option<Error>,
+    /// Why the way forward was left; nothing where a person asked to go back.
+    pub cause: Option<Error>,
     /// How it ended.
     pub result: Option<String>,
     /// Folder of its backup.
@@ -150,7 +152,7 @@ pub struct Upgrade {
 const COLUMNS: &str = "id, installation, component, from_version, to_version, state, epoch, seq, options, initiated_by, \
     phase, step, progress, message, error, result, backup, receipt, holder, restarts, created_at, started_at, finished_at, \
     finished_boot, finished_uptime, acknowledged_at, away_from, away_to, alive_boot, alive_uptime, progress_uptime, \
-    deadline_uptime, cancel_asked_at";
+    deadline_uptime, cancel_asked_at, cause";
 
 fn read(row: &Row<'_>) -> Result<Upgrade> {
     let optional_json = |index: &str| -> Result<Option<String>> { Ok(row.get::<_, Option<String>>(index)?) };
@@ -170,6 +172,7 @@ fn read(row: &Row<'_>) -> Result<Upgrade> {
         progress: row.get("progress")?,
         message: row.get("message")?,
         error: optional_json("error")?.map(|it| from_json(&it)).transpose()?,
+        cause: optional_json("cause")?.map(|it| from_json(&it)).transpose()?,
         result: row.get("result")?,
         backup: row.get("backup")?,
         receipt: row.get("receipt")?,

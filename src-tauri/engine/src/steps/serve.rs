@@ -190,6 +190,12 @@ fn run_publicly(world: &World<'_>) -> Result<bool> {
     Ok(started)
 }
 
+/// Whatever does not run is started, and answers as well as it did.
+pub(crate) fn stand_again(world: &World<'_>) -> Result<()> {
+    run_publicly(world)?;
+    world.site.wait_until_healthy(Gate::Public, at_once(world.site.profile.limits.start_within), world.reporter)
+}
+
 /// Looked at closely before; now the first good answer is what people wait for.
 fn at_once(within: Duration) -> Budget {
     Budget { within, times: 1, pause: Duration::from_millis(25) }
@@ -412,7 +418,7 @@ impl RestoreAutostart {
 }
 
 /// Each component may take its time, one after the other, and systemd at least as long as it is used to.
-fn starting_and_stopping(world: &World<'_>) -> Duration {
+pub(crate) fn starting_and_stopping(world: &World<'_>) -> Duration {
     let limits = &world.site.profile.limits;
     let components = u32::try_from(world.site.driver.components().len()).unwrap_or(1);
     (limits.start_within + limits.stop_within + Duration::from_secs(120)) * components.max(1) + Duration::from_secs(600)

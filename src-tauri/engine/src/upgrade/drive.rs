@@ -14,7 +14,7 @@ use crate::model::state::{Event, State};
 use crate::ports::{Clock, Reporter};
 use crate::state::journal::{Direction, Journal, RunOutcome, StepKey, StepRun};
 use crate::steps::check::{Checked, Way};
-use crate::steps::serve::opening;
+use crate::steps::serve::{opening, stand_again, starting_and_stopping};
 use crate::steps::touched::{self, Touched};
 use crate::steps::{Observed, Step, World};
 use crate::upgrade::finish;
@@ -78,6 +78,9 @@ impl Drive<'_> {
         let runs = self.journal().runs()?;
         let open: Vec<_> = steps.iter().filter(|it| !is_there(&runs, Direction::Forward, &it.key())).collect();
         if open.is_empty() {
+            if phase == State::Verifying {
+                self.look_again(self.sentence(phase))?;
+            }
             return self.advance(phase);
         }
         if !phase.is_before_change() {
@@ -260,6 +263,7 @@ impl Drive<'_> {
                 begun.push(run);
             }
         }
+        let mut has_undone = false;
         for run in begun {
             let Some(step) = self.steps.iter().find(|it| it.key() == run.key) else {
                 if State::parse(&run.phase).is_ok_and(State::is_before_change) {
@@ -271,13 +275,34 @@ impl Drive<'_> {
                 continue;
             }
             if let Err(error) = self.undo(step.as_ref(), run, &runs) {
-                if ends_this_worker(&error) {
-                    return Err(error);
-                }
-                return finish::stranded(self, error);
+                return self.strand(error);
             }
+            has_undone = true;
+        }
+        if !has_undone
+            && !self.world.checked().is_ok_and(|it| it.was_down)
+            && let Err(error) = self.look_again(self.way_back())
+        {
+            return self.strand(error);
         }
         finish::rolled_back(self)
+    }
+
+    fn strand(&self, error: Error) -> Result<()> {
+        if ends_this_worker(&error) { Err(error) } else { finish::stranded(self, error) }
+    }
+
+    /// All was done by an earlier worker, perhaps before the computer was started anew: what it saw to run is seen to run
+    /// once more before anything is said of it.
+    fn look_again(&self, sentence: String) -> Result<()> {
+        self.watch.begin(&Allowance {
+            phase: State::Verifying,
+            sentence,
+            share: (0.0, 0.0),
+            cancellable: false,
+            deadline: starting_and_stopping(self.world),
+        })?;
+        stand_again(self.world)
     }
 
     fn undo(&self, step: &dyn Step, run: &StepRun, runs: &[StepRun]) -> Result<()> {
@@ -341,7 +366,7 @@ impl Drive<'_> {
     fn begin(&self, step: &dyn Step, direction: Direction) -> Result<()> {
         let (sentence, cancellable) = match direction {
             Direction::Forward => (self.sentence(step.phase()), step.is_cancellable()),
-            Direction::Back => (format!("Putting {} and its data back in place.", self.world.from_version()), false),
+            Direction::Back => (self.way_back(), false),
         };
         let share = match direction {
             Direction::Forward => share_of(self.steps, step),
@@ -359,6 +384,11 @@ impl Drive<'_> {
 }
 
 impl Drive<'_> {
+    /// What a person reads on the way back.
+    fn way_back(&self) -> String {
+        format!("Putting {} and its data back in place.", self.world.from_version())
+    }
+
     /// What a person reads while a phase is at work.
     fn sentence(&self, phase: State) -> String {
         let app = &self.world.site.profile.application.name;

@@ -77,7 +77,7 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
     drive.world.lower_page();
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
-    let why = match &upgrade.error {
+    let why = match upgrade.cause.as_ref().filter(|it| it.class != "cancelled") {
         Some(_) => format!("The update to {} did not work.", upgrade.to),
         None => format!("The update to {} was taken back, as you asked.", upgrade.to),
     };
@@ -91,7 +91,7 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
     } else {
         format!("{name} {from} is running again. {why}")
     };
-    let error = upgrade.error.clone().map(|it| it.as_kind(Kind::RolledBack));
+    let error = upgrade.cause.clone().map(|it| it.as_kind(Kind::RolledBack));
     end(drive, &upgrade, Event::Advanced, Outcome::RolledBack, message, error)
 }
 
@@ -103,6 +103,9 @@ fn saw_it_well(drive: &Drive<'_>) -> Result<()> {
 /// A person is needed.
 pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
     let upgrade = drive.journal().upgrade()?;
+    if upgrade.state != State::RollingBack {
+        drive.journal().leave(&error)?;
+    }
     let name = &drive.world.site.profile.application.name;
     let may_be_in = users_may_be_in(&drive.world.site.profile, &drive.journal().runs()?);
     let message = if may_be_in {
@@ -111,7 +114,7 @@ pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
         format!("{name} needs you: Liftlock could not bring {} back.", drive.world.from_version())
     };
     let mut error = error.as_kind(Kind::NeedsAttention);
-    if let Some(first) = &upgrade.error {
+    if let Some(first) = &upgrade.cause {
         error = error.detail(format!("the update was left because: {first}"));
     }
     error.remedy = if may_be_in {

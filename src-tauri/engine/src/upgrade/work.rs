@@ -210,6 +210,9 @@ fn end_unprepared(journal: &Mutex<Journal>, clock: &dyn Clock, upgrade: &Upgrade
         let message = format!("Nothing was changed. The update to {} did not begin.", upgrade.to);
         return journal.end(Event::Broke, &ending(outcome, message, error), clock.now());
     }
+    if upgrade.state != State::RollingBack {
+        journal.leave(&error)?;
+    }
     let error = error.as_kind(Kind::NeedsAttention);
     let message = "Liftlock could not bring the old version back.".to_owned();
     journal.end(Event::Stranded, &ending(Outcome::RollbackFailed, message, error), clock.now())
