@@ -9,5 +9,6 @@
 
 mod bad_input;
 mod journeys;
+mod notices;
 mod support;
 mod tray;

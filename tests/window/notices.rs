@@ -1,0 +1,72 @@
+//! What is out, said at its four loudnesses: on the page in both themes, and to the desktop.
+
+use std::fs;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::support::{Desktop, SOON, Shop, UPDATE, until};
+
+const OUT: &str = "Corner Shop 1.1.0 is out";
+
+/// Days since the release, the level, and what the page says of it.
+const LEVELS: [(i64, u8, &str); 4] =
+    [(0, 1, "is out"), (12, 2, "12 days"), (40, 3, "Known issues may affect you"), (75, 4, "75 days")];
+
+#[test]
+fn each_level_is_as_loud_on_the_page_as_it_is_and_is_announced_to_the_desktop_once() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    desktop.shop.liftlock(&["settings", "theme", "light"]);
+    let window = desktop.open();
+    for (days, level, words) in LEVELS {
+        dated(&desktop.shop, days);
+        desktop.shop.liftlock(&["check", "--releases"]);
+        let name = format!("notice-{level}");
+        let said = window.sees(&format!("`{name}`"), UPDATE, || Some(window.find(&name)?.text()));
+        assert!(said.contains(words), "level {level}: {said}");
+        let others = LEVELS.iter().filter(|it| it.1 != level);
+        for (_, other, _) in others {
+            assert!(window.find(&format!("notice-{other}")).is_none(), "{other} beside {level}");
+        }
+        until("its notification", SOON, || (desktop.bus.notes().len() == usize::from(level)).then_some(()));
+        if level == 4 {
+            window.part("daily-dialog");
+            window.picture("level-4-asks");
+            window.click("act-not-today");
+            window.sees("the question gone", SOON, || window.find("daily-dialog").is_none().then_some(()));
+        }
+        for theme in ["dark", "light"] {
+            desktop.shop.liftlock(&["settings", "theme", theme]);
+            window.sees(theme, SOON, || {
+                (window.run("return document.documentElement.dataset.theme") == theme).then_some(())
+            });
+            window.picture(&format!("level-{level}-{theme}"));
+        }
+    }
+
+    // Nobody is told twice, neither by another search nor by another start, and asked once a day.
+    desktop.shop.liftlock(&["check", "--releases"]);
+    window.kill();
+    let window = desktop.open();
+    window.part("notice-4");
+    window.reload();
+    window.part("notice-4");
+    assert!(window.find("daily-dialog").is_none(), "asked a second time on one day");
+    // Its own search at the start has been made when the tray says what it found.
+    desktop.bus.item().says(&format!("Liftlock: {OUT}"), SOON);
+    let told: Vec<_> = desktop.bus.notes().into_iter().map(|it| it.title).collect();
+    assert_eq!(told, [OUT; 4], "once a version and level");
+}
+
+/// Lets the release have been out for so many days.
+fn dated(shop: &Shop, days: i64) {
+    let list = shop.dir.join("world/releases/published.json");
+    let mut published: Value = serde_json::from_str(&fs::read_to_string(&list).unwrap()).unwrap();
+    for release in published.as_array_mut().unwrap() {
+        release["published_at"] = (Utc::now() - TimeDelta::days(days)).to_rfc3339().into();
+    }
+    // In one act: the server reads it whenever it is asked.
+    let beside = list.with_extension("new");
+    fs::write(&beside, published.to_string()).unwrap();
+    fs::rename(beside, list).unwrap();
+}
