@@ -14,5 +14,6 @@ mod lock;
 mod notice;
 mod read;
 mod support;
+mod token;
 mod whole;
 mod worker;

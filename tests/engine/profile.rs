@@ -68,6 +68,17 @@ fn an_application_without_anything_that_runs_is_refused() {
 }
 
 #[test]
+fn a_token_may_stand_in_a_file_in_the_environment_or_in_the_keychain() {
+    for reference in [r#"{ file = ".env", key = "TOKEN" }"#, r#"{ env = "TOKEN" }"#, r#"{ keychain = "github" }"#] {
+        let text = corner_shop().replacen("asset = ", &format!("token = {reference}\nasset = "), 1);
+        let token = Profile::parse(&text).unwrap().releases.token.unwrap();
+        let written = serde_json::to_string(&token).unwrap().replace("\":", "\" = ").replace(',', ", ");
+        let plain = |it: &str| it.replace(['"', ' '], "");
+        assert_eq!(plain(&written), plain(reference));
+    }
+}
+
+#[test]
 fn the_port_of_the_gate_needs_a_gate() {
     let gate = corner_shop().find("[gate]").unwrap();
     let after = gate + corner_shop()[gate..].find("[migrations]").unwrap();
@@ -114,6 +125,10 @@ const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
         "url = \"postgres://shop@db/shop?password=hunter2\"",
     ),
     ("keychain", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { keychain = \"shop\" }"),
+    ("environment", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { env = \"DATABASE_URL\" }"),
+    ("token in clear", "asset = \"", "token = \"ghp_123\"\nasset = \""),
+    ("odd entry", "asset = \"", "token = { keychain = \"git hub\" }\nasset = \""),
+    ("two places", "asset = \"", "token = { env = \"TOKEN\", keychain = \"github\" }\nasset = \""),
     ("passfile as url", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { passfile = \".pgpass\" }"),
     ("unit and command", "run = { command", "run = { unit = \"shop.service\", command"),
     ("option as program", "[\"current/bin/corner-shop\", \"serve\"]", "[\"--serve\"]"),
@@ -275,7 +290,10 @@ fn schema_and_reader_know_the_same_keys() {
     let schema: Value = serde_json::from_str(&Profile::json_schema()).unwrap();
     let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
     every_key(&schema, &schema, "profile", &mut known);
-    for text in documented().iter().map(String::as_str).chain([EVERYTHING]) {
+    let in_a_file = "token = { file = \"/etc/thing/token.env\", key = \"TOKEN\" }";
+    let elsewhere =
+        ["token = { env = \"TOKEN\" }", "token = { keychain = \"thing\" }"].map(|it| EVERYTHING.replace(in_a_file, it));
+    for text in documented().iter().chain(&elsewhere).map(String::as_str).chain([EVERYTHING]) {
         assert_eq!(Profile::check(text).mistakes, []);
         keys_used(&schema, &schema, "profile", &toml::from_str(text).unwrap(), &mut used);
     }

@@ -5,6 +5,8 @@
 //! message and error on its way to a log, the state, the history, a receipt or a screen. Names, paths and identities that
 //! Liftlock itself acts upon never pass through here: a password may be an ordinary word.
 
+pub mod keychain;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
-use crate::drivers::command::{Place, reader};
+use crate::drivers::command::{Place, reader, secret};
 use crate::drivers::{Autostart, Driver, Gate, Native};
 use crate::error::{Error, Result};
 use crate::model::profile::{Profile, Store};
@@ -22,7 +22,6 @@ use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
 use crate::process::Identity;
 use crate::releases::{AssetPattern, Line, Release, Signed, Source, Waits};
-use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
@@ -261,8 +260,8 @@ impl Site {
     /// The token is not where the profile says.
     pub fn source(&self) -> Result<Source> {
         let (releases, folder) = (&self.profile.releases, &self.installation.folder);
-        let token = releases.token.as_ref().map(|it| it.lookup(&reader(folder))).transpose()?;
-        let mut source = Source::of(releases, token.map(Secret::new), folder);
+        let token = releases.token.as_ref().map(|it| secret(it, folder)).transpose()?;
+        let mut source = Source::of(releases, token, folder);
         source.signed = releases.key.as_ref().map(|key| Signed {
             key: key.clone(),
             app: self.profile.application.id.clone(),

@@ -7,8 +7,9 @@ use std::{
 
 use super::Variables;
 use crate::error::{Error, Result};
-use crate::model::profile::{CommandLine, EnvFile, FilePath, Placeholder, Profile, Run};
+use crate::model::profile::{CommandLine, EnvFile, FilePath, Placeholder, Profile, Reference, Run};
 use crate::ports::Invocation;
+use crate::secrets::{Secret, keychain};
 
 /// A release of an installation.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,22 @@ pub fn reader(dir: &Path) -> impl Fn(&FilePath) -> Result<String> + Send + Sync 
         let path = file.under(&dir);
         fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))
     }
+}
+
+/// The secret that a profile refers to, wherever it stands.
+///
+/// # Errors
+/// What the disk or the keychain answers; `setting_missing`; `variable_missing`.
+pub fn secret(reference: &Reference, dir: &Path) -> Result<Secret> {
+    let text = match reference {
+        Reference::Keychain(name) => return keychain::find(name),
+        Reference::Variable(name) => std::env::var(name).ok().filter(|it| !it.trim().is_empty()).ok_or_else(|| {
+            Error::refused("variable_missing", format!("There is no variable {name} where Liftlock was started."))
+                .remedy("Set it there. A timer, the tray and another terminal have variables of their own: let the profile name a file (token = { file = \"…\", key = \"…\" }) or the keychain (token = { keychain = \"…\" }) instead.")
+        })?,
+        Reference::Value(_) | Reference::Env { .. } | Reference::Passfile(_) => reference.lookup(&reader(dir))?,
+    };
+    Ok(Secret::new(text.trim()))
 }
 
 /// The settings of commands that name none: those of the first component that has some.

@@ -11,7 +11,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::drivers::Gate;
-use crate::drivers::command::reader;
+use crate::drivers::command::secret;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
@@ -19,7 +19,6 @@ use crate::model::profile::Profile;
 use crate::ports::{Answer, EtagCache, Reporter};
 use crate::process::Silent;
 use crate::releases::{Inquiry, Line, Listing, Release, Source, Told, Waits, discover, remembered};
-use crate::secrets::Secret;
 use crate::state::Db;
 use crate::state::discovery::{KnownRelease, Learned, Repository};
 use crate::state::installations::Installation;
@@ -242,8 +241,8 @@ impl Engine {
 /// Where an installation's releases are asked for: under the name that the repository has now.
 pub(super) fn source_of(profile: &Profile, installation: &Installation) -> Result<Source> {
     let releases = &profile.releases;
-    let token = releases.token.as_ref().map(|it| it.lookup(&reader(&installation.folder))).transpose()?;
-    let source = Source::of(releases, token.map(Secret::new), &installation.folder);
+    let token = releases.token.as_ref().map(|it| secret(it, &installation.folder)).transpose()?;
+    let source = Source::of(releases, token, &installation.folder);
     source.check()?;
     Ok(source)
 }
@@ -260,7 +259,9 @@ pub(super) fn listing_of(
     known: &Repository,
     cache: &dyn EtagCache,
 ) -> Result<Option<Listing>> {
-    let source = source_of(profile, installation)?;
+    // Nobody is asked, so no token is needed; what is known is known with the keychain locked too.
+    let source = Source::of(&profile.releases, None, &installation.folder);
+    source.check()?;
     // In the round in which a repository was found to have moved, it was asked under its old name.
     match remembered(&moved(source.clone(), known), cache)? {
         Some(listing) => Ok(Some(listing)),

@@ -159,7 +159,9 @@ fn port(reference: &Reference, read: Read<'_>) -> Result<u16> {
 fn password(reference: &Reference, endpoint: &Endpoint, read: Read<'_>) -> Result<Option<String>> {
     match reference {
         Reference::Passfile(file) => Ok(from_passfile(&read(file)?, endpoint)),
-        Reference::Value(_) | Reference::Env { .. } => reference.lookup(read).map(Some),
+        Reference::Value(_) | Reference::Env { .. } | Reference::Variable(_) | Reference::Keychain(_) => {
+            reference.lookup(read).map(Some)
+        }
     }
 }
 
@@ -224,6 +226,8 @@ fn bad_url(reference: &Reference, fault: &str) -> Error {
         Reference::Value(_) => "in the profile".to_owned(),
         Reference::Env { file, key } => format!("{key} in {file}"),
         Reference::Passfile(file) => format!("in {file}"),
+        Reference::Variable(name) => format!("{name} in the environment"),
+        Reference::Keychain(name) => format!("“{name}” in the keychain"),
     };
     Error::refused("bad_database_url", format!("The address of the database ({place}) {fault}."))
         .remedy("Write it as postgres://user:password@host:port/database.")

@@ -21,14 +21,19 @@ pub enum Reference {
     },
     /// A password file of PostgreSQL: `{ passfile = "/home/shop/.pgpass" }`. For passwords of databases only.
     Passfile(FilePath),
+    /// A variable of Liftlock's own environment: `{ env = "GITHUB_TOKEN" }`. For tokens only.
+    Variable(String),
+    /// An entry of the system's keychain: `{ keychain = "github" }`. For tokens only.
+    Keychain(String),
 }
 
 impl Reference {
     /// Looks the value up. `read` answers with the text of a file that the profile names.
     ///
     /// # Errors
-    /// What `read` says; `setting_missing` where the file has no such key; `passfile_alone`, a bug of the
-    /// caller: the line of a password file depends on the server, see [`super::Connection::endpoint`].
+    /// What `read` says; `setting_missing` where the file has no such key; `passfile_alone` and `not_a_file`, bugs of
+    /// the caller: the line of a password file depends on the server, see [`super::Connection::endpoint`], and what the
+    /// system knows is not asked for here.
     pub fn lookup(&self, read: &dyn Fn(&FilePath) -> Result<String>) -> Result<String> {
         match self {
             Self::Value(value) => Ok(value.clone()),
@@ -40,12 +45,15 @@ impl Reference {
             Self::Passfile(file) => {
                 Err(Error::bug("passfile_alone", format!("The password file {file} was read without its server.")))
             }
+            Self::Variable(name) | Self::Keychain(name) => {
+                Err(Error::bug("not_a_file", format!("“{name}” was looked for in a file, where it does not stand.")))
+            }
         }
     }
     /// The file it stands in, if it stands in one.
     pub fn file(&self) -> Option<&FilePath> {
         match self {
-            Self::Value(_) => None,
+            Self::Value(_) | Self::Variable(_) | Self::Keychain(_) => None,
             Self::Env { file, .. } | Self::Passfile(file) => Some(file),
         }
     }
@@ -64,6 +72,16 @@ impl Serialize for Reference {
             Self::Passfile(file) => {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry("passfile", file)?;
+                map.end()
+            }
+            Self::Variable(name) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("env", name)?;
+                map.end()
+            }
+            Self::Keychain(name) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("keychain", name)?;
                 map.end()
             }
         }
@@ -92,6 +110,20 @@ impl JsonSchema for Reference {
                     "description": "A password file of PostgreSQL; for passwords of databases only.",
                     "properties": { "passfile": file },
                     "required": ["passfile"],
+                    "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "description": "A variable of Liftlock's own environment; for tokens only.",
+                    "properties": { "env": { "type": "string", "minLength": 1 } },
+                    "required": ["env"],
+                    "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "description": "An entry of the system's keychain; for tokens only.",
+                    "properties": { "keychain": { "type": "string", "minLength": 1 } },
+                    "required": ["keychain"],
                     "additionalProperties": false
                 }
             ]

@@ -83,6 +83,9 @@ pub(super) enum Refers {
     Secret,
     /// A key in a file, or a password file.
     DatabasePassword,
+    /// A key in a file, a variable of the environment, or an entry of the system's keychain. Who asks a release server
+    /// may fail and ask again; nobody else may depend on where Liftlock was started, or on a keychain being open.
+    Token,
 }
 
 /// A value, or where it stands.
@@ -90,11 +93,16 @@ pub(super) fn reference(node: &Node<'_>, refers: Refers) -> Read<Reference> {
     let by_reference = match refers {
         Refers::Plain | Refers::Secret => "{ file = \".env\", key = \"NAME\" }",
         Refers::DatabasePassword => "{ file = \".env\", key = \"NAME\" } or { passfile = \"…\" }",
+        Refers::Token => "{ file = \".env\", key = \"NAME\" }, { env = \"NAME\" } or { keychain = \"name\" }",
     };
     if !node.is_table() {
         if refers != Refers::Plain {
             let reason = format!("{} is a secret in clear", node.name());
-            node.mistake(reason, format!("put it into a file that only its owner can read, and write {by_reference}"));
+            let remedy = match refers {
+                Refers::Token => format!("put it where only its owner can read it, and write {by_reference}"),
+                _ => format!("put it into a file that only its owner can read, and write {by_reference}"),
+            };
+            node.mistake(reason, remedy);
             return None;
         }
         return match node.digits() {
@@ -103,9 +111,12 @@ pub(super) fn reference(node: &Node<'_>, refers: Refers) -> Read<Reference> {
         };
     }
     let table = node.table()?;
-    if table.has("keychain") {
-        node.mistake("the keychain of the system cannot be referred to yet", format!("write {by_reference}"));
-        return None;
+    for (key, what) in [("keychain", "the keychain of the system"), ("env", "the environment")] {
+        if table.has(key) && refers != Refers::Token {
+            let reason = format!("{what} is for the token of [releases], not for {}", node.name());
+            node.mistake(reason, format!("write {by_reference}"));
+            return None;
+        }
     }
     if table.has("passfile") && refers != Refers::DatabasePassword {
         let reason = format!("a password file cannot tell {}", node.name());
@@ -114,6 +125,10 @@ pub(super) fn reference(node: &Node<'_>, refers: Refers) -> Read<Reference> {
     }
     let reference = if table.has("passfile") {
         table.required("passfile", "passfile = \"…\"", file).map(Reference::Passfile)
+    } else if table.has("env") {
+        table.required("env", "env = \"NAME\"", variable).map(Reference::Variable)
+    } else if table.has("keychain") {
+        table.required("keychain", "keychain = \"name\"", keychain_entry).map(Reference::Keychain)
     } else {
         let file = table.required("file", "file = \".env\"", file);
         let key = table.required("key", "key = \"NAME\"", variable);
@@ -121,6 +136,19 @@ pub(super) fn reference(node: &Node<'_>, refers: Refers) -> Read<Reference> {
     };
     table.finish();
     reference
+}
+
+/// It becomes part of a command that people copy.
+fn keychain_entry(node: &Node<'_>) -> Read<String> {
+    let text = node.text()?;
+    let legal = (1..=64).contains(&text.len())
+        && text.starts_with(|it: char| it.is_ascii_alphanumeric())
+        && text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.' | '@'));
+    if !legal {
+        let remedy = "write letters, digits and - _ . @ only: “github”";
+        node.mistake(format!("{} is no name of an entry of a keychain", quoted(text)), remedy);
+    }
+    legal.then(|| text.to_owned())
 }
 
 /// The address of a database, or where it stands.

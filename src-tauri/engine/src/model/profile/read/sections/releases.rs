@@ -39,7 +39,7 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         let remedy = "name the keys of its publisher: tag_keys = [\"ssh-ed25519 AAAA…\"]";
         table.mistake("a signed tag is required and no key is named in [releases]", remedy);
     }
-    let token = table.optional("token", |it| reference(it, Refers::Secret));
+    let token = table.optional("token", |it| reference(it, Refers::Token));
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
     let required_stops = table.list("required_stops", version);
