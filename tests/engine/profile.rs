@@ -88,6 +88,9 @@ fn the_port_of_the_gate_needs_a_gate() {
     assert_eq!(Profile::parse(&text.replace("127.0.0.1:{port}", "127.0.0.1:8080")).unwrap().gate, None);
 }
 
+/// What Corner Shop's profile says of its files.
+const FILES: &str = "channel = \"stable\"\nasset = \"corner-shop-{version}.tar.gz\"\nchecksums = \"SHA256SUMS\"\nrequire = \"checksum\"";
+
 /// What is replaced in Corner Shop's profile, by what: each makes one mistake.
 const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
     ("later format", "format = 1", "format = 2"),
@@ -127,6 +130,9 @@ const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
     ("keychain", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { keychain = \"shop\" }"),
     ("environment", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { env = \"DATABASE_URL\" }"),
     ("token in clear", "asset = \"", "token = \"ghp_123\"\nasset = \""),
+    ("no branch", FILES, "channel = \"branch\"\nrequire = \"none\""),
+    ("odd branch", "channel = \"stable\"", "branch = \"--main\""),
+    ("trusted source", FILES, "published = \"tags\"\nrequire = \"checksum\""),
     ("odd entry", "asset = \"", "token = { keychain = \"git hub\" }\nasset = \""),
     ("two places", "asset = \"", "token = { env = \"TOKEN\", keychain = \"github\" }\nasset = \""),
     ("passfile as url", "url = { file = \".env\", key = \"DATABASE_URL\" }", "url = { passfile = \".pgpass\" }"),

@@ -17,11 +17,12 @@ use crate::drivers::command::{Place, reader, secret};
 use crate::drivers::{Autostart, Driver, Gate, Native};
 use crate::error::{Error, Result};
 use crate::model::profile::{Profile, Store};
+use crate::model::release::Channel;
 use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
 use crate::process::Identity;
-use crate::releases::{AssetPattern, Line, Release, Signed, Source, Waits};
+use crate::releases::{AssetPattern, Line, Release, Signed, Source, Waits, commits, remembered};
 use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
@@ -167,7 +168,30 @@ impl Site {
     /// It does not answer, or not with a version.
     pub fn ask_version(&self, gate: Gate, reporter: &dyn Reporter) -> Result<Version> {
         let question = self.with(gate, |at| probes::version_question(&self.profile, at))?;
-        probes::version::ask_version(&question, Duration::from_secs(10), self.world(reporter))
+        let read = |text: &str| self.version_in(text);
+        probes::version::ask_version(&question, Duration::from_secs(10), self.world(reporter), &read)
+    }
+
+    /// The version that an application tells. One that is run from a branch may tell its commit, which says more than
+    /// the number of the release before it.
+    fn version_in(&self, text: &str) -> Option<Version> {
+        if self.profile.releases.channel == Channel::Branch
+            && let Some(commit) = commits::named_in(text).next()
+        {
+            let last = self.installation.version.as_ref().and_then(|it| it.parse().ok());
+            if let Some(version) = self.version_of(commit).or(last.filter(|it| commits::is_of(it, commit))) {
+                return Some(version);
+            }
+        }
+        probes::version::parse(text)
+    }
+
+    /// The version of a commit, as it was last told. Nobody is asked.
+    fn version_of(&self, commit: &str) -> Option<Version> {
+        let source = Source::of(&self.profile.releases, None, &self.installation.folder);
+        let known = remembered(&source, &self.answers().ok()?).ok()??;
+        let is_it = |it: &str| it.to_ascii_lowercase().starts_with(&commit.to_ascii_lowercase());
+        known.releases.into_iter().find(|it| it.commit.as_deref().is_some_and(is_it)).map(|it| it.version)
     }
 
     /// Waits until every required probe is up, as often in a row as the budget says.

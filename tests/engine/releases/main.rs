@@ -12,5 +12,6 @@ mod pinning;
 mod position;
 mod rounds;
 mod server;
+mod sources;
 mod tags;
 mod tls;

@@ -242,7 +242,7 @@ fn readable<'r>(profile: &Releases, known: &'r [KnownRelease]) -> Vec<(Version, 
     let mut all: Vec<_> = known
         .iter()
         .filter_map(|it| Some((profile.tag.version(&it.tag).ok()?, it)))
-        .filter(|(version, it)| profile.channel == Channel::Prerelease || (version.pre.is_empty() && !it.prerelease))
+        .filter(|(version, it)| profile.channel != Channel::Stable || (version.pre.is_empty() && !it.prerelease))
         .collect();
     all.sort_by(|(one, _), (other, _)| one.cmp(other));
     all

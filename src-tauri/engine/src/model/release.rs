@@ -20,6 +20,19 @@ pub enum Channel {
     Stable,
     /// Finished releases and those before them (`-rc.1`, `-beta.2`).
     Prerelease,
+    /// Every commit of the branch that the profile names.
+    Branch,
+}
+
+/// As what versions are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Published {
+    /// Releases with files.
+    #[default]
+    Releases,
+    /// Bare tags; what is installed is the source as it was at the tag.
+    Tags,
 }
 
 /// What vouches for a release, weakest first.
@@ -247,6 +260,11 @@ impl AssetPattern {
     /// What a signed manifest is called where nothing else is said.
     pub fn manifest() -> Self {
         Self("manifest.json".to_owned())
+    }
+
+    /// What the source of a version is called where nothing else is said.
+    pub fn source() -> Self {
+        Self("source-{version}.tar.gz".to_owned())
     }
 
     /// The name for one release. `asset` is the main asset's name, for patterns of what lies beside it.

@@ -244,8 +244,9 @@ fn a_stop_is_heard_between_two_tries_and_is_not_taken_for_down() {
 #[test]
 fn the_version_is_asked_over_http_and_of_a_command() {
     let (port, _) = server(vec![answer("200 OK", r#"{"build":{"version":"v1.5.0","name":"oak"}}"#)]);
-    let ask =
-        |it: version::VersionQuestion| with_world(|world| version::ask_version(&it, Duration::from_secs(5), world));
+    let ask = |it: version::VersionQuestion| {
+        with_world(|world| version::ask_version(&it, Duration::from_secs(5), world, &version::parse))
+    };
     let http = |field: &str| version::VersionQuestion::Http { request: http_request(port), field: field.to_owned() };
     assert_eq!(ask(http("build.version")).unwrap().to_string(), "1.5.0");
     assert_eq!(ask(http("build.name")).unwrap_err().class, "version_unreadable");

@@ -24,11 +24,16 @@ pub enum VersionQuestion {
     Command(Invocation),
 }
 
-/// Asks once.
+/// Asks once; `read` finds the version in the answer.
 ///
 /// # Errors
 /// `version_unreadable`; what the reporter says; else as a probe would be down.
-pub fn ask_version(question: &VersionQuestion, timeout: Duration, world: World<'_>) -> Result<Version> {
+pub fn ask_version(
+    question: &VersionQuestion,
+    timeout: Duration,
+    world: World<'_>,
+    read: &dyn Fn(&str) -> Option<Version>,
+) -> Result<Version> {
     world.reporter.check()?;
     let answer = match question {
         VersionQuestion::Http { request, field } => http::fetch(request, timeout).and_then(|answer| {
@@ -46,7 +51,7 @@ pub fn ask_version(question: &VersionQuestion, timeout: Duration, world: World<'
     };
     world.reporter.check()?;
     let text = answer?;
-    parse(&text).ok_or_else(|| {
+    read(&text).ok_or_else(|| {
         let shown: String = printable(text.trim()).chars().take(100).collect();
         Error::failed("version_unreadable", format!("The application tells its version as “{shown}”, which is none."))
             .remedy("Check in the profile how the version is asked.")

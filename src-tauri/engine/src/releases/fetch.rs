@@ -75,7 +75,7 @@ pub fn fetch(source: &Source, pinned: &Pinned, store: &Path, line: &Line<'_>) ->
     }
     http::run(|| async {
         let http = Http::open(source, line)?;
-        let mut part = Part::open(&partial, &key, pinned.asset.size, line)?;
+        let mut part = Part::open(&partial, &key, told(pinned), line)?;
         let sha256 = match whole(&http, pinned, &mut part).await {
             Ok(sha256) => sha256,
             Err(error) => {
@@ -86,8 +86,13 @@ pub fn fetch(source: &Source, pinned: &Pinned, store: &Path, line: &Line<'_>) ->
             }
         };
         let path = part.place(store, &sha256, &pinned.asset.name)?;
-        Ok(Fetched { path, bytes: pinned.asset.size, sha256, received: part.received })
+        Ok(Fetched { path, bytes: part.len, sha256, received: part.received })
     })
+}
+
+/// Its size, where the server told it. A source is packed while it is sent.
+fn told(pinned: &Pinned) -> Option<u64> {
+    Some(pinned.asset.size).filter(|it| *it > 0)
 }
 
 /// The asset, if the store holds it whole. A file that has rotted since is removed.
@@ -98,8 +103,8 @@ fn there(store: &Path, pinned: &Pinned, line: &Line<'_>) -> Result<Option<Fetche
         return Ok(None);
     }
     let mut file = durable::open_ours(&path)?;
-    let (found, bytes) = digest::sha256_of(&mut file, &path, Some(pinned.asset.size), line.reporter)?;
-    if found == *sha256 && bytes == pinned.asset.size {
+    let (found, bytes) = digest::sha256_of(&mut file, &path, told(pinned), line.reporter)?;
+    if found == *sha256 && told(pinned).is_none_or(|it| it == bytes) {
         return Ok(Some(Fetched { path, bytes, sha256: found, received: 0 }));
     }
     line.reporter.say("The file downloaded earlier has changed on the disk and is downloaded again.");
@@ -163,7 +168,7 @@ async fn whole(http: &Http<'_>, pinned: &Pinned, part: &mut Part) -> Result<Stri
 
 /// One request, from where the part ends to the end of the asset.
 async fn attempt(http: &Http<'_>, pinned: &Pinned, part: &mut Part) -> Result<(), Trouble> {
-    let size = pinned.asset.size;
+    let Some(size) = told(pinned) else { return attempt_untold(http, pinned, part).await };
     http.line.reporter.moved(part.len, Some(size), Unit::Bytes);
     if part.len == size {
         return Ok(());
@@ -217,6 +222,28 @@ async fn attempt(http: &Http<'_>, pinned: &Pinned, part: &mut Part) -> Result<()
     Ok(())
 }
 
+/// One request for something whose size nobody tells: from its first byte to the end that the connection itself names.
+async fn attempt_untold(http: &Http<'_>, pinned: &Pinned, part: &mut Part) -> Result<(), Trouble> {
+    part.restart().map_err(Trouble::final_)?;
+    let (url, headers) = pin::download_of(http, &pinned.asset).map_err(Trouble::final_)?;
+    let (mut response, from) = http.once(&url, &headers).await?;
+    if response.status() != StatusCode::OK {
+        let message = format!("The source {} is no longer on the release server.", pinned.asset.name);
+        return Err(Trouble::final_(Error::failed("asset_missing", message).remedy("Make a new plan.")));
+    }
+    while let Some(piece) = http.chunk(&mut response, &from).await? {
+        if part.len + piece.len() as u64 > pin::ASSET_CAP {
+            return Err(Trouble::final_(wrong_size(pinned, "more")));
+        }
+        part.append(&piece).map_err(Trouble::final_)?;
+        http.line.reporter.moved(part.len, None, Unit::Bytes);
+    }
+    if part.len == 0 {
+        return Err(Trouble::passing(unexpected(&from, "it sent an empty file")));
+    }
+    Ok(())
+}
+
 /// Whether a partial answer begins where the part ends and belongs to a file of the right size.
 fn continues(response: &Response, len: u64, size: u64) -> bool {
     let told = response.headers().get(CONTENT_RANGE).and_then(|it| it.to_str().ok()).unwrap_or_default();
@@ -231,7 +258,7 @@ fn unexpected(url: &Url, why: &str) -> Error {
 }
 
 fn wrong_size(pinned: &Pinned, than: &str) -> Error {
-    let (name, size) = (&pinned.asset.name, pinned.asset.size);
+    let (name, size) = (&pinned.asset.name, told(pinned).unwrap_or(pin::ASSET_CAP));
     Error::failed("asset_size", format!("The file {name} has {than} than the {size} bytes that were announced."))
         .remedy("Nothing of it was kept. Tell the people who publish the application.")
 }
@@ -265,7 +292,7 @@ struct Note {
 }
 
 impl Part {
-    fn open(folder: &Path, key: &str, size: u64, line: &Line<'_>) -> Result<Self> {
+    fn open(folder: &Path, key: &str, size: Option<u64>, line: &Line<'_>) -> Result<Self> {
         let path = folder.join(format!("{key}.part"));
         let note = folder.join(format!("{key}.json"));
         let mut file = if fs::symlink_metadata(&path).is_ok() {
@@ -289,7 +316,7 @@ impl Part {
             len += n as u64;
         }
         let mut part = Self { path, note, file, hash, len, is_pieced: len > 0, received: 0, validator };
-        if part.len > size {
+        if size.is_none_or(|it| part.len > it) {
             part.restart()?;
         }
         Ok(part)

@@ -8,10 +8,10 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Channel, Line, Listing, Release, Skipped, Source,
-    http::{self, Http, Reply},
-    trouble,
-    wire::{WireRelease, WireRepository},
+    Channel, Line, Listing, Origin, Release, Skipped, Source, commits,
+    http::{self, Body, Http, Reply},
+    trouble::{self, Trouble},
+    wire::{WireListedCommit, WireListedTag, WireRelease, WireRepository},
 };
 use crate::error::{Error, Result};
 use crate::ports::{Answer, EtagCache};
@@ -63,18 +63,78 @@ pub(super) struct Walk {
     pub(super) cut_short: bool,
 }
 
-/// Reads the list page by page, each only where it may have changed.
+/// What is listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Releases,
+    Tags,
+    Commits,
+}
+
+impl Of {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Releases => "releases",
+            Self::Tags => "tags",
+            Self::Commits => "commits",
+        }
+    }
+
+    fn read(self, body: &Body) -> Result<Vec<WireRelease>, Trouble> {
+        match self {
+            Self::Releases => http::parse(body),
+            Self::Tags => Ok(http::parse::<Vec<WireListedTag>>(body)?.into_iter().map(Into::into).collect()),
+            Self::Commits => Ok(http::parse::<Vec<WireListedCommit>>(body)?.into_iter().map(Into::into).collect()),
+        }
+    }
+
+    /// How many pages are read: of commits the newest hundred say enough.
+    fn pages(self) -> usize {
+        if self == Self::Commits { 1 } else { PAGES }
+    }
+}
+
+/// The lists that an origin is made of.
+fn lists(origin: &Origin) -> &'static [Of] {
+    match origin {
+        Origin::Releases => &[Of::Releases],
+        Origin::Tags => &[Of::Tags],
+        Origin::Branch(_) => &[Of::Tags, Of::Commits],
+    }
+}
+
+/// Reads what an origin is made of, page by page, each only where it may have changed.
 pub(super) async fn walk(http: &Http<'_>, source: &Source) -> Result<Walk> {
+    let mut walks = Vec::new();
+    for of in lists(&source.origin) {
+        walks.push(walk_of(http, source, *of).await?);
+    }
+    let from_cache = walks.iter().all(|it| it.from_cache);
+    // Older commits are left out on purpose.
+    let cut_short = source.origin_is_whole() && walks.iter().any(|it| it.cut_short);
+    Ok(Walk { pages: made_of(source, walks.into_iter().map(|it| it.pages).collect()), from_cache, cut_short })
+}
+
+/// One list of versions out of the lists that were read.
+fn made_of(source: &Source, mut lists: Vec<Vec<Page>>) -> Vec<Page> {
+    let Origin::Branch(_) = source.origin else { return lists.pop().unwrap_or_default() };
+    let moved_to = lists.iter().flatten().find_map(|it| it.moved_to.clone());
+    let mut lists = lists.into_iter().map(|pages| pages.into_iter().flat_map(|it| it.releases).collect::<Vec<_>>());
+    let (tags, commits) = (lists.next().unwrap_or_default(), lists.next().unwrap_or_default());
+    vec![Page { releases: commits::versions(source, &tags, commits), next: None, moved_to }]
+}
+
+async fn walk_of(http: &Http<'_>, source: &Source, of: Of) -> Result<Walk> {
     let line = http.line;
     let mut pages = Vec::new();
     let mut count = 0;
-    let mut next = Some(first_page(source)?);
+    let mut next = Some(first_page(source, of)?);
     let (mut from_cache, mut first_unchanged) = (true, false);
-    while let Some(url) = next.take_if(|_| pages.len() < PAGES && count < RELEASES) {
+    while let Some(url) = next.take_if(|_| pages.len() < of.pages() && count < RELEASES) {
         let page = match known(line.cache, &url)? {
             Some(known) if first_unchanged && is_young(known.at, line.clock.now()) => known.page,
             known => {
-                let (page, unchanged) = ask(http, &url, known).await?;
+                let (page, unchanged) = ask(http, &url, known, of).await?;
                 from_cache &= unchanged;
                 first_unchanged |= unchanged && pages.is_empty();
                 page
@@ -92,20 +152,33 @@ pub(super) async fn walk(http: &Http<'_>, source: &Source) -> Result<Walk> {
 /// # Errors
 /// As of [`list`], about the repository; whatever the cache answers.
 pub fn remembered(source: &Source, cache: &dyn EtagCache) -> Result<Option<Listing>> {
-    let mut pages = Vec::new();
-    let mut fetched_at = None;
-    let mut next = Some(first_page(source)?);
-    while let Some(url) = next.take_if(|_| pages.len() < PAGES) {
-        let Some(Known { page, at, .. }) = known(cache, &url)? else { break };
-        fetched_at.get_or_insert(at);
-        next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
-        pages.push(page);
+    let (mut lists_read, mut fetched_at, mut cut_short) = (Vec::new(), None::<DateTime<Utc>>, false);
+    for of in lists(&source.origin) {
+        let mut pages = Vec::new();
+        let mut next = Some(first_page(source, *of)?);
+        while let Some(url) = next.take_if(|_| pages.len() < of.pages()) {
+            let Some(Known { page, at, .. }) = known(cache, &url)? else { break };
+            if pages.is_empty() {
+                fetched_at = Some(fetched_at.map_or(at, |it| it.min(at)));
+            }
+            next = page.next.as_deref().and_then(|it| Url::parse(it).ok());
+            pages.push(page);
+        }
+        if pages.is_empty() {
+            return Ok(None);
+        }
+        cut_short |= next.is_some();
+        lists_read.push(pages);
     }
-    fetched_at.map(|at| assemble(source, pages, at, true, next.is_some())).transpose()
+    let pages = made_of(source, lists_read);
+    fetched_at.map(|at| assemble(source, pages, at, true, cut_short && source.origin_is_whole())).transpose()
 }
 
-fn first_page(source: &Source) -> Result<Url> {
-    let mut url = source.address(&["releases"])?;
+fn first_page(source: &Source, of: Of) -> Result<Url> {
+    let mut url = source.address(&[of.path()])?;
+    if let (Of::Commits, Origin::Branch(branch)) = (of, &source.origin) {
+        url.query_pairs_mut().append_pair("sha", branch);
+    }
     // GitHub says per_page, Gitea limit; each passes over the other's word.
     url.query_pairs_mut().append_pair("per_page", "100").append_pair("limit", "100");
     Ok(url)
@@ -124,7 +197,7 @@ fn known(cache: &dyn EtagCache, url: &Url) -> Result<Option<Known>> {
 }
 
 /// Asks for one page; answers whether it is as it was.
-async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, bool)> {
+async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>, of: Of) -> Result<(Page, bool)> {
     let (known, etag, last_modified) =
         known.map_or((None, None, None), |it| (Some(it.page), it.etag, it.last_modified));
     let may_be_unchanged = etag.is_some() || last_modified.is_some();
@@ -134,7 +207,7 @@ async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, 
             Reply::Unchanged if may_be_unchanged => Ok(None),
             Reply::Unchanged => Err(trouble::bad_body(url, "nothing was said about what has not changed")),
             Reply::Missing => Err(trouble::Trouble::final_(missing(url))),
-            Reply::Body(body) => http::parse::<Vec<WireRelease>>(&body).map(|releases| Some((releases, body))),
+            Reply::Body(body) => of.read(&body).map(|releases| Some((releases, body))),
         })
         .await?;
     let now = http.line.clock.now();
@@ -146,7 +219,7 @@ async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, 
         (Some(news), _) => news,
         (None, None) => return Err(Error::bug("etag_without_page", "A page was compared that was not remembered.")),
     };
-    let moved_to = if body.from == *url { None } else { new_name(http, &body.from).await? };
+    let moved_to = if body.from == *url { None } else { new_name(http, &body.from, of).await? };
     let page = Page { releases, next: body.next.map(String::from), moved_to };
     let bytes = serde_json::to_vec(&page)
         .map_err(|cause| Error::bug("page_not_written", "A list of releases could not be written.").because(&cause))?;
@@ -156,8 +229,9 @@ async fn ask(http: &Http<'_>, url: &Url, known: Option<Known>) -> Result<(Page, 
 }
 
 /// The name of the repository whose releases were found at another address than asked.
-async fn new_name(http: &Http<'_>, from: &Url) -> Result<Option<String>> {
-    let Some(path) = from.path().strip_suffix("/releases") else { return Ok(None) };
+async fn new_name(http: &Http<'_>, from: &Url, of: Of) -> Result<Option<String>> {
+    let path = from.path().strip_suffix(of.path()).and_then(|it| it.strip_suffix('/'));
+    let Some(path) = path else { return Ok(None) };
     let mut repository = from.clone();
     repository.set_path(path);
     repository.set_query(None);
@@ -173,7 +247,7 @@ async fn new_name(http: &Http<'_>, from: &Url) -> Result<Option<String>> {
 fn missing(url: &Url) -> Error {
     let host = trouble::host(url);
     Error::refused("repository_missing", format!("The release server {host} knows no such repository."))
-        .remedy("Check its name in the profile. A private repository is found only with a token.")
+        .remedy("Check its name in the profile, and that of the branch where one is named. A private repository is found only with a token.")
         .detail(url.path().to_owned())
 }
 

@@ -9,12 +9,14 @@
 //!
 //! What the server says is judged, never trusted: sizes are capped, names have a strict grammar, redirects are
 //! bounded and never lead from `https` to `http`, and a token goes to the host of the API alone. Every call
-//! blocks, ends by itself, and asks its reporter between pieces of work. Deliberately absent: branches and bare
-//! tags as releases, any write to a server.
+//! blocks, ends by itself, and asks its reporter between pieces of work. Bare tags and the commits of a branch are
+//! read as if they had been published as releases ([`Origin`]); of them the source is fetched. Deliberately absent: any
+//! write to a server.
 
 mod advisories;
 mod attestation;
 mod checksums;
+pub(crate) mod commits;
 mod discover;
 mod fetch;
 mod http;
@@ -35,13 +37,13 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-pub use crate::model::release::{AssetPattern, Channel, TagPattern, Trust};
+pub use crate::model::release::{AssetPattern, Channel, Published, TagPattern, Trust};
 use crate::ports::{Answer, Clock, EtagCache, Reporter};
 pub use discover::{Inquiry, Told, ToldRelease, discover};
 pub use fetch::{Fetched, fetch};
 pub use list::{list, remembered};
 pub use pin::{pin, recheck};
-pub use source::{Attested, Signed, Source};
+pub use source::{Attested, Origin, Signed, Source};
 
 /// The line on which a release server is asked.
 #[derive(Clone, Copy)]
@@ -122,7 +124,7 @@ pub struct Asset {
     pub id: u64,
     /// Its name.
     pub name: String,
-    /// Its size in bytes, as the server says.
+    /// Its size in bytes, as the server says; 0 for a source, which is packed when it is asked for.
     pub size: u64,
     /// Where everybody can download it.
     pub url: String,

@@ -4,9 +4,9 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use semver::Version;
 
 use super::{
-    Asset, Line, Pinned, Release, Source, Trust, attestation, checksums,
+    Asset, Line, Origin, Pinned, Release, Source, Trust, attestation, checksums,
     http::{self, Http, Reply},
-    manifest, tag, trouble,
+    list, manifest, tag, trouble,
     wire::{self, WireRef, WireRelease, WireTag, WireTagObject},
 };
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::model::release::{fit_asset, fit_tag};
 /// A file of checksums for a few hundred assets has some 50 kB.
 const CHECKSUM_CAP: usize = 1 << 20;
 /// No application is larger, and a disk is filled soon enough.
-const ASSET_CAP: u64 = 16 << 30;
+pub(super) const ASSET_CAP: u64 = 16 << 30;
 
 /// Fixes the release of `version`: its tag, commit, asset and checksum, as they are now.
 ///
@@ -70,6 +70,9 @@ fn moved(pinned: &Pinned, what: &str) -> Error {
 }
 
 async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pinned> {
+    if source.origin != Origin::Releases {
+        return source_of(http, source, version).await;
+    }
     let tag = source.tag.tag(version);
     fit_tag(&tag).map_err(|why| {
         Error::refused("tag_unfit", format!("The tag \"{}\" {why}.", tag.escape_debug()))
@@ -99,14 +102,51 @@ async fn look(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pin
         trust = Trust::SignedTag;
     }
     if trust < source.require {
-        let message = format!(
-            "Release {version} is vouched for by less than this application requires: it is \"{trust}\", required is \"{}\".",
-            source.require
-        );
-        return Err(Error::refused("trust_too_low", message)
-            .remedy("Wait until its publisher signs it. Lower the requirement in the profile only if you know why."));
+        return Err(too_little(source, version, trust));
     }
     Ok(Pinned { version: version.clone(), tag, commit, asset, sha256, trust, minimum })
+}
+
+/// The source of a bare tag or a commit. Its commit alone is fixed: what packs it tells neither size nor checksum before.
+async fn source_of(http: &Http<'_>, source: &Source, version: &Version) -> Result<Pinned> {
+    let found = list::walk(http, source).await?.pages.into_iter().flat_map(|it| it.releases);
+    let found = found.filter_map(|it| it.read(&source.tag).ok()).find(|it| it.version == *version);
+    let unknown = || {
+        Error::refused("release_unknown", format!("{} has no version {version} any more.", source.repository))
+            .remedy("Look at the list of releases and choose one of them.")
+    };
+    let release = found.ok_or_else(unknown)?;
+    let mut commit = release.commit.clone().ok_or_else(unknown)?;
+    if source.origin == Origin::Tags {
+        // A list may be older than the tag; and here a signature is looked at, where keys are pinned.
+        commit = commit_of(http, source, &release.tag).await?.commit.ok_or_else(unknown)?;
+    }
+    if source.require > Trust::None {
+        return Err(too_little(source, version, Trust::None));
+    }
+    let name = source.asset_name(version);
+    fit_asset(&name)
+        .map_err(|why| Error::refused("asset_missing", format!("The name {} {why}.", name.escape_debug())))?;
+    let url = source.archive(&commit)?.to_string();
+    let asset = Asset { id: 0, name, size: 0, url, api_url: None, digest: None };
+    Ok(Pinned {
+        version: version.clone(),
+        tag: release.tag,
+        commit: Some(commit),
+        asset,
+        sha256: None,
+        trust: Trust::None,
+        minimum: None,
+    })
+}
+
+fn too_little(source: &Source, version: &Version, trust: Trust) -> Error {
+    let message = format!(
+        "Release {version} is vouched for by less than this application requires: it is \"{trust}\", required is \"{}\".",
+        source.require
+    );
+    Error::refused("trust_too_low", message)
+        .remedy("Wait until its publisher signs it. Lower the requirement in the profile only if you know why.")
 }
 
 async fn published(http: &Http<'_>, source: &Source, version: &Version, tag: &str) -> Result<Release> {
@@ -210,7 +250,9 @@ pub(super) fn download_of(http: &Http<'_>, asset: &Asset) -> Result<(reqwest::Ur
             .remedy("Make a new plan.")
     })?;
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/octet-stream"));
+    // What is no file of a release is handed out by a part of the API that knows one kind of answer only.
+    let kind = if asset.id == 0 { "*/*" } else { "application/octet-stream" };
+    headers.insert(ACCEPT, HeaderValue::from_static(kind));
     Ok((url, headers))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use semver::Version;
 
-use super::{AssetPattern, Channel, TagPattern, Trust};
+use super::{AssetPattern, Channel, Published, TagPattern, Trust};
 use crate::error::{Error, Result};
 use crate::model::profile::Releases;
 use crate::secrets::Secret;
@@ -27,6 +27,8 @@ pub struct Source {
     pub tag: TagPattern,
     /// Which releases are offered.
     pub channel: Channel,
+    /// What is a version there.
+    pub origin: Origin,
     /// The asset that holds the application.
     pub asset: AssetPattern,
     /// The asset with its checksum, in the form of `sha256sum`; `None` looks for the usual names
@@ -44,6 +46,18 @@ pub struct Source {
     pub token: Option<Secret>,
     /// A file in PEM form with the certificate authority of the server, beside those of the system.
     pub ca: Option<PathBuf>,
+}
+
+/// What is a version in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// What is published as a release.
+    #[default]
+    Releases,
+    /// Every tag.
+    Tags,
+    /// Every commit of this branch; a commit that bears a tag has its version.
+    Branch(String),
 }
 
 /// How a publisher signs.
@@ -74,6 +88,7 @@ impl Source {
             repository: repository.into(),
             tag: TagPattern::default(),
             channel: Channel::default(),
+            origin: Origin::default(),
             asset,
             checksums: None,
             require: Trust::None,
@@ -93,6 +108,11 @@ impl Source {
             repository: profile.repository.clone(),
             tag: profile.tag.clone(),
             channel: profile.channel,
+            origin: match (&profile.branch, profile.channel, profile.published) {
+                (Some(branch), Channel::Branch, _) => Origin::Branch(branch.clone()),
+                (_, _, Published::Tags) => Origin::Tags,
+                (_, _, Published::Releases) => Origin::Releases,
+            },
             asset: profile.asset.clone(),
             checksums: profile.checksums.clone(),
             require: profile.require,
@@ -109,7 +129,13 @@ impl Source {
 
     /// What its repository is remembered by: the same for all who ask it the same.
     pub fn key(&self) -> String {
-        format!("{} {}", self.api.trim_end_matches('/'), self.repository.to_ascii_lowercase())
+        let repository = format!("{} {}", self.api.trim_end_matches('/'), self.repository.to_ascii_lowercase());
+        // No name of a repository holds what follows it here.
+        match &self.origin {
+            Origin::Releases => repository,
+            Origin::Tags => format!("{repository} tags"),
+            Origin::Branch(branch) => format!("{repository} branch {branch}"),
+        }
     }
 
     /// The server, for people.
@@ -128,6 +154,20 @@ impl Source {
     /// The name of the asset of `version`.
     pub(super) fn asset_name(&self, version: &Version) -> String {
         self.asset.name(version, &self.tag.tag(version), "")
+    }
+
+    /// Whether all that is there is asked for, and not only what is newest.
+    pub(super) fn origin_is_whole(&self) -> bool {
+        !matches!(self.origin, Origin::Branch(_))
+    }
+
+    /// Where the source of a commit is handed out.
+    pub(super) fn archive(&self, commit: &str) -> Result<Url> {
+        // Gitea and Forgejo have their API there and nowhere else.
+        match self.base()?.path().ends_with("/api/v1/") {
+            true => self.address(&["archive", &format!("{commit}.tar.gz")]),
+            false => self.address(&["tarball", commit]),
+        }
     }
 
     /// The address of the API, its path ending in a slash.

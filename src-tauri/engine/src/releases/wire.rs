@@ -92,6 +92,65 @@ pub(super) struct WireTag {
 #[derive(Debug, Deserialize)]
 pub(super) struct WireCommit {
     pub(super) sha: String,
+    /// Gitea's.
+    #[serde(default)]
+    pub(super) created: Option<String>,
+}
+
+/// A tag in the list of tags.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireListedTag {
+    pub(super) name: String,
+    pub(super) commit: WireCommit,
+}
+
+/// A commit in the list of commits.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireListedCommit {
+    pub(super) sha: String,
+    pub(super) commit: WireCommitObject,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WireCommitObject {
+    #[serde(default)]
+    pub(super) message: String,
+    pub(super) committer: WireCommitter,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WireCommitter {
+    pub(super) date: String,
+}
+
+impl WireRelease {
+    /// As if a tag or a commit had been published as a release, without a file.
+    pub(super) fn bare(name: String, commit: String, at: Option<String>, notes: Option<String>) -> Self {
+        Self {
+            tag_name: name,
+            name: None,
+            body: notes,
+            draft: false,
+            prerelease: false,
+            published_at: at,
+            target_commitish: Some(commit),
+            assets: Vec::new(),
+        }
+    }
+}
+
+impl From<WireListedTag> for WireRelease {
+    fn from(it: WireListedTag) -> Self {
+        Self::bare(it.name, it.commit.sha, it.commit.created, None)
+    }
+}
+
+impl From<WireListedCommit> for WireRelease {
+    fn from(it: WireListedCommit) -> Self {
+        let mut message = it.commit.message;
+        message.truncate(message.floor_char_boundary(4 << 10));
+        Self::bare(it.sha.clone(), it.sha, Some(it.commit.committer.date), Some(message))
+    }
 }
 
 impl WireRelease {

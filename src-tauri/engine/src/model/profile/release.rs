@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{FilePath, Reference};
 use crate::model::path::NotDirectly;
-use crate::model::release::{AssetPattern, Channel, TagPattern, Trust};
+use crate::model::release::{AssetPattern, Channel, Published, TagPattern, Trust};
 
 /// Where releases are published and what they are called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -24,7 +24,15 @@ pub struct Releases {
     /// Which releases are offered.
     #[serde(default)]
     pub channel: Channel,
-    /// The file that holds the release: `corner-shop-{version}.tar.gz`. It may also hold `{tag}`.
+    /// As what they are published: releases with files, or bare tags.
+    #[serde(default)]
+    pub published: Published,
+    /// The branch whose commits are offered with the channel `branch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The file that holds the release: `corner-shop-{version}.tar.gz`. It may also hold `{tag}`. Of a bare tag or a
+    /// commit the source is taken, and this is what it is called here.
+    #[serde(default = "Releases::default_asset")]
     pub asset: AssetPattern,
     /// The file beside it that lists sha256 sums, in the form that `sha256sum` writes. It may hold `{version}`,
     /// `{tag}` and `{asset}`.
@@ -86,6 +94,10 @@ impl Releases {
     /// `https://api.github.com`
     pub fn default_api() -> String {
         "https://api.github.com".to_owned()
+    }
+    /// `source-{version}.tar.gz`
+    pub fn default_asset() -> AssetPattern {
+        AssetPattern::source()
     }
     /// A checksum: the download is whole.
     pub fn default_require() -> Trust {

@@ -9,7 +9,7 @@ use super::super::{
     values::{self, asset, file, one_of, version},
 };
 use crate::model::path::NotDirectly;
-use crate::model::release::{Channel, TagPattern, Trust};
+use crate::model::release::{AssetPattern, Channel, Published, TagPattern, Trust, fit_tag};
 
 pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let table = node.table()?;
@@ -17,13 +17,27 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let repository = table.required("repository", "repository = \"owner/name\"", repository);
     let tag = table.optional("tag", tag).unwrap_or_default();
     let channel = table.optional("channel", channel).unwrap_or_default();
-    let asset = table.required("asset", "asset = \"name-{version}.tar.gz\"", asset);
+    let published = table.optional("published", published).unwrap_or_default();
+    let branch = table.optional("branch", branch);
+    if channel == Channel::Branch && !table.has("branch") {
+        table.mistake("the channel is a branch and none is named in [releases]", "name it: branch = \"main\"");
+    }
+    let is_source = published == Published::Tags || channel == Channel::Branch;
+    let asset = match is_source && !table.has("asset") {
+        true => Some(AssetPattern::source()),
+        false => table.required("asset", "asset = \"name-{version}.tar.gz\"", asset),
+    };
     let checksums = table.optional("checksums", values::asset);
     let require = table.optional("require", required);
     let is_misread = require.is_none() && table.has("require");
     let require = require.unwrap_or_else(Releases::default_require);
     let key = table.optional("key", public_key);
     let manifest = table.optional("manifest", values::asset);
+    if is_source && require != Trust::None && !is_misread {
+        let remedy =
+            "write require = \"none\" if that is acceptable: the commit is pinned, and nothing else vouches for it";
+        table.mistake("for the source of a tag or a commit nothing vouches, and [releases] requires more", remedy);
+    }
     if require == Trust::SignedManifest && !table.has("key") {
         let remedy = "name the public key of its publisher: key = \"RW…\", the second line of minisign.pub";
         table.mistake("a signed manifest is required and no key is named in [releases]", remedy);
@@ -45,7 +59,7 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let required_stops = table.list("required_stops", version);
     let not_directly = table.list("not_directly", jump);
     table.finish();
-    if require == Trust::Checksum && !is_misread && !table.has("checksums") {
+    if require == Trust::Checksum && !is_misread && !is_source && !table.has("checksums") {
         let remedy = "name the file of sha256 sums: checksums = \"SHA256SUMS\" (or write require = \"none\")";
         table.mistake("a checksum is required and no file of checksums is named in [releases]", remedy);
     }
@@ -54,6 +68,8 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         repository: repository?,
         tag,
         channel,
+        published,
+        branch,
         asset: asset?,
         checksums,
         require,
@@ -167,7 +183,23 @@ fn tag(node: &Node<'_>) -> Option<TagPattern> {
 }
 
 fn channel(node: &Node<'_>) -> Option<Channel> {
-    one_of(node, &[("stable", Channel::Stable), ("prerelease", Channel::Prerelease)])
+    one_of(node, &[("stable", Channel::Stable), ("prerelease", Channel::Prerelease), ("branch", Channel::Branch)])
+}
+
+fn published(node: &Node<'_>) -> Option<Published> {
+    one_of(node, &[("releases", Published::Releases), ("tags", Published::Tags)])
+}
+
+/// What may be the name of a tag may be that of a branch.
+fn branch(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    match fit_tag(text) {
+        Ok(()) => Some(text.to_owned()),
+        Err(why) => {
+            node.mistake(format!("{} {why}", quoted(text)), "write its name in the repository: “main”");
+            None
+        }
+    }
 }
 
 fn required(node: &Node<'_>) -> Option<Trust> {
