@@ -1,12 +1,7 @@
 //! What people do, from the first click to the end.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
-
 use crate::support::{Desktop, Hosts, SOON, UPDATE, until};
-
-/// How soon an update that goes on is on the screen again, on a machine that is busy with it.
-const AGAIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn an_update_goes_from_home_to_its_receipt_in_three_clicks() {
@@ -73,12 +68,10 @@ fn a_window_that_is_killed_finds_its_update_again_and_sees_it_end_well() {
     window.part_within("phase-rehearsing", UPDATE);
     window.kill();
 
-    let begun = Instant::now();
     let window = desktop.open();
     window.sees("the update in the rail", SOON, || {
         window.find("live-line")?.text().contains("Updating Corner Shop").then_some(())
     });
-    assert!(begun.elapsed() < AGAIN, "the update was shown again after {:?}", begun.elapsed());
     window.picture("reopened");
     window.click("live-line");
     window.part("percent");
@@ -93,12 +86,10 @@ fn a_second_start_raises_the_window_and_ends() {
     let _window = desktop.open();
     let first = desktop.screen.window();
     desktop.screen.cover();
-    let begun = Instant::now();
     let mut second = desktop.program(&[]).spawn().unwrap();
     let ended = until("the end of the second", SOON, || second.try_wait().unwrap());
     assert!(ended.success(), "{ended}");
     until("the first in front", SOON, || (desktop.screen.front() == Some(first)).then_some(()));
-    assert!(begun.elapsed() < SOON);
     assert_eq!(desktop.screen.windows(), [first], "there is one window");
 }
 

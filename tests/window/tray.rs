@@ -28,7 +28,7 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     assert!(!left.iter().any(|it| it.starts_with("WebKit")), "nothing of a web view is left: {left:?}");
     assert_eq!(
         item.menu().into_iter().map(|it| it.1).filter(|it| !it.is_empty()).collect::<Vec<_>>()[1..],
-        ["Open Liftlock", "Check now", "Pause notices", "Quit"]
+        ["Open Liftlock", "Check now", "Back up now", "Pause notices", "Quit"]
     );
 
     desktop.shop.liftlock(&["upgrade", "--yes"]);
