@@ -1,6 +1,7 @@
 //! What people do, from the first click to the end.
 
 use std::os::unix::fs::PermissionsExt;
+
 use crate::support::{Desktop, Hosts, SOON, UPDATE, until};
 
 #[test]
