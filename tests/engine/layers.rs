@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["history"],
     &["stores", "drivers", "page", "probes", "releases"],
     &["backups", "export", "receipt"],
+    &["import"],
     &["site"],
     &["steps"],
     &["upgrade"],

@@ -13,6 +13,7 @@ mod postgres_aside;
 mod postgres_dump;
 mod postgres_export;
 mod postgres_faults;
+mod postgres_import;
 mod postgres_kit;
 mod postgres_probe;
 mod postgres_store;

@@ -23,7 +23,7 @@ use crate::postgres_support::{admin, private_dir, run_all};
 
 const BOTH: &[FileFormat] = &[FileFormat::Csv, FileFormat::JsonLines];
 
-fn database(statements: &[&str]) -> (String, PostgresStore) {
+pub(crate) fn database(statements: &[&str]) -> (String, PostgresStore) {
     let admin = admin();
     let name = cluster::fresh("export");
     run_all(&mut admin.connect("postgres").unwrap(), &[&format!("CREATE DATABASE {name}")]);
@@ -33,13 +33,13 @@ fn database(statements: &[&str]) -> (String, PostgresStore) {
 }
 
 /// Runs statements in `database`, where names without a schema are those of `public`.
-fn inside(database: &str, statements: &[&str]) {
+pub(crate) fn inside(database: &str, statements: &[&str]) {
     let mut session = admin().connect(database).unwrap();
     run_all(&mut session, &["SET search_path TO public"]);
     run_all(&mut session, statements);
 }
 
-fn store(database: &str, user: &str, password: &str) -> PostgresStore {
+pub(crate) fn store(database: &str, user: &str, password: &str) -> PostgresStore {
     let endpoint = Endpoint {
         host: "127.0.0.1".into(),
         port: cluster::shared().port,
@@ -51,7 +51,7 @@ fn store(database: &str, user: &str, password: &str) -> PostgresStore {
     PostgresStore::new("main", endpoint, None, "liftlock/export/1", &private_dir(), Arc::new(SystemRunner::new()))
 }
 
-fn request(into: &Path) -> Request<'_> {
+pub(crate) fn request(into: &Path) -> Request<'_> {
     Request {
         into,
         application: "Corner Shop",
@@ -65,17 +65,17 @@ fn request(into: &Path) -> Request<'_> {
     }
 }
 
-fn place() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let into = home.path().join("export");
     (home, into)
 }
 
-fn exported(store: &PostgresStore, into: &Path) -> Result<Manifest> {
+pub(crate) fn exported(store: &PostgresStore, into: &Path) -> Result<Manifest> {
     export(&request(into), &[store], &SystemClock, &Silent)
 }
 
-const NASTY: &[&str] = &[
+pub(crate) const NASTY: &[&str] = &[
     "CREATE TYPE mood AS ENUM ('so ''so''', '=good')",
     "CREATE TABLE nasty (id bigint PRIMARY KEY, t text, n numeric, f float8, b bool, j jsonb, raw json, a text[], \
      bytes bytea, tz timestamptz, ts timestamp, d date, r int4range, m mood, u uuid, \

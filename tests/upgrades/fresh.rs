@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Case, Exit, World, signal, wait_for};
 
-fn databases(world: &World) -> Vec<String> {
+pub(crate) fn databases(world: &World) -> Vec<String> {
     let list = world.sql("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'corner_shop%' ORDER BY 1");
     list.lines().map(str::to_owned).collect()
 }
@@ -19,7 +19,7 @@ fn old_content(world: &World) -> Value {
     world.demo(&["hash"])["content"].clone()
 }
 
-fn exported(case: &Case<'_>, own: &tempfile::TempDir) -> String {
+pub(crate) fn exported(case: &Case<'_>, own: &tempfile::TempDir) -> String {
     let into = own.path().join("export").to_str().unwrap().to_owned();
     let (code, made) = case.answer(&["export", "--to", &into]);
     assert_eq!(code, 0, "{made:#}");
@@ -163,7 +163,7 @@ fn a_release_that_begins_empty_stands_beside_the_old_one_which_can_be_looked_at_
     stop_shops_in(&world, &end);
 }
 
-fn stop_shops_in(world: &World, folder: &std::path::Path) {
+pub(crate) fn stop_shops_in(world: &World, folder: &std::path::Path) {
     wait_for("the new shop has ended", std::time::Duration::from_secs(20), || {
         let shops: Vec<u32> = crate::support::processes()
             .into_iter()
@@ -192,7 +192,7 @@ const POINTS: &[&str] = &[
 ];
 
 /// Runs it until it ends, dying at each point once.
-fn with_deaths(case: &Case<'_>, args: &[&str], points: &[&str]) -> usize {
+pub(crate) fn with_deaths(case: &Case<'_>, args: &[&str], points: &[&str]) -> usize {
     let log = case.home.root().join("crash.log");
     for killed in 0..points.len() + 2 {
         let mut child = case

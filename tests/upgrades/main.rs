@@ -20,6 +20,7 @@ mod fresh;
 mod frozen;
 mod full;
 mod hops;
+mod import;
 mod kept;
 mod matrix;
 mod newer;

@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 pub mod gzip;
 pub mod history;
+pub mod import;
 pub mod model;
 pub mod page;
 pub mod ports;

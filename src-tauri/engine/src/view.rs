@@ -4,6 +4,7 @@
 mod discovery;
 mod exports;
 mod fresh;
+mod imports;
 mod lock;
 mod unattended;
 pub mod window;
@@ -29,6 +30,7 @@ pub use backups::{
 pub use discovery::*;
 pub use exports::*;
 pub use fresh::*;
+pub use imports::*;
 pub use lock::LockView;
 pub use unattended::*;
 

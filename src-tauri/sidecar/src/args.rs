@@ -230,6 +230,8 @@ pub(crate) enum Command {
     Backup(BackupCommand),
     /// Write what an application holds to files for people and programs, and check them; the application is only read
     Export(ExportArgs),
+    /// Bring an export into an application, after a trial that names every row that cannot come in; or take an import back
+    Import(ImportArgs),
     /// Install a release that cannot take your data along empty beside the old installation, which is set aside whole
     FreshStart(FreshStartArgs),
     /// List installations that a fresh start set aside, look at one, start it again or remove it
@@ -303,6 +305,47 @@ pub(crate) struct ExportArgs {
     /// Read an export back instead, and say whether it still is as it was written
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator"])]
     pub(crate) check: Option<PathBuf>,
+}
+
+/// What comes in, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The folder of the export, or of the rest of an import
+    #[arg(value_name = "FOLDER", required_unless_present = "undo")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Name of the installation that it comes into; not needed where there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) into: Option<String>,
+    /// Only try: every row that would not come in is named, with the reason
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// What comes into which column; the mapping used last or a suggestion otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Print a suggested mapping, to be edited, and bring nothing in
+    #[arg(long, conflicts_with_all = ["dry_run", "mapping", "partly", "undo", "only", "duplicates"])]
+    pub(crate) show_mapping: bool,
+    /// Only this kind of thing, such as customers; may be given several times
+    #[arg(long, value_name = "ENTITY")]
+    pub(crate) only: Vec<String>,
+    /// What happens to rows that are there already
+    #[arg(long, value_enum)]
+    pub(crate) duplicates: Option<OnDuplicates>,
+    /// Bring in what can come in, and write the rest to a file
+    #[arg(long)]
+    pub(crate) partly: bool,
+    /// Take an import back: the newest one, or the one with this id
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["folder", "dry_run", "mapping", "partly", "only", "duplicates"])]
+    pub(crate) undo: Option<Option<String>>,
+}
+
+/// What happens to rows that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnDuplicates {
+    /// They stay as they are
+    Skip,
+    /// They get the values of the export
+    Update,
 }
 
 /// With which release, and what comes along.

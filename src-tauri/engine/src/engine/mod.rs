@@ -11,6 +11,7 @@ mod exports;
 mod found;
 mod fresh;
 mod history;
+mod imports;
 mod installations;
 mod kept;
 mod leftovers;
@@ -64,6 +65,7 @@ pub use discovery::Look;
 pub use exports::ExportChoice;
 pub use found::{Found, Search};
 pub use fresh::{EMPTY, FreshChoice, REMOVE};
+pub use imports::ImportChoice;
 pub use installations::AddRequest;
 
 pub use lock::AskForPassphrase;

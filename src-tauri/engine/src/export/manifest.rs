@@ -54,6 +54,9 @@ pub struct Manifest {
     /// By store: a mark of the moment before it was read, by which later writing is noticed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub moments: BTreeMap<String, Value>,
+    /// By store: what it is known by, so that what came from it is known again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
     /// What was exported, each in one snapshot of its store.
     pub entities: Vec<Entity>,
 }
@@ -120,6 +123,14 @@ pub struct File {
 }
 
 impl Manifest {
+    /// Where it came from: two exports of the same place answer the same.
+    pub fn source(&self) -> String {
+        if self.origins.is_empty() {
+            return self.id.clone();
+        }
+        self.origins.iter().map(|(store, origin)| format!("{store}={origin}")).collect::<Vec<_>>().join(" ")
+    }
+
     /// The text for people that lies beside it.
     pub fn readme(&self) -> String {
         let version = self.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();

@@ -133,12 +133,17 @@ fn fill(
     let made_at = clock.now();
     let mut sources = Vec::new();
     let mut moments = BTreeMap::new();
+    let mut origins = BTreeMap::new();
     for store in stores {
         let moment = store.moment(reporter)?;
         if let Some(mut snapshot) = store.snapshot()? {
             let tables = snapshot.tables()?;
             sources.push((store.name(), snapshot, tables));
             moments.insert(store.name().to_owned(), moment);
+            // Only more is known with it.
+            if let Ok(Some(origin)) = store.identity() {
+                origins.insert(store.name().to_owned(), origin);
+            }
         }
     }
     if sources.is_empty() {
@@ -170,6 +175,7 @@ fn fill(
         made_at,
         separator: request.separator,
         moments,
+        origins,
         entities,
     };
     check::check(folder, &manifest, reporter)?;

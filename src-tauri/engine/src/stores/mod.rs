@@ -7,6 +7,7 @@
 
 pub mod beside;
 pub mod files;
+pub mod intake;
 pub mod postgres;
 pub mod sqlite;
 mod stream;
@@ -361,6 +362,13 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// It cannot be reached.
     fn snapshot(&self) -> Result<Option<Box<dyn tables::Snapshot>>> {
+        Ok(None)
+    }
+    /// A way for rows to come into it. `None` for a store that they cannot be brought into.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn intake(&self) -> Result<Option<Box<dyn intake::Intake>>> {
         Ok(None)
     }
     /// Makes an empty store of this kind beside it, called `name`, which bears `mark`. Repeatable. Nothing to do for stores

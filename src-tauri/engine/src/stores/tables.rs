@@ -75,6 +75,9 @@ pub struct Refers {
     pub schema: String,
     /// The other table.
     pub table: String,
+    /// The column of the other table that it names; its key where that is not known.
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 /// What the database says of the columns of a table, to compare files with.

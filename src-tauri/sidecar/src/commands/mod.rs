@@ -6,6 +6,7 @@ mod export;
 mod fresh_start;
 mod health;
 mod history;
+mod import;
 mod installations;
 mod lock;
 mod manual;
@@ -69,6 +70,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         }
         Command::Backup(command) => backup::run(engine, screen, command),
         Command::Export(args) => export::run(engine, screen, args),
+        Command::Import(args) => import::run(engine, screen, args),
         Command::FreshStart(args) => fresh_start::run(engine, screen, args),
         Command::Aside(command) => fresh_start::aside(engine, screen, command),
         Command::History { verify: true, .. } => history::verify(engine, screen),

@@ -12,6 +12,7 @@ use super::client::{Client, Server, SslMode};
 use super::dump::{self, Dump};
 use super::empty;
 use super::facts::{self, Other};
+use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
 use super::restore::restore_live;
@@ -23,6 +24,7 @@ use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::{Secret, remember};
+use crate::stores::intake::Intake;
 use crate::stores::tables::Snapshot;
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
@@ -252,6 +254,9 @@ impl DataStore for PostgresStore {
 
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
         Ok(Some(Box::new(PostgresTables::open(self.client()?, self.database())?)))
+    }
+    fn intake(&self) -> Result<Option<Box<dyn Intake>>> {
+        Ok(Some(Box::new(PostgresIntake::open(self.client()?, self.database())?)))
     }
     fn obstacles(&self, _reporter: &dyn Reporter) -> Result<Vec<Finding>> {
         let facts = facts::facts(self.client()?, self.database())?;

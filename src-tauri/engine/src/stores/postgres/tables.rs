@@ -27,12 +27,13 @@ const FIXED: &str = "SET LOCAL datestyle TO 'ISO, YMD'; SET LOCAL timezone TO 'U
     SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO '15s'";
 
 /// The columns of the primary key of `pg_class c`, in their order, as JSON.
-const KEY: &str = "(SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]') FROM pg_constraint o \
+pub(super) const KEY: &str = "(SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]') FROM pg_constraint o \
     CROSS JOIN LATERAL unnest(o.conkey) WITH ORDINALITY AS k (num, at) \
     JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.num WHERE o.conrelid = c.oid AND o.contype = 'p')";
 /// Foreign keys of one column of `pg_class c`, as JSON.
-const REFERS: &str = "(SELECT coalesce(json_agg(json_build_object('column', a.attname, 'schema', fn.nspname, \
-    'table', f.relname) ORDER BY a.attnum), '[]') FROM pg_constraint o JOIN pg_class f ON f.oid = o.confrelid \
+pub(super) const REFERS: &str = "(SELECT coalesce(json_agg(json_build_object('column', a.attname, 'schema', fn.nspname, \
+    'table', f.relname, 'to', b.attname) ORDER BY a.attnum), '[]') FROM pg_constraint o JOIN pg_class f ON f.oid = o.confrelid \
+    JOIN pg_attribute b ON b.attrelid = o.confrelid AND b.attnum = o.confkey[1] \
     JOIN pg_namespace fn ON fn.oid = f.relnamespace JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = o.conkey[1] \
     WHERE o.conrelid = c.oid AND o.contype = 'f' AND cardinality(o.conkey) = 1)";
 

@@ -1,0 +1,261 @@
+//! The rows of an export as they are now: as they were written, or as a person edited them since.
+//!
+//! Each entity is read from one file: the one that was edited, where one was. Columns are known by their headings, so that
+//! their order does not matter; what cannot be read is told with file, line and column.
+
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use crate::digest::sha256_of;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::export::manifest::{Entity, FileFormat, Manifest};
+use crate::export::{csv, lines};
+use crate::ports::Reporter;
+use crate::stores::tables::{Column, Holds};
+
+/// The heading of the column that says why a row did not come in; it is passed over when it is read again.
+pub const WHY: &str = "Why it did not come in";
+
+/// The file that an entity is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its form.
+    pub format: FileFormat,
+    /// Whether it is not as it was written.
+    pub edited: bool,
+    separator: u8,
+    has_key: bool,
+    columns: Vec<(Column, String)>,
+}
+
+/// A row of a file.
+#[derive(Debug)]
+pub struct Row<'r> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The line that it begins on.
+    pub line: u64,
+    /// For each column of the entity its value, as the database wrote it.
+    pub values: &'r [Option<Vec<u8>>],
+}
+
+/// Which file of an entity is read.
+///
+/// # Errors
+/// `edited_twice` where both were edited; `no_file`; what the disk answered.
+pub fn choose(folder: &Path, manifest: &Manifest, entity: &Entity, reporter: &dyn Reporter) -> Result<Input> {
+    let mut inputs = Vec::new();
+    for file in &entity.files {
+        if Path::new(&file.file).components().count() != 1 || file.file.contains(['/', '\\']) {
+            return Err(Error::refused(
+                "not_an_export",
+                format!("The manifest names a file outside of its folder: {}.", file.file),
+            )
+            .remedy("Use the folder as Liftlock wrote it."));
+        }
+        let path = folder.join(&file.file);
+        // One of two may have been removed.
+        if !path.exists() {
+            continue;
+        }
+        let mut disk = durable::open_no_follow(&path)?;
+        let (sha256, _) = sha256_of(&mut disk, &path, Some(file.bytes), reporter)?;
+        inputs.push(Input {
+            path,
+            format: file.format,
+            edited: sha256 != file.sha256,
+            has_key: !entity.key.is_empty(),
+            separator: u8::try_from(manifest.separator).unwrap_or(b','),
+            columns: entity
+                .columns
+                .iter()
+                .map(|it| {
+                    let column = Column {
+                        name: it.column.clone(),
+                        data_type: it.data_type.clone(),
+                        holds: it.holds,
+                        generated: it.generated,
+                    };
+                    (column, it.label.clone())
+                })
+                .collect(),
+        });
+    }
+    match inputs.iter().filter(|it| it.edited).count() {
+        0 => {
+            // The one for programs tells nothing from an empty text whatever has opened it.
+            inputs.sort_by_key(|it| it.format != FileFormat::JsonLines);
+        }
+        1 => inputs.retain(|it| it.edited),
+        _ => {
+            return Err(Error::refused("edited_twice", format!("Both files of {} were edited since.", entity.entity))
+                .remedy("Move the one that shall not come in out of the folder."));
+        }
+    }
+    inputs.into_iter().next().ok_or_else(|| {
+        Error::refused("no_file", format!("No file of {} is in {}.", entity.entity, folder.display()))
+            .remedy("Use the folder as `liftlock export` made it.")
+    })
+}
+
+impl Input {
+    /// Tells every row to `take`.
+    ///
+    /// # Errors
+    /// `utf16`, `not_utf8`, `no_headings`, `column_missing`, `column_twice`, `broken_quotes`, `bad_row` with file, line and column;
+    /// what `take` or the disk answered.
+    pub fn each(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        match self.format {
+            FileFormat::Csv => self.each_of_csv(take),
+            FileFormat::JsonLines => self.each_line(take),
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    fn each_line(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let columns: Vec<Column> = self.columns.iter().map(|it| it.0.clone()).collect();
+        let mut reader = BufReader::with_capacity(1 << 18, durable::open_no_follow(&self.path)?);
+        let (mut text, mut line, mut number) = (Vec::new(), 0, 0);
+        loop {
+            text.clear();
+            line += 1;
+            if reader.read_until(b'\n', &mut text).map_err(|cause| Error::io("read", &self.path, &cause))? == 0 {
+                return Ok(());
+            }
+            let bad = |why: String| {
+                Error::failed("bad_row", format!("{}, line {line}: {why}.", self.name()))
+                    .remedy("Correct the line in a text editor; it must be one JSON object in UTF-8.")
+            };
+            let words = std::str::from_utf8(&text).map_err(|_| bad("it is not UTF-8 text".to_owned()))?;
+            if words.trim().is_empty() {
+                continue;
+            }
+            number += 1;
+            let values = lines::read_row(words.trim_end_matches('\n'), &columns).map_err(bad)?;
+            take(&Row { number, line, values: &values })?;
+        }
+    }
+
+    fn each_of_csv(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let mut disk = durable::open_no_follow(&self.path)?;
+        let separator = self.separator_of(&mut disk)?;
+        disk.rewind().map_err(|cause| Error::io("read", &self.path, &cause))?;
+        let mut reader = csv::Reader::new(BufReader::with_capacity(1 << 18, disk), &self.path, separator);
+        let head = reader.row()?.map(|(_, head)| head).unwrap_or_default();
+        let places = self.places(&head)?;
+        let mut number = 0;
+        while let Some((at, fields)) = reader.row()? {
+            // Editors leave empty lines and rows, most of them at the end. A row without a key may be one of nothing.
+            if (self.has_key || fields.len() < head.len()) && fields.iter().all(Option::is_none) {
+                continue;
+            }
+            if fields.len() != head.len() {
+                let place = reader.place(at, fields.len().min(head.len()));
+                return Err(Error::failed(
+                    "bad_row",
+                    format!("{place}: the row has {} fields where {} are expected.", fields.len(), head.len()),
+                )
+                .remedy("Correct the row: a field with a separator or a line break in it stands in quotes."));
+            }
+            number += 1;
+            let mut fields: Vec<Option<Vec<u8>>> = fields;
+            let values: Vec<_> = places
+                .iter()
+                .zip(&self.columns)
+                .map(|(place, (column, _))| {
+                    let field = place.and_then(|it| fields[it].take())?;
+                    let word = field.to_ascii_lowercase();
+                    Some(match (column.holds, word.as_slice()) {
+                        (Holds::Boolean, b"true") => b"t".to_vec(),
+                        (Holds::Boolean, b"false") => b"f".to_vec(),
+                        _ => csv::restored(field),
+                    })
+                })
+                .collect();
+            take(&Row { number, line: at.line, values: &values })?;
+        }
+        Ok(())
+    }
+
+    /// What separates the fields, by the headings: programs that save a file choose for themselves.
+    fn separator_of(&self, disk: &mut std::fs::File) -> Result<u8> {
+        let mut begin = Vec::new();
+        disk.take(1 << 16).read_to_end(&mut begin).map_err(|cause| Error::io("read", &self.path, &cause))?;
+        if begin.starts_with(b"\xff\xfe") || begin.starts_with(b"\xfe\xff") || is_wide(&begin) {
+            return Err(Error::failed(
+                "utf16",
+                format!("{}, line 1, column 1: the file is UTF-16, not UTF-8.", self.name()),
+            )
+            .remedy("Save the file again as “CSV UTF-8”, then try again."));
+        }
+        let known = |separator: u8| {
+            let mut reader = csv::Reader::new(&begin[..], &self.path, separator);
+            let head = reader.row().ok().flatten().map(|(_, head)| head).unwrap_or_default();
+            head.iter().flatten().filter(|it| self.column_called(it).is_some()).count()
+        };
+        let separators = [self.separator, b',', b';', b'\t'];
+        let best = separators.into_iter().rev().max_by_key(|it| known(*it)).unwrap_or(b',');
+        if known(best) > 0 {
+            return Ok(best);
+        }
+        let expected: Vec<_> = self.columns.iter().map(|(_, label)| label.as_str()).collect();
+        Err(Error::failed(
+            "no_headings",
+            format!("{}, line 1: none of the headings is one of this export.", self.name()),
+        )
+        .remedy(format!("The first line must hold: {}. Is it a file from elsewhere?", expected.join(", "))))
+    }
+
+    fn column_called(&self, heading: &[u8]) -> Option<usize> {
+        let heading = String::from_utf8_lossy(heading);
+        let heading = heading.trim();
+        let exact = self.columns.iter().position(|(column, label)| label == heading || column.name == heading);
+        exact.or_else(|| self.columns.iter().position(|(_, label)| label.to_lowercase() == heading.to_lowercase()))
+    }
+
+    /// For each column of the entity where it stands in the file. One that the database works out may be missing.
+    fn places(&self, head: &[Option<Vec<u8>>]) -> Result<Vec<Option<usize>>> {
+        let mut places = vec![None; self.columns.len()];
+        for (at, heading) in head.iter().enumerate() {
+            let Some(column) = heading.as_deref().and_then(|it| self.column_called(it)) else { continue };
+            if places[column].replace(at).is_some() {
+                let place = format!("{}, line 1, column {}", self.name(), at + 1);
+                return Err(Error::failed(
+                    "column_twice",
+                    format!("{place}: “{}” stands there twice.", self.columns[column].1),
+                )
+                .remedy("Take one of the two columns out, then try again."));
+            }
+        }
+        for (place, (column, label)) in places.iter().zip(&self.columns) {
+            if place.is_none() && !column.generated {
+                return Err(Error::failed(
+                    "column_missing",
+                    format!("{}, line 1: the column “{label}” is missing.", self.name()),
+                )
+                .remedy(format!(
+                    "Put the column “{label}” back, with its heading in the first line, then try again."
+                )));
+            }
+        }
+        Ok(places)
+    }
+
+    /// The columns of the entity.
+    pub fn columns(&self) -> &[(Column, String)] {
+        &self.columns
+    }
+}
+
+/// Every second byte of what is mostly Latin is zero there.
+fn is_wide(begin: &[u8]) -> bool {
+    let begin = &begin[..begin.len().min(64)];
+    begin.iter().filter(|it| **it == 0).count() * 4 > begin.len()
+}

@@ -1,0 +1,196 @@
+//! A mapping suggested by names and types: what is alike goes together, and nothing is guessed that would not fit.
+
+use super::mapping::{ColumnMapping, Duplicates, EntityMapping, FORMAT, Mapping};
+use super::name_of;
+use crate::export::manifest::{Column as From, Entity as Exported, Manifest};
+use crate::stores::intake::{Column, Table};
+use crate::stores::tables::Holds;
+use crate::stores::tables::Refers;
+
+/// Tables in which frameworks note which of their own steps were done: those of another version are not to come in.
+const OF_FRAMEWORKS: &[&str] = &[
+    "schemamigration",
+    "alembicversion",
+    "djangomigration",
+    "flywayschemahistory",
+    "prismamigration",
+    "knexmigration",
+    "knexmigrationslock",
+    "arinternalmetadata",
+    "efmigrationshistory",
+    "sequelizemeta",
+    "goosedbversion",
+    "databasechangelog",
+    "databasechangeloglock",
+];
+
+/// What probably belongs where.
+pub fn suggest(manifest: &Manifest, tables: &[Table]) -> Mapping {
+    let pairs: Vec<(&Exported, &Table)> =
+        manifest.entities.iter().filter_map(|it| Some((it, table_for(it, tables)?))).collect();
+    let entities: Vec<EntityMapping> = pairs
+        .iter()
+        .map(|(entity, table)| one(entity, table, &pairs, manifest))
+        .filter(|it| !it.columns.is_empty())
+        .collect();
+    let comes = |name: &str| entities.iter().any(|it| it.entity == name);
+    let left_out = manifest.entities.iter().filter(|it| !comes(&it.entity)).map(|it| it.entity.clone()).collect();
+    Mapping { format: FORMAT, left_out, entities }
+}
+
+/// Letters and digits alone, small, one thing rather than many.
+fn plain(name: &str) -> String {
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let plain: String = name.to_lowercase().chars().filter(|it| it.is_alphanumeric()).collect();
+    plain.strip_suffix('s').map(ToOwned::to_owned).unwrap_or(plain)
+}
+
+fn table_for<'t>(entity: &Exported, tables: &'t [Table]) -> Option<&'t Table> {
+    if OF_FRAMEWORKS.iter().any(|it| plain(it) == plain(&entity.table)) {
+        return None;
+    }
+    let same = |wanted: &str| tables.iter().find(|it| name_of(it) == wanted);
+    same(&entity.table)
+        .or_else(|| tables.iter().find(|it| plain(&it.name) == plain(&entity.table)))
+        .or_else(|| tables.iter().find(|it| plain(&it.name) == plain(&entity.entity)))
+}
+
+/// Whether a value of the one can be one of the other.
+fn fits(from: &From, to: &Column) -> bool {
+    match (from.holds, to.holds) {
+        (Holds::Integer, Holds::Integer | Holds::Number)
+        | (Holds::Number, Holds::Number)
+        | (Holds::Boolean, Holds::Boolean)
+        | (Holds::Json, Holds::Json) => true,
+        (Holds::Text, Holds::Text) => {
+            let kind = |name: &str| {
+                let base = name.split('(').next().unwrap_or(name).trim();
+                match base {
+                    "text" | "character varying" | "character" | "citext" | "name" => "text".to_owned(),
+                    it if it.starts_with("timestamp") => "timestamp".to_owned(),
+                    it => it.rsplit('.').next().unwrap_or(it).to_owned(),
+                }
+            };
+            kind(&from.data_type) == kind(&to.base) || kind(&to.base) == "text"
+        }
+        // A text takes anything.
+        (_, Holds::Text) => matches!(to.base.as_str(), "text" | "character varying"),
+        _ => false,
+    }
+}
+
+fn one(entity: &Exported, table: &Table, pairs: &[(&Exported, &Table)], manifest: &Manifest) -> EntityMapping {
+    let mut columns = Vec::new();
+    for to in table.columns.iter().filter(|it| !it.generated) {
+        let is_key_that_is_made = table.key.contains(&to.name) && to.made.is_some();
+        if is_key_that_is_made {
+            continue;
+        }
+        // What a row was called there says nothing of what is called so here.
+        if let Some(refers) = table.refers.iter().find(|it| it.column == to.name) {
+            columns.extend(reference(entity, to, refers, pairs));
+            continue;
+        }
+        let found =
+            same_name(entity, to).or_else(|| divided(entity, to)).or_else(|| gathered(entity, to, pairs, manifest));
+        columns.extend(found);
+    }
+    let is_mapped = |names: &[String]| names.iter().all(|name| columns.iter().any(|it| it.to == *name));
+    let key = table
+        .unique
+        .iter()
+        .chain(std::iter::once(&table.key))
+        .find(|it| !it.is_empty() && is_mapped(it))
+        .cloned()
+        .unwrap_or_default();
+    EntityMapping { entity: entity.entity.clone(), into: name_of(table), key, duplicates: Duplicates::Ask, columns }
+}
+
+/// A column that names rows of another table gets what names rows of the entity that goes there. Something that names its
+/// own kind cannot be ordered, and gets nothing.
+fn reference(entity: &Exported, to: &Column, refers: &Refers, pairs: &[(&Exported, &Table)]) -> Option<ColumnMapping> {
+    let (other, table) = pairs.iter().find(|(_, it)| it.schema == refers.schema && it.name == refers.table)?;
+    if other.entity == entity.entity {
+        return None;
+    }
+    let names: Vec<&Refers> =
+        entity.refers.iter().filter(|it| table_name(&it.schema, &it.table) == other.table).collect();
+    let alike = names.iter().find(|it| plain(&it.column) == plain(&to.name));
+    let alike = alike.or_else(|| names.iter().find(|it| plain(&it.column).starts_with(&plain(&to.name))));
+    let from = alike.or_else(|| names.first().filter(|_| names.len() == 1))?;
+    let is_key = |to: &Option<String>, key: &[String]| to.as_ref().is_none_or(|to| key == std::slice::from_ref(to));
+    let found = ColumnMapping { to: to.name.clone(), from: Some(from.column.clone()), ..ColumnMapping::default() };
+    match (is_key(&from.to, &other.key), is_key(&refers.to, &table.key)) {
+        (true, true) => Some(ColumnMapping { refers_to: Some(other.entity.clone()), ..found }),
+        // The number of an article and its like stays what it is.
+        (false, false) => Some(found),
+        _ => None,
+    }
+}
+
+fn table_name(schema: &str, table: &str) -> String {
+    if schema == "public" { table.to_owned() } else { format!("{schema}.{table}") }
+}
+
+fn same_name(entity: &Exported, to: &Column) -> Option<ColumnMapping> {
+    let named = |exact: bool| {
+        entity.columns.iter().find(|it| {
+            let same = if exact { it.column == to.name } else { plain(&it.column) == plain(&to.name) };
+            same && fits(it, to)
+        })
+    };
+    let from = named(true).or_else(|| named(false))?;
+    Some(ColumnMapping { to: to.name.clone(), from: Some(from.column.clone()), ..ColumnMapping::default() })
+}
+
+/// `price_cents`, a whole number, is the `price` with decimals.
+fn divided(entity: &Exported, to: &Column) -> Option<ColumnMapping> {
+    if to.holds != Holds::Number {
+        return None;
+    }
+    let wanted = [format!("{}_cents", to.name), format!("{}_in_cents", to.name), format!("{}_minor", to.name)];
+    let from = entity.columns.iter().find(|it| it.holds == Holds::Integer && wanted.contains(&it.column))?;
+    Some(ColumnMapping {
+        to: to.name.clone(),
+        from: Some(from.column.clone()),
+        divide_by: Some(100),
+        ..ColumnMapping::default()
+    })
+}
+
+/// A list gets the rows of an entity that is called like it and names this one.
+fn gathered(
+    entity: &Exported,
+    to: &Column,
+    pairs: &[(&Exported, &Table)],
+    manifest: &Manifest,
+) -> Option<ColumnMapping> {
+    if !matches!(to.base.as_str(), "json" | "jsonb") || entity.key.len() != 1 {
+        return None;
+    }
+    let child = manifest.entities.iter().find(|it| {
+        let is_elsewhere = pairs.iter().any(|(other, _)| other.entity == it.entity);
+        let is_called = plain(&it.table).ends_with(&plain(&to.name)) || plain(&it.entity).ends_with(&plain(&to.name));
+        !is_elsewhere && is_called
+    })?;
+    let by = child.refers.iter().find(|it| table_name(&it.schema, &it.table) == entity.table)?;
+    let fields = child.columns.iter().filter(|it| it.column != by.column && !it.generated).map(|it| {
+        let refers = child.refers.iter().find(|refers| refers.column == it.column).and_then(|refers| {
+            let named = |(other, _): &&(&Exported, &Table)| other.table == table_name(&refers.schema, &refers.table);
+            pairs.iter().find(named).map(|(other, _)| other.entity.clone())
+        });
+        ColumnMapping {
+            to: it.column.clone(),
+            from: Some(it.column.clone()),
+            refers_to: refers,
+            ..ColumnMapping::default()
+        }
+    });
+    Some(ColumnMapping {
+        to: to.name.clone(),
+        gather: Some(child.entity.clone()),
+        by: Some(by.column.clone()),
+        fields: fields.collect(),
+        ..ColumnMapping::default()
+    })
+}

@@ -1,0 +1,172 @@
+//! What an import brought in is taken back, and nothing else.
+
+use serde::Deserialize;
+
+use super::words::{MARK, TROUBLE_OF_THE_SERVER, at_once_or_each, loose, same_key};
+use super::{LONGEST, PostgresIntake, SCHEMA};
+use crate::error::Result;
+use crate::ports::Reporter;
+use crate::stores::intake::{Table, TakenBack, Trouble};
+use crate::stores::postgres::quote::{ident, literal};
+
+/// Reasons that are told one by one.
+const TOLD: usize = 1000;
+
+impl PostgresIntake {
+    pub(super) fn take_all_back(&mut self, run: &str, reporter: &dyn Reporter) -> Result<Vec<TakenBack>> {
+        #[derive(Deserialize)]
+        struct Target {
+            target: String,
+        }
+        let tables = super::tables::read(&mut self.session)?;
+        // Last in, first out: what names others goes before them.
+        let targets: Vec<Target> = self.session.rows(&format!(
+            "SELECT target FROM {SCHEMA}.came WHERE run = {} GROUP BY target ORDER BY max(at) DESC",
+            literal(run)
+        ))?;
+        self.begin()?;
+        let mut taken = Vec::new();
+        for it in targets {
+            let table = tables.iter().find(|table| format!("{}.{}", table.schema, table.name) == it.target);
+            let one = match table {
+                Some(table) => self.take_back_of(run, &it.target, table, reporter),
+                None => Ok(TakenBack {
+                    table: it.target.clone(),
+                    stay: vec!["the table is gone".to_owned()],
+                    ..TakenBack::default()
+                }),
+            };
+            match one {
+                Ok(one) => taken.push(one),
+                Err(error) => {
+                    let _ = self.close("ROLLBACK");
+                    return Err(error);
+                }
+            }
+        }
+        self.close("COMMIT")?;
+        self.drop_if_empty()?;
+        Ok(taken)
+    }
+
+    /// That a row of another table names this one, whatever would become of it: each with what that table is called.
+    fn named_by(&mut self, target: &str) -> Result<Vec<(String, String)>> {
+        #[derive(Deserialize)]
+        struct Names {
+            child: String,
+            pairs: Vec<(String, String)>,
+        }
+        let found: Vec<Names> = self.session.rows(&format!(
+            "SELECT n.nspname || '.' || c.relname AS child, (SELECT json_agg(json_build_array(a.attname, b.attname)) \
+             FROM unnest(o.conkey, o.confkey) AS k (one, other) \
+             JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.one \
+             JOIN pg_attribute b ON b.attrelid = o.confrelid AND b.attnum = k.other) AS pairs \
+             FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_class f ON f.oid = o.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace \
+             WHERE o.contype = 'f' AND o.conparentid = 0 AND fn.nspname || '.' || f.relname = {}",
+            literal(target)
+        ))?;
+        let condition = |it: Names| {
+            let same: Vec<_> = it
+                .pairs
+                .iter()
+                .map(|(one, other)| format!("liftlock_n.{} = liftlock_t.{}", ident(one), ident(other)))
+                .collect();
+            let (schema, name) = it.child.split_once('.').unwrap_or(("public", &it.child));
+            let table = format!("{}.{}", ident(schema), ident(name));
+            (name.to_owned(), format!("EXISTS (SELECT 1 FROM {table} liftlock_n WHERE {})", same.join(" AND ")))
+        };
+        Ok(found.into_iter().map(condition).collect())
+    }
+
+    fn take_back_of(&mut self, run: &str, target: &str, table: &Table, reporter: &dyn Reporter) -> Result<TakenBack> {
+        #[derive(Deserialize)]
+        struct Figures {
+            removed: u64,
+            restored: u64,
+        }
+        let name = format!("{}.{}", ident(&table.schema), ident(&table.name));
+        // Whatever the server looks at first: what is on record for another table is never read as a key of this one.
+        let own = format!("(CASE WHEN c.target = {} THEN c.pk END)", literal(target));
+        let same = same_key(&table.key, &table.columns, &own);
+        let mine = format!("c.run = {} AND c.target = {}", literal(run), literal(target));
+        let named_by = self.named_by(target)?;
+        let unnamed: String = named_by.iter().map(|(_, names)| format!(" AND NOT {names}")).collect();
+        let settable = table.columns.iter().filter(|it| !it.generated && !table.key.contains(&it.name));
+        let set: Vec<_> = settable
+            .map(|it| format!("{} = (c.before ->> {})::{}", ident(&it.name), literal(&it.name), loose(&it.base)))
+            .collect();
+        self.session.run("TRUNCATE pg_temp.liftlock_trouble")?;
+        self.watched(
+            &format!(
+                "CREATE TEMP TABLE liftlock_back ON COMMIT DROP AS SELECT c.at AS n, c.act, false AS ok \
+                 FROM {SCHEMA}.came c WHERE {mine} AND c.act <> 'found'"
+            ),
+            reporter,
+        )?;
+        let remove = |which: &str| {
+            format!(
+                "WITH gone AS (DELETE FROM {name} liftlock_t USING {SCHEMA}.came c WHERE {mine} AND c.act = 'inserted' \
+                 AND {same} AND {MARK} = c.mark AND {which}{unnamed} RETURNING c.at) \
+                 UPDATE pg_temp.liftlock_back x SET ok = true FROM gone WHERE gone.at = x.n"
+            )
+        };
+        let restore = |which: &str| {
+            if set.is_empty() {
+                return "PERFORM 1".to_owned();
+            }
+            format!(
+                "WITH back AS (UPDATE {name} liftlock_t SET {} FROM {SCHEMA}.came c WHERE {mine} AND c.act = 'updated' \
+                 AND {same} AND {MARK} = c.mark AND {which} RETURNING c.at) \
+                 UPDATE pg_temp.liftlock_back x SET ok = true FROM back WHERE back.at = x.n",
+                set.join(", ")
+            )
+        };
+        let block = at_once_or_each(
+            &format!("{}; {}", remove("true"), restore("true")),
+            "SELECT x.n FROM pg_temp.liftlock_back x ORDER BY x.n DESC",
+            &format!("{}; {}", remove("c.at = liftlock_r.n"), restore("c.at = liftlock_r.n")),
+            TROUBLE_OF_THE_SERVER,
+        );
+        self.watched(&block, reporter)?;
+        let figures: Figures = self.one_watched(
+            "SELECT count(*) FILTER (WHERE ok AND act = 'inserted') AS removed, \
+             count(*) FILTER (WHERE ok AND act = 'updated') AS restored FROM pg_temp.liftlock_back",
+            reporter,
+        )?;
+        let whose: String = named_by
+            .iter()
+            .map(|(child, names)| format!("WHEN {names} THEN {} ", literal(&format!("{child} name it"))))
+            .collect();
+        // What is gone already needs nothing more.
+        let stay: Vec<Trouble> = self.session.rows_watched(
+            &format!(
+                "SELECT x.n, (SELECT string_agg(e.value, ', ') FROM jsonb_each_text(c.pk) e) AS col, \
+                 coalesce((SELECT min(m.why) FROM pg_temp.liftlock_trouble m WHERE m.n = x.n), \
+                 CASE WHEN {MARK} IS DISTINCT FROM c.mark THEN 'it was changed since' {whose}ELSE 'it could not be taken back' END) \
+                 AS why FROM pg_temp.liftlock_back x JOIN {SCHEMA}.came c ON c.at = x.n JOIN {name} liftlock_t ON {same} \
+                 WHERE NOT x.ok ORDER BY x.n"
+            ),
+            LONGEST,
+            &mut || reporter.check(),
+        )?;
+        // What is gone, or was only found, needs no record any more.
+        self.watched(
+            &format!(
+                "DELETE FROM {SCHEMA}.came c WHERE {mine} AND (c.act = 'found' OR c.at IN (SELECT n FROM pg_temp.liftlock_back \
+                 WHERE ok) OR NOT EXISTS (SELECT 1 FROM {name} liftlock_t WHERE {same}))"
+            ),
+            reporter,
+        )?;
+        self.session.run("DROP TABLE pg_temp.liftlock_back")?;
+        let staying = stay.len() as u64;
+        let said = |it: Trouble| format!("{}: {}", it.col.unwrap_or_default(), it.why);
+        Ok(TakenBack {
+            table: if table.schema == "public" { table.name.clone() } else { target.to_owned() },
+            removed: figures.removed,
+            restored: figures.restored,
+            stay: stay.into_iter().take(TOLD).map(said).collect(),
+            staying,
+        })
+    }
+}
