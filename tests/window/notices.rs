@@ -44,6 +44,10 @@ fn each_level_is_as_loud_on_the_page_as_it_is_and_is_announced_to_the_desktop_on
         }
     }
 
+    window.sees("when it is looked for next", SOON, || {
+        window.find("releases-line")?.text().contains("Next time in").then_some(())
+    });
+
     // Nobody is told twice, neither by another search nor by another start, and asked once a day.
     desktop.shop.liftlock(&["check", "--releases"]);
     window.kill();
