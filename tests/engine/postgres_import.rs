@@ -456,3 +456,43 @@ fn an_import_that_ends_between_two_entities_goes_on_without_doubling() {
     let taken = second.take_back("run-1", &Silent).unwrap();
     assert_eq!(taken.iter().map(|it| it.removed).sum::<u64>(), 5, "{taken:?}");
 }
+
+/// As many as a shop has after years. It takes minutes, and runs where `LIFTLOCK_LONG` is set.
+#[test]
+fn two_hundred_thousand_orders_come_in_and_go_in_a_straight_line() {
+    if std::env::var_os("LIFTLOCK_LONG").is_none() {
+        return;
+    }
+    let (from, source) = database(&OLD[..4]);
+    inside(
+        &from,
+        &[
+            "INSERT INTO customers (email, name) SELECT 'c' || n, 'Customer ' || n FROM generate_series(1, 10000) n",
+            "INSERT INTO orders (customer_id, billed_id, reference, total_cents, t) SELECT 1 + n % 10000, 1 + n % 77, 'r' || n, n, \
+             now() FROM generate_series(1, 200000) n",
+            "INSERT INTO order_lines SELECT n, l, 'S' || l, n % 9 FROM generate_series(1, 200000) n, generate_series(1, 2) l",
+        ],
+    );
+    let (_home, folder) = place();
+    let begun = std::time::Instant::now();
+    let manifest = exported(&source, &folder).unwrap();
+    let exported_in = begun.elapsed();
+    let (into, target) = database(NEW);
+    let mut intake = intake(&target);
+    let coming = Coming::new(&folder, &manifest, intake.as_mut());
+    let begun = std::time::Instant::now();
+    let came = coming.comes(intake.as_mut(), false).unwrap();
+    let came_in = begun.elapsed();
+    assert_eq!((came[0].1.inserted, came[1].1.inserted, came[1].1.out), (10_000, 200_000, 0), "{came:?}");
+    let figures = "SELECT concat_ws(' ', count(*), sum(total), sum(jsonb_array_length(lines)), md5(string_agg(reference || c.email, \
+                   '' ORDER BY reference))) AS told FROM orders o JOIN customers c ON c.id = o.customer";
+    let before = "SELECT concat_ws(' ', count(*), (sum(total_cents) / 100)::numeric(20,2), 400000, md5(string_agg(reference || \
+                  c.email, '' ORDER BY reference))) AS told FROM orders o JOIN customers c ON c.id = o.customer_id";
+    assert_eq!(told(&into, figures), told(&from, before));
+    let begun = std::time::Instant::now();
+    let taken = intake.take_back("run-1", &Silent).unwrap();
+    assert_eq!(taken.iter().map(|it| it.removed).collect::<Vec<_>>(), [200_000, 10_000]);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|it| it.starts_with("VmHWM")).unwrap();
+    eprintln!("out {exported_in:?}, in {came_in:?}, back {:?}, {peak}", begun.elapsed());
+}

@@ -9,6 +9,16 @@ use crate::ports::Reporter;
 use crate::stores::intake::{Table, TakenBack, Trouble};
 use crate::stores::postgres::quote::{ident, literal};
 
+/// Another table that names rows of this one.
+struct NamedBy {
+    schema: String,
+    name: String,
+    /// That one of its rows names `liftlock_t`.
+    condition: String,
+    /// The columns it names them by, where looking for one takes long.
+    index: Option<String>,
+}
+
 /// Reasons that are told one by one.
 const TOLD: usize = 1000;
 
@@ -49,15 +59,18 @@ impl PostgresIntake {
         Ok(taken)
     }
 
-    /// That a row of another table names this one, whatever would become of it: each with what that table is called.
-    fn named_by(&mut self, target: &str) -> Result<Vec<(String, String)>> {
+    /// What other tables name rows of this one by, whatever would become of them.
+    fn named_by(&mut self, target: &str) -> Result<Vec<NamedBy>> {
         #[derive(Deserialize)]
         struct Names {
-            child: String,
+            schema: String,
+            name: String,
             pairs: Vec<(String, String)>,
+            is_slow: bool,
         }
         let found: Vec<Names> = self.session.rows(&format!(
-            "SELECT n.nspname || '.' || c.relname AS child, (SELECT json_agg(json_build_array(a.attname, b.attname)) \
+            "SELECT n.nspname AS schema, c.relname AS name, pg_relation_size(c.oid) > 500000 AND NOT EXISTS (SELECT 1 FROM pg_index i \
+             WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = ANY (o.conkey)) AS is_slow, (SELECT json_agg(json_build_array(a.attname, b.attname)) \
              FROM unnest(o.conkey, o.confkey) AS k (one, other) \
              JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.one \
              JOIN pg_attribute b ON b.attrelid = o.confrelid AND b.attnum = k.other) AS pairs \
@@ -66,17 +79,43 @@ impl PostgresIntake {
              WHERE o.contype = 'f' AND o.conparentid = 0 AND fn.nspname || '.' || f.relname = {}",
             literal(target)
         ))?;
-        let condition = |it: Names| {
+        let named = |it: Names| {
             let same: Vec<_> = it
                 .pairs
                 .iter()
                 .map(|(one, other)| format!("liftlock_n.{} = liftlock_t.{}", ident(one), ident(other)))
                 .collect();
-            let (schema, name) = it.child.split_once('.').unwrap_or(("public", &it.child));
-            let table = format!("{}.{}", ident(schema), ident(name));
-            (name.to_owned(), format!("EXISTS (SELECT 1 FROM {table} liftlock_n WHERE {})", same.join(" AND ")))
+            let table = format!("{}.{}", ident(&it.schema), ident(&it.name));
+            let columns: Vec<_> = it.pairs.iter().map(|(one, _)| ident(one)).collect();
+            NamedBy {
+                condition: format!("EXISTS (SELECT 1 FROM {table} liftlock_n WHERE {})", same.join(" AND ")),
+                index: it.is_slow.then(|| format!("{table} ({})", columns.join(", "))),
+                schema: it.schema,
+                name: it.name,
+            }
         };
-        Ok(found.into_iter().map(condition).collect())
+        Ok(found.into_iter().map(named).collect())
+    }
+
+    /// For each row that goes the server looks through every table that could name it. Where that has no index it would
+    /// read it whole each time, with all that we removed from it still in it: minutes become days. Answers what to drop.
+    fn help_looking(&mut self, named_by: &[NamedBy], reporter: &dyn Reporter) -> Result<Vec<String>> {
+        let mut made = Vec::new();
+        for (at, it) in named_by.iter().enumerate() {
+            let Some(columns) = &it.index else { continue };
+            let name = format!("liftlock_back_{at}");
+            self.session.run("SAVEPOINT liftlock_help")?;
+            match self.watched(&format!("CREATE INDEX {name} ON {columns}"), reporter) {
+                Ok(()) => {
+                    self.session.run("RELEASE liftlock_help")?;
+                    made.push(format!("{}.{name}", ident(&it.schema)));
+                }
+                // Who may not make one takes longer.
+                Err(error) if error.class == "insufficient_rights" => self.session.run("ROLLBACK TO liftlock_help")?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(made)
     }
 
     fn take_back_of(&mut self, run: &str, target: &str, table: &Table, reporter: &dyn Reporter) -> Result<TakenBack> {
@@ -91,7 +130,7 @@ impl PostgresIntake {
         let same = same_key(&table.key, &table.columns, &own);
         let mine = format!("c.run = {} AND c.target = {}", literal(run), literal(target));
         let named_by = self.named_by(target)?;
-        let unnamed: String = named_by.iter().map(|(_, names)| format!(" AND NOT {names}")).collect();
+        let unnamed: String = named_by.iter().map(|it| format!(" AND NOT {}", it.condition)).collect();
         let settable = table.columns.iter().filter(|it| !it.generated && !table.key.contains(&it.name));
         let set: Vec<_> = settable
             .map(|it| format!("{} = (c.before ->> {})::{}", ident(&it.name), literal(&it.name), loose(&it.base)))
@@ -128,7 +167,11 @@ impl PostgresIntake {
             &format!("{}; {}", remove("c.at = liftlock_r.n"), restore("c.at = liftlock_r.n")),
             TROUBLE_OF_THE_SERVER,
         );
+        let helpers = self.help_looking(&named_by, reporter)?;
         self.watched(&block, reporter)?;
+        for index in helpers {
+            self.session.run(&format!("DROP INDEX {index}"))?;
+        }
         let figures: Figures = self.one_watched(
             "SELECT count(*) FILTER (WHERE ok AND act = 'inserted') AS removed, \
              count(*) FILTER (WHERE ok AND act = 'updated') AS restored FROM pg_temp.liftlock_back",
@@ -136,7 +179,7 @@ impl PostgresIntake {
         )?;
         let whose: String = named_by
             .iter()
-            .map(|(child, names)| format!("WHEN {names} THEN {} ", literal(&format!("{child} name it"))))
+            .map(|it| format!("WHEN {} THEN {} ", it.condition, literal(&format!("{} name it", it.name))))
             .collect();
         // What is gone already needs nothing more.
         let stay: Vec<Trouble> = self.session.rows_watched(

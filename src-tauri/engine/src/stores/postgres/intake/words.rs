@@ -150,7 +150,10 @@ impl<'e> Parts<'e> {
 
     /// Everything, in order.
     pub(super) fn statements(&self, run: &Run) -> Vec<String> {
-        let mut all = vec![self.create(), self.fill(), self.twice("x.k", "its key is the one of an earlier row")];
+        // Tables that were filled a moment ago: without figures of them the server may choose a way that takes for ever.
+        let measure = "ANALYZE pg_temp.liftlock_x".to_owned();
+        let mut all =
+            vec![self.create(), self.fill(), measure, self.twice("x.k", "its key is the one of an earlier row")];
         all.push(self.refuse());
         if !self.entity.natural_key.is_empty() {
             all.push(self.find());
@@ -166,6 +169,7 @@ impl<'e> Parts<'e> {
             }
         }
         all.extend(self.record(run));
+        all.push(format!("ANALYZE {SCHEMA}.came"));
         all.extend(self.catch_up());
         all
     }
