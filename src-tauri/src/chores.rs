@@ -19,6 +19,8 @@ use crate::{notify, watch};
 const LOOK: Duration = Duration::from_secs(30);
 /// How often every application is asked how it is, and whether a search for releases is due.
 const HEALTH: Duration = Duration::from_secs(300);
+/// How often it is looked whether an application may be updated by itself, which asks the system whether it is in use.
+const ALONE: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked for backups that are due, as the timer of the system does.
 const BACKUPS: Duration = Duration::from_secs(15 * 60);
 /// How often the disk is looked at, and said to be getting full.
@@ -31,8 +33,13 @@ pub(crate) fn begin(app: &AppHandle) {
         told(with(&quick, |engine| engine.resume(None).map(drop)));
         let mut health = Every::new(HEALTH);
         let mut disk = Every::new(DISK);
+        let mut alone = Every::new(ALONE);
         loop {
             told(with(&quick, Engine::run_scheduled_upgrades));
+            if alone.is_due() {
+                told(with(&quick, |engine| engine.run_unattended().map(drop)));
+                notify::by_itself(&quick);
+            }
             if health.is_due() {
                 ask_health(&quick);
                 told(with(&quick, |engine| engine.check_releases(None, Look::WhereDue, &Silent).map(drop)));

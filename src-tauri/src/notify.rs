@@ -65,6 +65,27 @@ pub(crate) fn offers(app: &AppHandle, view: &AppView) {
     }
 }
 
+/// Says what will be updated by itself, once for each, half a day before; its end is told as that of any other.
+pub(crate) fn by_itself(app: &AppHandle) {
+    let Ok(engine) = app.state::<App>().engine() else { return };
+    let view = app.state::<App>().view();
+    for card in view.installations.iter().filter(|it| it.by_itself.is_some()) {
+        let Ok(name) = card.name.parse() else { continue };
+        match engine.announce_unattended(&name) {
+            Ok(Some(planned)) => {
+                let at = planned.at.with_timezone(&chrono::Local).format("%A, %H:%M");
+                show(
+                    app,
+                    &format!("{} will be updated to {} by itself", card.title, planned.to),
+                    &format!("{at} at the earliest. Your data will be backed up and tested first."),
+                );
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(class = %error.class, "{}", error.message),
+        }
+    }
+}
+
 /// Says that a backup failed.
 pub(crate) fn backup_failed(app: &AppHandle, title: &str, error: &Error) {
     if error.class != "cancelled" {

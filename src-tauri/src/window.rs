@@ -14,6 +14,11 @@ const PAGE_DARK: (u8, u8, u8, u8) = (0x0D, 0x17, 0x1C, 0xFF);
 
 /// A person has answered the question before closing; the next close is not asked about.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
+/// A question before closing waits for its answer. Whoever closes once more has given it, also where the page has not
+/// loaded or is broken and shows no question.
+static ASKED: AtomicBool = AtomicBool::new(false);
+/// Whether there is a page that can ask anything.
+static PAGE_IS_THERE: AtomicBool = AtomicBool::new(false);
 
 /// Shows the window, making it where there is none, at a route where one is named.
 pub(crate) fn show(app: &AppHandle, route: &str) {
@@ -27,6 +32,8 @@ pub(crate) fn show(app: &AppHandle, route: &str) {
         }
         return;
     }
+    PAGE_IS_THERE.store(false, Ordering::Relaxed);
+    ASKED.store(false, Ordering::Relaxed);
     let page = WebviewUrl::App(format!("index.html#{route}").into());
     let built = WebviewWindowBuilder::new(app, LABEL, page)
         .title("Liftlock")
@@ -50,6 +57,11 @@ fn page_colour(app: &AppHandle) -> tauri::window::Color {
     tauri::window::Color(r, g, b, a)
 }
 
+/// The page of the window has loaded and asks for what it shows: from now on it can ask a person too.
+pub(crate) fn page_is_there() {
+    PAGE_IS_THERE.store(true, Ordering::Relaxed);
+}
+
 /// Whether there is one.
 pub(crate) fn is_open(app: &AppHandle) -> bool {
     app.get_webview_window(LABEL).is_some()
@@ -58,7 +70,7 @@ pub(crate) fn is_open(app: &AppHandle) -> bool {
 /// Asks in the window before it is closed for the first time, or while an update goes on and nothing stays behind to
 /// tell its end; true where the window waits for the answer.
 pub(crate) fn asks_before_close(app: &AppHandle) -> bool {
-    if ANSWERED.swap(false, Ordering::Relaxed) {
+    if ANSWERED.swap(false, Ordering::Relaxed) || !PAGE_IS_THERE.load(Ordering::Relaxed) {
         return false;
     }
     let view = app.state::<App>().view();
@@ -71,11 +83,12 @@ pub(crate) fn asks_before_close(app: &AppHandle) -> bool {
         (false, false) if !view.preferences.first_close_explained => "no_tray",
         (false, false) => return false,
     };
-    app.emit("ask_close", serde_json::json!({ "why": why })).is_ok()
+    !ASKED.swap(true, Ordering::Relaxed) && app.emit("ask_close", serde_json::json!({ "why": why })).is_ok()
 }
 
 /// The question was answered.
 pub(crate) fn closed_as_answered(app: &AppHandle) {
+    ASKED.store(false, Ordering::Relaxed);
     if !is_open(app) {
         ANSWERED.store(false, Ordering::Relaxed);
     }
@@ -89,7 +102,7 @@ pub(crate) fn quit(app: &AppHandle) {
         .installations
         .iter()
         .any(|it| it.upgrade.as_ref().is_some_and(|it| !it.state.is_final()));
-    if works && is_open(app) {
+    if works && is_open(app) && PAGE_IS_THERE.load(Ordering::Relaxed) {
         show(app, "/");
         let _ = app.emit("ask_close", serde_json::json!({ "why": "quit_during_upgrade" }));
     } else {

@@ -47,6 +47,8 @@ fn a_release_that_never_becomes_healthy_is_brought_back() {
     window.click("act-update-now");
     window.is_at("Bringing back Corner Shop 1.0.0", UPDATE);
     window.picture("bringing-back");
+    let failed = window.part("phase-verifying").attribute("data-state");
+    assert_eq!(failed.as_deref(), Some("failed"), "the phase that failed is not called unneeded");
     window.is_at("Corner Shop 1.0.0 is running again", UPDATE);
     window.picture("brought-back");
     let outcome = window.part("outcome");
@@ -133,4 +135,9 @@ fn the_sample_shop_comes_up_from_the_welcome_and_is_updated() {
     window.click("act-update");
     window.click("act-update-now");
     window.is_at("Corner Shop 1.1.0 is running", UPDATE);
+
+    let sample = desktop.shop.sample();
+    assert!(sample.is_dir(), "the sample shop is in {}", sample.display());
+    drop((window, desktop));
+    assert!(!sample.exists(), "something is left in {}", sample.display());
 }

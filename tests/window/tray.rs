@@ -85,6 +85,24 @@ fn without_a_tray_and_without_notifications_closing_says_so_and_quits() {
     assert!(ended.success(), "{ended}");
 }
 
+#[test]
+fn a_window_that_is_closed_before_it_has_loaded_closes_without_a_question() {
+    let desktop = Desktop::bare(Hosts::BOTH);
+    let mut program = crate::support::Ends(desktop.program(&[]).spawn().unwrap());
+    let first = desktop.bus.item().process();
+    desktop.screen.close(desktop.screen.window());
+    let item = until("the tray item of a fresh process", SOON, || {
+        // Where the page was quicker than we were it has asked; whoever closes once more has answered.
+        desktop.screen.windows().into_iter().for_each(|it| desktop.screen.close(it));
+        desktop.bus.items().into_iter().find(|it| it.process() != first)
+    });
+    item.says("Liftlock: all is well", SOON);
+    assert!(desktop.screen.windows().is_empty());
+    item.choose("Quit");
+    until("the end", SOON, || desktop.bus.items().is_empty().then_some(()));
+    drop(program.0.wait());
+}
+
 /// The names of the processes that another one has started and that still live.
 fn children(of: u32) -> Vec<String> {
     let all = fs::read_dir("/proc").unwrap().flatten();

@@ -2,13 +2,16 @@
 
 use liftlock_engine::backups::BackupKind;
 use liftlock_engine::model::finding::Severity;
+use liftlock_engine::model::maintenance::Reach;
 use liftlock_engine::model::notice::Quiet;
 use liftlock_engine::model::release::Trust;
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::upgrades::Outcome;
 use liftlock_engine::stores::Grade;
 use liftlock_engine::view::window::*;
-use liftlock_engine::view::{ErrorView, HoleView, LockView, ProbeView, SettingView, UpdateOffer};
+use liftlock_engine::view::{
+    ErrorView, HoleView, LockView, PlannedUpdate, ProbeView, SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
+};
 use ts_rs::{Config, TS};
 
 fn main() {
@@ -41,6 +44,14 @@ fn main() {
         OutcomeLine,
         ScheduledView,
         MissedView,
+        PlannedUpdate,
+        UnattendedUpdate,
+        UnattendedView,
+        Reach,
+        ApplicationSettingsView,
+        TrustRule,
+        ChannelRule,
+        GoBackView,
         UpgradeView,
         UpgradeKind,
         HolderView,

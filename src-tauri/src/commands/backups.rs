@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use liftlock_engine::Engine;
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::ports::{Reporter, Unit};
-use liftlock_engine::view::ErrorView;
 use liftlock_engine::view::window::{BackupCareView, BackupJob, BackupView, CompareView, UpgradeView};
+use liftlock_engine::view::{ErrorView, SettingView};
 use tauri::{AppHandle, Emitter, Manager, State};
 use tauri_plugin_opener::OpenerExt;
 
-use super::{Answer, ask, by, named};
+use super::{Answer, ask, by, chosen, named};
 use crate::app::App;
 use crate::notify;
 
@@ -108,6 +108,17 @@ pub(crate) async fn pin_backup(app: AppHandle, id: String, pinned: bool) -> Answ
     ask(&app, move |engine| {
         engine.pin_backup(&engine.backup_folder(&id)?, pinned)?;
         engine.backup_lines(None)
+    })
+    .await
+}
+
+/// Lets a person choose the folder that backups are copied to; answers the settings, nothing where the dialog was closed.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn choose_copy_folder(app: AppHandle) -> Answer<Option<Vec<SettingView>>> {
+    let Some(folder) = chosen(&app, |dialog, tell| dialog.pick_folder(tell)).await else { return Ok(None) };
+    ask(&app, move |engine| {
+        engine.copy_backups_to(Some(&folder))?;
+        engine.settings().map(Some)
     })
     .await
 }

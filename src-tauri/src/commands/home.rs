@@ -16,6 +16,7 @@ use crate::{watch, window};
 /// Everything that Home needs, now.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn app_view(app: AppHandle) -> Answer<AppView> {
+    window::page_is_there();
     Ok(app.state::<App>().view())
 }
 

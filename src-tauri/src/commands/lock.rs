@@ -1,10 +1,11 @@
 //! The administrator lock. What is unlocked here is this program, as long as it runs.
 
+use liftlock_engine::durable;
 use liftlock_engine::view::LockView;
 use serde::Serialize;
 use tauri::{AppHandle, Emitter};
 
-use super::{Answer, ask};
+use super::{Answer, ask, chosen};
 use crate::watch;
 
 /// What is shown once, when the lock was set.
@@ -19,6 +20,20 @@ pub(crate) async fn set_lock(app: AppHandle, passphrase: String) -> Answer<LockS
     let code = ask(&app, move |engine| engine.set_lock(&passphrase)).await?;
     watch::tell(&app);
     Ok(LockSet { recovery_code: code.to_string() })
+}
+
+/// Saves the recovery code where a person wants it, readable by them alone; answers where, nothing where the dialog was
+/// closed. It is known to the page only, which shows it once.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn save_recovery_code(app: AppHandle, code: String) -> Answer<Option<String>> {
+    let target = chosen(&app, |dialog, tell| dialog.set_file_name("liftlock-recovery-code.txt").save_file(tell)).await;
+    let Some(target) = target else { return Ok(None) };
+    ask(&app, move |_| {
+        let text = format!("The recovery code of Liftlock's administrator lock on this computer:\n\n{code}\n");
+        durable::write(&target, text.as_bytes())?;
+        Ok(Some(target.display().to_string()))
+    })
+    .await
 }
 
 /// Removes the lock.

@@ -1,7 +1,7 @@
 //! History, Settings and Help.
 
 use liftlock_engine::error::Error;
-use liftlock_engine::view::window::{DiagnosticsView, HistoryView};
+use liftlock_engine::view::window::{ApplicationSettingsView, DiagnosticsView, HistoryView};
 use liftlock_engine::view::{ErrorView, SettingView};
 use tauri::AppHandle;
 use tauri_plugin_opener::OpenerExt;
@@ -12,6 +12,18 @@ use super::{Answer, ask, chosen, id_of};
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn history(app: AppHandle, name: Option<String>) -> Answer<HistoryView> {
     ask(&app, move |engine| engine.history_page(name.as_deref())).await
+}
+
+/// Saves the history where a person wants it; answers where, nothing where the dialog was closed.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn save_history(app: AppHandle, name: Option<String>) -> Answer<Option<String>> {
+    let target = chosen(&app, |dialog, tell| dialog.set_file_name("liftlock-history.csv").save_file(tell)).await;
+    let Some(target) = target else { return Ok(None) };
+    ask(&app, move |engine| {
+        engine.save_history(name.as_deref(), &target)?;
+        Ok(Some(target.display().to_string()))
+    })
+    .await
 }
 
 /// Everything that can be chosen.
@@ -28,6 +40,30 @@ pub(crate) async fn set_setting(app: AppHandle, key: String, value: Option<Strin
         engine.settings()
     })
     .await
+}
+
+/// What holds for one application only.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn application_settings(app: AppHandle, name: String) -> Answer<ApplicationSettingsView> {
+    ask(&app, move |engine| engine.application_settings(&name)).await
+}
+
+/// Chooses what holds for one application only.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn set_application_setting(
+    app: AppHandle,
+    name: String,
+    key: String,
+    value: Option<String>,
+) -> Answer<ApplicationSettingsView> {
+    let view = ask(&app, move |engine| {
+        let view = engine.set_application_setting(&name, &key, value.as_deref())?;
+        engine.fit_timer()?;
+        Ok(view)
+    })
+    .await?;
+    crate::watch::tell(&app);
+    Ok(view)
 }
 
 /// What is found about Liftlock itself.

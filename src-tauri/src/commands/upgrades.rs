@@ -1,7 +1,7 @@
 //! Update, Progress and Result.
 
 use chrono::{DateTime, Utc};
-use liftlock_engine::view::window::{AppView, ConfirmView, LogLine, NotesView, UpgradeView};
+use liftlock_engine::view::window::{AppView, ConfirmView, GoBackView, LogLine, NotesView, UpgradeView};
 use tauri::{AppHandle, Manager};
 
 use super::{Answer, ask, by, chosen, id_of, named};
@@ -117,6 +117,22 @@ pub(crate) async fn settle(app: AppHandle, id: String) -> Answer<UpgradeView> {
 pub(crate) async fn rollback(app: AppHandle, name: String, accept_loss: bool) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
         let id = engine.rollback(&named(&name)?, accept_loss)?;
+        engine.upgrade_view(id)
+    })
+    .await
+}
+
+/// What would be lost by going back to the version before.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn go_back_preview(app: AppHandle, name: String) -> Answer<GoBackView> {
+    ask(&app, move |engine| engine.go_back_preview(&name)).await
+}
+
+/// Goes back to the version before, as a person confirmed who has read what would be lost.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn go_back(app: AppHandle, name: String) -> Answer<UpgradeView> {
+    ask(&app, move |engine| {
+        let id = engine.rollback(&named(&name)?, true)?;
         engine.upgrade_view(id)
     })
     .await

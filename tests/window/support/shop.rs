@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use liftlock_engine::Engine;
+use liftlock_engine::state::home::Home;
 use serde_json::Value;
 
 use super::{Ends, built};
@@ -15,7 +17,7 @@ const ORDERS: &str = "300";
 /// The folder, whether or not there is a shop in it yet. Its end is the end of everything that runs from it.
 pub(crate) struct Shop {
     pub(crate) dir: PathBuf,
-    guard: Option<Ends>,
+    guards: Vec<Ends>,
 }
 
 impl Drop for Shop {
@@ -24,7 +26,7 @@ impl Drop for Shop {
             let log = fs::read_to_string(self.dir.join("window.log")).unwrap_or_default();
             eprintln!("the program's own words:\n{log}");
         }
-        drop(self.guard.take());
+        self.guards.clear();
         let down = if std::thread::panicking() && std::env::var_os("LIFTLOCK_KEEP").is_some() {
             eprintln!("kept: {}", self.dir.display());
             vec!["down", "--hard"]
@@ -34,7 +36,8 @@ impl Drop for Shop {
         if self.world().is_dir() {
             self.end(self.demo_command(&["down", "--hard"]));
         }
-        // What Liftlock's own programs left running from here.
+        // What Liftlock's own programs left running from here, and the sample shop, which root has in another place.
+        self.end(demo_command(&self.sample(), &down));
         self.end(demo_command(&self.dir, &down));
     }
 }
@@ -52,7 +55,7 @@ impl Shop {
         let dir = tempfile::Builder::new().prefix("liftlock-window-").tempdir().unwrap().keep();
         // PostgreSQL runs as a user of its own where we are root, and must reach its folder.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut shop = Self { dir, guard: None };
+        let mut shop = Self { dir, guards: Vec::new() };
         fs::create_dir(shop.dir.join("app")).unwrap();
         fs::create_dir_all(shop.dir.join("user/run")).unwrap();
         fs::set_permissions(shop.dir.join("user/run"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -60,10 +63,12 @@ impl Shop {
             let (from, to) = (built().join(name), shop.dir.join("app").join(name));
             fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).unwrap();
         }
-        let mut guard = demo_command(&shop.dir, &["guard"]);
-        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
-        let guard = guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        shop.guard = Some(Ends(guard));
+        for folder in [shop.dir.clone(), shop.sample()] {
+            let mut guard = demo_command(&folder, &["guard"]);
+            std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+            let guard = guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            shop.guards.push(Ends(guard));
+        }
         shop
     }
 
@@ -118,6 +123,11 @@ impl Shop {
     /// Liftlock's home.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.join("liftlock-home")
+    }
+
+    /// Where the sample shop would be.
+    pub(crate) fn sample(&self) -> PathBuf {
+        Engine::at(Home::at(self.home())).sample_folder()
     }
 
     /// A program as it is installed here.

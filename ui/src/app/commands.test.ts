@@ -70,9 +70,11 @@ const ACTS: Record<keyof Commands, Act> = {
   cancel_job: { scene: 'backups', press: ['act-back-up', 'act-stop-job'] },
   prove_backup: { scene: 'backups-bad', press: [moreOf(1), 'menu-prove'] },
   pin_backup: { scene: 'backups', press: [moreOf(0), 'menu-pin'] },
+  choose_copy_folder: { scene: 'settings', press: ['act-choose-copy_folder'] },
   compare: { scene: 'restore' },
   restore: { scene: 'restore', press: toConfirm },
   history: { scene: 'history' },
+  save_history: { scene: 'history', press: ['act-save-history'] },
   settings: { scene: 'settings' },
   set_setting: {
     scene: 'settings',
@@ -89,6 +91,16 @@ const ACTS: Record<keyof Commands, Act> = {
       write('lock-passphrase', 'long enough'),
       write('lock-again', 'long enough'),
       'act-lock-go',
+    ],
+  },
+  save_recovery_code: {
+    scene: 'settings',
+    press: [
+      'act-set-lock',
+      write('lock-passphrase', 'long enough'),
+      write('lock-again', 'long enough'),
+      'act-lock-go',
+      'act-save-code',
     ],
   },
   remove_lock: {

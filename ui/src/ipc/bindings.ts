@@ -2,6 +2,7 @@
 
 import type {
   AppView,
+  ApplicationSettingsView,
   BackupCareView,
   BackupJob,
   BackupView,
@@ -10,6 +11,7 @@ import type {
   DiagnosticsView,
   Discovered,
   Discovery,
+  GoBackView,
   HistoryView,
   InstallationCard,
   LockView,
@@ -65,6 +67,8 @@ export type Commands = {
   retry: (a: { id: string }) => UpgradeView;
   settle: (a: { id: string }) => UpgradeView;
   rollback: (a: { name: string; accept_loss: boolean }) => UpgradeView;
+  go_back_preview: (a: { name: string }) => GoBackView;
+  go_back: (a: { name: string }) => UpgradeView;
   acknowledge: (a: { id: string }) => AppView;
   seen: (a: { id: string }) => null;
   save_receipt: (a: { id: string }) => string | null;
@@ -78,18 +82,30 @@ export type Commands = {
   set_backup_schedule: (a: { name: string; when: string | null }) => BackupCareView;
   prune_backups: (a: { name: string }) => BackupCareView;
   pin_backup: (a: { id: string; pinned: boolean }) => BackupView[];
+  /** Where copies of backups go: chosen in a dialog of the desktop; null where that was closed. */
+  choose_copy_folder: () => SettingView[] | null;
   /** Shows the page that restores a backup without Liftlock. */
   open_rescue_kit: (a: { id: string }) => null;
   compare: (a: { id: string }) => CompareView;
   restore: (a: { id: string; typed: string }) => UpgradeView;
   // History, settings, help
   history: (a: { name: string | null }) => HistoryView;
+  save_history: (a: { name: string | null }) => string | null;
   settings: () => SettingView[];
   set_setting: (a: { key: string; value: string | null }) => SettingView[];
+  application_settings: (a: { name: string }) => ApplicationSettingsView;
+  set_application_setting: (a: {
+    name: string;
+    key: 'trust' | 'channel' | 'unattended';
+    /** `unattended`: days and hours, "every day 02:00-05:00"; null: the usual value. */
+    value: string | null;
+  }) => ApplicationSettingsView;
   diagnostics: () => DiagnosticsView;
   save_report: () => string | null;
   // Administrator lock
   set_lock: (a: { passphrase: string }) => { recovery_code: string };
+  /** Kept in a file of the person's choice; where, or null where the dialog was closed. */
+  save_recovery_code: (a: { code: string }) => string | null;
   remove_lock: (a: { passphrase: string }) => LockView;
   lock: () => LockView;
   unlock: (a: { passphrase: string }) => LockView;

@@ -300,6 +300,14 @@ scheduled: ScheduledView | null,
  */
 missed: MissedView | null, 
 /**
+ * The update that comes by itself, where a person allowed that.
+ */
+by_itself: PlannedUpdate | null, 
+/**
+ * Why the last one that was due by itself was put off.
+ */
+put_off: string | null, 
+/**
  * A result that no window has shown yet.
  */
 unseen: OutcomeLine | null, 
@@ -409,6 +417,142 @@ at: string,
  * Why it was not.
  */
 problem: ErrorView, };
+
+export type PlannedUpdate = { 
+/**
+ * The version.
+ */
+to: string, 
+/**
+ * When, at the earliest.
+ */
+at: string, };
+
+export type UnattendedUpdate = { 
+/**
+ * Which.
+ */
+upgrade_id: string, 
+/**
+ * The version.
+ */
+to: string, 
+/**
+ * When it was begun.
+ */
+at: string, 
+/**
+ * Where it stands.
+ */
+state: State, 
+/**
+ * How it ended, or what happens, in a sentence.
+ */
+message: string, };
+
+export type UnattendedView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * The maintenance window, in the time of the people here: `Sunday 02:00-05:00`.
+ */
+during: string, 
+/**
+ * How far.
+ */
+reach: Reach, 
+/**
+ * When the window opens next, or opened.
+ */
+opens_at: string | null, 
+/**
+ * What will happen by itself, and when at the earliest.
+ */
+planned: PlannedUpdate | null, 
+/**
+ * When one was postponed last; nothing since one was begun or announced.
+ */
+postponed_at: string | null, 
+/**
+ * Why, in a sentence.
+ */
+postponed_why: string | null, 
+/**
+ * The last one that happened by itself.
+ */
+last: UnattendedUpdate | null, };
+
+export type Reach = "patch" | "minor";
+
+export type ApplicationSettingsView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * What must vouch for a release.
+ */
+trust: TrustRule, 
+/**
+ * Which releases are offered.
+ */
+channel: ChannelRule, 
+/**
+ * When it is updated by itself; nothing where it is not.
+ */
+unattended: UnattendedView | null, };
+
+export type TrustRule = { 
+/**
+ * The least.
+ */
+needed: Trust, 
+/**
+ * What vouched for the last one that was looked at.
+ */
+seen: Trust | null, 
+/**
+ * The key of its makers, where one is known.
+ */
+key: string | null, };
+
+export type ChannelRule = { 
+/**
+ * What is chosen.
+ */
+value: string, 
+/**
+ * What can be.
+ */
+options: Array<string>, };
+
+export type GoBackView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * The version that comes back.
+ */
+from: string, 
+/**
+ * The version that goes.
+ */
+to: string, 
+/**
+ * What is known to have been entered or removed since, in sentences.
+ */
+since: Array<string>, };
 
 export type UpgradeView = { 
 /**
@@ -590,7 +734,7 @@ outcome: string | null,
  */
 seconds: number | null, };
 
-export type PhaseState = "done" | "now" | "to_come" | "skipped";
+export type PhaseState = "done" | "now" | "to_come" | "skipped" | "failed";
 
 export type StepBack = { 
 /**

@@ -1,30 +1,7 @@
 // What the window is ready for and the engine does not answer yet. Each is asked for only where the app has the command
 // (`can` of the client), so that nothing can be reached that would not work. What is answered moves to `bindings.ts`.
 
-import type { ErrorView, InstallationCard, NotesView, Trust, UpgradeView } from './views';
-
-/** What holds for one application only. */
-export type ApplicationSettingsView = {
-  installation: string;
-  title: string;
-  /** What a release must bring to be installed, and what the newest one brought. */
-  trust: { needed: Trust; seen: Trust | null; key: string | null };
-  channel: { value: string; options: string[] };
-  /** Between these hours, by this computer's clock, it may be updated by itself. Null: never. */
-  unattended: { from: string; until: string } | null;
-};
-
-/** Before going back to the version before, after people have worked with the new one. */
-export type GoBackView = {
-  installation: string;
-  title: string;
-  from: string;
-  to: string;
-  /** What was entered or changed since, in sentences, most important first. */
-  since: string[];
-  /** Where it is saved to first. */
-  saved_to: string;
-};
+import type { ErrorView, InstallationCard, NotesView } from './views';
 
 export type LeavingStep = 'changes' | 'choose' | 'format' | 'export' | 'check' | 'fresh' | 'bring';
 export type ExportFormat = 'csv' | 'json_lines' | 'json' | 'xlsx';
@@ -65,15 +42,6 @@ export type LeavingView = {
 export type EntityPreview = { columns: string[]; rows: (string | null)[][] };
 
 export type Wished = {
-  application_settings: (a: { name: string }) => ApplicationSettingsView;
-  set_application_setting: (a: {
-    name: string;
-    key: 'trust' | 'channel' | 'unattended';
-    /** `unattended`: "02:00-05:00"; null: the usual value. */
-    value: string | null;
-  }) => ApplicationSettingsView;
-  go_back_preview: (a: { name: string }) => GoBackView;
-  go_back: (a: { name: string }) => UpgradeView;
   // Leaving an old version. Each answers how it stands; while something runs, event `leaving` carries it.
   leaving: (a: { name: string; to: string }) => LeavingView;
   leaving_preview: (a: { name: string; to: string; entity: string }) => EntityPreview;

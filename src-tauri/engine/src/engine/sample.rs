@@ -87,8 +87,9 @@ impl Engine {
         if program.is_file() { Ok(program) } else { Err(missing()) }
     }
 
-    /// PostgreSQL refuses to run as root, and as another user it cannot enter root's own folders.
-    fn sample_folder(&self) -> PathBuf {
+    /// Where it is, whether or not it was made. PostgreSQL refuses to run as root, and as another user it cannot enter
+    /// root's own folders.
+    pub fn sample_folder(&self) -> PathBuf {
         if runs_as_root() {
             let home: String =
                 crate::digest::sha256(self.home.root().as_os_str().as_encoded_bytes()).chars().take(12).collect();

@@ -80,6 +80,10 @@ impl Engine {
         Ok(views)
     }
 
+    pub(super) fn unattended_of(&self, db: &Db, name: &InstallationName) -> Result<Option<UnattendedView>> {
+        kept(db, name)?.map(|plan| self.unattended_view(db, name, &plan)).transpose()
+    }
+
     /// Announces, begins or postpones what is due. What one installation meets does not keep the others from theirs.
     ///
     /// # Errors

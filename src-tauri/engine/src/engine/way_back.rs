@@ -70,6 +70,20 @@ impl Engine {
         Ok(upgrade.id)
     }
 
+    /// The completed update that can be gone back from, and what was entered since.
+    pub(super) fn since_update(&self, name: &InstallationName) -> Result<(Upgrade, Vec<String>)> {
+        let db = self.db()?;
+        let installation = db.installation(name)?;
+        let upgrades = db.upgrades(Some(name), 1000)?;
+        let upgrade = upgrades.into_iter().find(|it| it.state != State::Failed);
+        let upgrade = upgrade.filter(|it| it.state == State::Complete).ok_or_else(|| nothing_to_roll_back(name))?;
+        let runs = runs_of(&db, upgrade.id)?;
+        expect_nothing_removed(&db, &upgrade)?;
+        let site = self.site_of(&installation, &upgrade)?;
+        expect_originals(&site, &runs)?;
+        Ok((upgrade, counted_since(&site, &runs)))
+    }
+
     /// The installation as the worker of this upgrade sees it.
     pub(super) fn site_of(&self, installation: &Installation, upgrade: &Upgrade) -> Result<Site> {
         let site = self.site(installation)?;
@@ -238,19 +252,7 @@ fn expect_originals(site: &Site, runs: &[StepRun]) -> Result<()> {
 
 /// What was entered since an upgrade is lost by going back to the originals: that needs a person's word.
 fn would_lose_work(site: &Site, runs: &[StepRun], upgrade: &Upgrade) -> Error {
-    let mut changes = Vec::new();
-    for store in &site.stores {
-        let compared = Compare::key_of(store.name());
-        let after = runs.iter().rfind(|it| it.key == compared).map(|it| it.answer["after"].clone()).unwrap_or_default();
-        let after: Counts = serde_json::from_value(after).unwrap_or_default();
-        match store.counts(&Silent) {
-            Ok(now) => changes.extend(now.iter().filter_map(|(table, rows)| {
-                let before = after.get(table).copied().unwrap_or(0);
-                (*rows != before).then(|| format!("{table}: {before} after the update, {rows} now"))
-            })),
-            Err(error) => changes.push(format!("{} cannot be counted: {}", store.name(), error.message)),
-        }
-    }
+    let changes = counted_since(site, runs);
     let seen = if changes.is_empty() {
         "No row was added or removed, but rows may have been edited.".to_owned()
     } else {
@@ -264,6 +266,24 @@ fn would_lose_work(site: &Site, runs: &[StepRun], upgrade: &Upgrade) -> Error {
     .remedy(
         "If that is what you want, say so with --accept-loss-of-new-work. The data of today stays beside, under the name that the receipt tells.",
     )
+}
+
+/// What was entered or removed since an upgrade, as far as counting tells.
+fn counted_since(site: &Site, runs: &[StepRun]) -> Vec<String> {
+    let mut changes = Vec::new();
+    for store in &site.stores {
+        let compared = Compare::key_of(store.name());
+        let after = runs.iter().rfind(|it| it.key == compared).map(|it| it.answer["after"].clone()).unwrap_or_default();
+        let after: Counts = serde_json::from_value(after).unwrap_or_default();
+        match store.counts(&Silent) {
+            Ok(now) => changes.extend(now.iter().filter_map(|(table, rows)| {
+                let before = after.get(table).copied().unwrap_or(0);
+                (*rows != before).then(|| format!("{table}: {before} after the update, {rows} now"))
+            })),
+            Err(error) => changes.push(format!("{} cannot be counted: {}", store.name(), error.message)),
+        }
+    }
+    changes
 }
 
 fn nothing_to_roll_back(name: &InstallationName) -> Error {

@@ -121,7 +121,7 @@ where
             originals.collect::<Vec<_>>().join("<br>")
         },
     );
-    fact("Signature", receipt.trust.map_or_else(|| "Not checked".to_owned(), |it| escape(&it.to_string())));
+    fact("Signature", receipt.trust.map_or_else(|| "Not checked".to_owned(), |it| escape(&capital(&it.to_string()))));
     fact(
         "Update",
         format!(
@@ -247,6 +247,12 @@ where
     Z::Offset: Display,
 {
     at.with_timezone(zone).format("%-d %b %Y").to_string()
+}
+
+/// With a capital in front, as a line begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |it| it.to_uppercase().chain(letters).collect())
 }
 
 /// Text as HTML shows it, in an element as in an attribute; control characters become visible marks.

@@ -131,6 +131,15 @@ impl Db {
         self.conn.prepare_cached(&sql)?.query_and_then([], read)?.collect()
     }
 
+    /// Keeps another copy of its profile.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn keep_profile(&mut self, name: &InstallationName, profile: &str) -> Result<()> {
+        self.conn.execute("UPDATE installation SET profile = ?2 WHERE name = ?1", params![name.as_str(), profile])?;
+        Ok(())
+    }
+
     /// Records what was observed to run.
     ///
     /// # Errors

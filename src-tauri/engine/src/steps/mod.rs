@@ -9,7 +9,7 @@ pub mod check;
 pub mod commands;
 mod longer;
 pub mod migrate;
-mod position;
+pub(crate) mod position;
 pub mod rehearse;
 pub mod release;
 pub mod restore;

@@ -12,6 +12,7 @@ const LABELS: Record<string, () => string> = {
   keep_backups_monthly: m.set_keep_backups_monthly,
   keep_backups_yearly: m.set_keep_backups_yearly,
   backups_budget_gb: m.set_backups_budget_gb,
+  copy_folder: m.set_copy_folder,
   prove_again_days: m.set_prove_again_days,
   completion_ttl_minutes: m.set_completion_ttl_minutes,
   check_interval_hours: m.set_check_interval_hours,
@@ -19,7 +20,7 @@ const LABELS: Record<string, () => string> = {
   scratch_dir: m.set_scratch_dir,
 };
 const UPDATES = /^(check_interval|completion_ttl|notice|channel)/;
-const BACKUPS = /^(keep_backups|backup|prove_again)/;
+const BACKUPS = /^(keep_backups|keep_copies|copy_|encrypt_|backup|prove_again)/;
 
 export function groups(settings: SettingView[]): { title: string; settings: Named[] }[] {
   const named = settings.map((it) => ({ ...it, label: LABELS[it.key]?.() ?? it.key.replaceAll('_', ' ') }));

@@ -13,6 +13,7 @@ export class SettingsStore {
   saved = $state<string>();
   refused = $state.raw<Record<string, string>>({});
   recoveryCode = $state<string>();
+  codeSavedAs = $state<string>();
 
   constructor(readonly mirror: Mirror) {}
 
@@ -23,6 +24,15 @@ export class SettingsStore {
   set = (key: string, value: string | null) =>
     this.#save(key, async () => {
       const list = await this.mirror.guard(() => this.mirror.client.call('set_setting', { key, value }));
+      if (!list) return false;
+      this.list.value = list;
+      return true;
+    });
+
+  /** A folder is chosen in a dialog of the desktop, and looked at before it is kept. */
+  chooseCopyFolder = () =>
+    this.#save('copy_folder', async () => {
+      const list = await this.mirror.guard(() => this.mirror.client.call('choose_copy_folder'));
       if (!list) return false;
       this.list.value = list;
       return true;
@@ -41,6 +51,16 @@ export class SettingsStore {
       await this.mirror.load();
       return true;
     });
+  /** Where a person wants it; nothing is said where they closed the dialog. */
+  saveCode = () =>
+    this.#save('code', async () => {
+      const file = await this.mirror.client.call('save_recovery_code', { code: this.recoveryCode ?? '' });
+      this.codeSavedAs = file ?? undefined;
+      return true;
+    });
+  forgetCode(): void {
+    this.recoveryCode = this.codeSavedAs = undefined;
+  }
   removeLock = (passphrase: string) =>
     this.#lock(() => this.mirror.client.call('remove_lock', { passphrase }));
   lockNow = () => this.#lock(() => this.mirror.client.call('lock'));

@@ -25,13 +25,18 @@ export class UpdateStore {
     return this.plan.ask(() => this.mirror.client.call('plan', { name: this.name, to: null }));
   }
 
-  async fix(finding: Finding): Promise<void> {
+  /** `answer` where the finding asks something. */
+  async fix(finding: Finding, answer?: string): Promise<void> {
     const { fix } = finding;
     if (!fix) return;
     this.fixing = fix;
     try {
       const view = await this.mirror.guard(() =>
-        this.mirror.client.call('fix_finding', { name: this.name, fix, to: this.plan.value?.to ?? null }),
+        this.mirror.client.call('fix_finding', {
+          name: this.name,
+          fix: answer ?? fix,
+          to: this.plan.value?.to ?? null,
+        }),
       );
       if (!view) return;
       this.plan.value = view;

@@ -16,9 +16,11 @@ export function phaseRows(view: UpgradeView): Row[] {
       it.outcome ??
       (it.state === 'skipped'
         ? m.phase_skipped()
-        : it.state === 'done' && it.seconds !== null
-          ? measured(it.seconds)
-          : null),
+        : it.state === 'failed'
+          ? m.phase_failed()
+          : it.state === 'done' && it.seconds !== null
+            ? measured(it.seconds)
+            : null),
   }));
 }
 

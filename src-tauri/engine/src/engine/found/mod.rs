@@ -6,6 +6,8 @@
 mod places;
 mod questions;
 
+pub(super) use questions::with_release_rule;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! Asked is only what the places that the profile names do not answer: a settings file that stands elsewhere, then a
 //! password that is in none of them.
 
+use std::io::Read;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -24,12 +25,18 @@ use crate::view::window::{AskedKind, AskedView};
 const FILE: &str = "file:";
 /// Begins the key of a question for a password; the store follows.
 const PASSWORD: &str = "password:";
+/// The same where the answer is a file that holds the password.
+const PASSWORD_FILE: &str = "passwordfile:";
+/// A file of settings is small; what is larger is something else.
+const LARGEST: u64 = 64 * 1024;
+/// A server that counts wrong passwords must not lock the application out.
+const MOST_TRIED: usize = 4;
 
 impl Engine {
     /// Tries an answer at once. What was found comes back with the answer in it and with the questions that are left.
     ///
     /// # Errors
-    /// `unknown_question`; `file_missing`, `setting_missing`, `auth_failed` and what else is wrong with the answer.
+    /// `unknown_question`; `file_missing`, `no_password_in_file`, `setting_missing`, `auth_failed` and what else is wrong with the answer.
     pub fn try_answer(&self, found: &Found, key: &str, answer: &str) -> Result<Found> {
         let mut found = found.clone();
         if let Some(file) = key.strip_prefix(FILE) {
@@ -47,11 +54,29 @@ impl Engine {
             found.passwords.retain(|it| it.0 != store);
             found.passwords.push((store.to_owned(), Zeroizing::new(answer.to_owned())));
             self.connect(&found, store)?;
+        } else if let Some(store) = key.strip_prefix(PASSWORD_FILE) {
+            self.try_password_file(&mut found, store, answer.trim())?;
         } else {
             return Err(Error::usage("unknown_question", "That was not asked.").remedy("Begin again."));
         }
         found.questions = self.questions(&found)?;
         Ok(found)
+    }
+
+    /// Tries every password that a file may hold; the first that the database accepts is kept.
+    fn try_password_file(&self, found: &mut Found, store: &str, file: &str) -> Result<()> {
+        let path = found.folder.join(file);
+        let mut refused = Error::usage("no_password_in_file", format!("There is no password in {}.", path.display()))
+            .remedy("Choose the file in which it stands, or enter the password itself.");
+        for password in passwords_in(&small_text(&path)?) {
+            found.passwords.retain(|it| it.0 != store);
+            found.passwords.push((store.to_owned(), password));
+            match self.connect(found, store) {
+                Err(error) if error.class == "auth_failed" => refused = error,
+                tried => return tried,
+            }
+        }
+        Err(refused)
     }
 
     /// What is left to ask.
@@ -112,6 +137,40 @@ impl Engine {
             None => Err(Error::usage("unknown_question", "That was not asked.").remedy("Begin again.")),
         }
     }
+}
+
+/// The text of a file that a person chose, where it is small enough to be one of settings.
+fn small_text(path: &Path) -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Ok(Zeroizing::default()),
+        Err(cause) => Err(Error::io("read", path, &cause)),
+    }
+}
+
+/// The passwords that a file may hold: the last field of the lines of a passfile, the settings whose names say so, or
+/// the only line that there is.
+fn passwords_in(text: &str) -> Vec<Zeroizing<String>> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#')).collect();
+    let mut all = Vec::new();
+    if let [only] = lines[..] {
+        all.push(Zeroizing::new(only.to_owned()));
+    }
+    for line in lines {
+        let guarded = line.replace(r"\\", "\0").replace(r"\:", "\u{1}");
+        if let [_, _, _, _, password] = guarded.split(':').collect::<Vec<_>>()[..] {
+            all.push(Zeroizing::new(password.replace('\u{1}', ":").replace('\0', r"\")));
+        }
+        let Some((key, value)) = line.trim_start_matches("export ").split_once(['=', ':']) else { continue };
+        let value = value.trim().trim_matches(['"', '\'']);
+        if ["PASS", "PWD", "SECRET"].iter().any(|it| key.to_uppercase().contains(it)) && !value.is_empty() {
+            all.push(Zeroizing::new(value.to_owned()));
+        }
+    }
+    all.truncate(MOST_TRIED);
+    all
 }
 
 fn parse(found: &Found) -> Result<Profile> {
@@ -194,9 +253,34 @@ pub(super) fn with_title(profile: &str, title: &str) -> Result<String> {
     })
 }
 
+/// The profile with another rule about its releases.
+pub(in crate::engine) fn with_release_rule(profile: &str, key: &str, value: &str) -> Result<String> {
+    changed(profile, |table| {
+        if let Some(releases) = table.get_mut("releases").and_then(Value::as_table_mut) {
+            releases.insert(key.to_owned(), Value::String(value.to_owned()));
+        }
+    })
+}
+
 fn changed(profile: &str, change: impl FnOnce(&mut Table)) -> Result<String> {
     let bug = |cause: &dyn std::error::Error| Error::bug("profile", "A profile could not be changed.").because(cause);
     let mut table: Table = profile.parse().map_err(|cause: toml::de::Error| bug(&cause))?;
     change(&mut table);
     toml::to_string(&table).map_err(|cause| bug(&cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_found_in_the_files_in_which_people_keep_one() {
+        let found = |text: &str| passwords_in(text).iter().map(|it| it.to_string()).collect::<Vec<_>>();
+        assert_eq!(found("s3cret\n"), ["s3cret"]);
+        assert_eq!(found("localhost:5432:shop:shop:a\\:b\\\\c\n*:*:*:*:other\n"), ["a:b\\c", "other"]);
+        assert_eq!(found("# ours\nDB_HOST=localhost\nexport DB_PASSWORD=\"two words\"\n"), ["two words"]);
+        assert_eq!(found("db:\n  host: here\n  password: deep\n"), ["deep"]);
+        assert_eq!(found("DB_HOST=localhost\nDB_PORT=5432\n"), [""; 0]);
+        assert_eq!(found(&"PASSWORD=x\n".repeat(9)).len(), MOST_TRIED);
+    }
 }

@@ -122,3 +122,16 @@ fn what_was_not_asked_takes_no_answer() {
         assert!(world.engine.try_answer(&found, key, "x").is_err(), "{key}");
     }
 }
+
+#[test]
+fn a_file_without_a_password_is_refused_as_one() {
+    let world = World::new();
+    fs::rename(world.settings("env"), world.shop().join(".env")).unwrap();
+    let found = world.engine.recognise(&world.shop()).unwrap();
+    let file = world.dir.path().join("picture.png");
+    for content in [b"\x89PNG\r\n\xff\xfe".as_slice(), b"HOST=here\nPORT=1\n"] {
+        fs::write(&file, content).unwrap();
+        let answer = world.engine.try_answer(&found, "passwordfile:main", file.to_str().unwrap());
+        assert_eq!(answer.unwrap_err().class, "no_password_in_file");
+    }
+}

@@ -39,6 +39,7 @@ impl Engine {
             StatusView::Idle(_) => None,
         };
         let newest = db.newest_upgrade(name)?;
+        let alone = self.unattended_of(db, name)?;
         let backups = self.backup_lines(Some(name))?;
         Ok(InstallationCard {
             name: name.to_string(),
@@ -64,6 +65,8 @@ impl Engine {
             upgrade,
             scheduled: self.scheduled(db, name)?,
             missed: self.missed(db, name)?,
+            by_itself: alone.as_ref().and_then(|it| it.planned.clone()),
+            put_off: alone.and_then(|it| it.postponed_why),
             unseen: self.unseen_line(db, newest.as_ref())?,
             originals: self
                 .kept_in(db, name)?

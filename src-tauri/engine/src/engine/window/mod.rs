@@ -4,6 +4,7 @@ mod cards;
 mod care;
 mod pages;
 mod progress;
+mod settings;
 
 use std::collections::HashMap;
 

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use super::named;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::export::csv;
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::process::Silent;
 use crate::state::installations::Installation;
 use crate::view::window::{
     BackupView, CompareView, DiagnosticsView, Finding, HistoryLine, HistoryView, OutcomeLine, TableRows,
 };
+
+/// The headings of a saved history.
+const HISTORY: [&str; 8] = ["finished", "application", "from", "to", "result", "seconds", "message", "id"];
 
 impl Engine {
     /// Every backup of one application or of all, newest first.
@@ -94,6 +98,31 @@ impl Engine {
         let lines = lines.collect();
         let check = self.verify_history()?;
         Ok(HistoryView { lines, file: history.file, intact: check.intact, broken_line: check.broken_line })
+    }
+
+    /// Writes the history of one application or of all as a table for people, for a spreadsheet.
+    ///
+    /// # Errors
+    /// As [`Engine::history_page`]; what the disk answered.
+    pub fn save_history(&self, name: Option<&str>, target: &Path) -> Result<()> {
+        let page = self.history_page(name)?;
+        crate::durable::write_with(target, |file| {
+            let mut write = || -> std::io::Result<()> {
+                csv::write_head(file, &HISTORY, b',')?;
+                for line in &page.lines {
+                    let it = &line.outcome;
+                    let at = it.finished_at.map(|it| it.to_rfc3339());
+                    let took = line.elapsed_seconds.map(|it| format!("{it:.1}"));
+                    let words = [at.as_deref(), Some(&line.title), it.from.as_deref(), Some(&it.to), Some(&it.result)];
+                    let words = words.into_iter().map(|it| Some((it?.as_bytes(), false)));
+                    let took = std::iter::once(took.as_ref().map(|it| (it.as_bytes(), true)));
+                    let rest = [Some((line.message.as_bytes(), false)), Some((it.upgrade_id.as_bytes(), false))];
+                    csv::write_row(file, words.chain(took).chain(rest), b',')?;
+                }
+                Ok(())
+            };
+            write().map_err(|cause| Error::io("write", target, &cause))
+        })
     }
 
     /// The report of an upgrade for people, where there is one.

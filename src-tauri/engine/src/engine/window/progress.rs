@@ -13,6 +13,7 @@ use crate::state::installations::Installation;
 use crate::state::journal::{Direction, RunOutcome, StepKey, StepRun, runs_of};
 use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Upgrade};
+use crate::steps::position::said;
 use crate::steps::serve::opening;
 use crate::steps::words;
 use crate::view::window::{
@@ -32,6 +33,8 @@ const BYTES_A_SECOND: f64 = 180e6;
 const PRUNE: &str = "prune_backups";
 /// Lets files that were changed by hand stay behind in the folder of the version before.
 const LEAVE_CHANGES: &str = "leave_changes";
+/// Begins the answer to the question which version the data is of; the version follows.
+const DATA_AT: &str = "data_at:";
 /// How many lines of a log are shown at once.
 const MOST_LINES: u32 = 500;
 
@@ -58,6 +61,7 @@ impl Engine {
         let id = self.start_upgrade(&name, Some(to), &options, initiated_by)?;
         // It was said about this one, not about others.
         db.forget_note(&leave_key(&name))?;
+        db.forget_note(&data_key(&name))?;
         Ok(id)
     }
 
@@ -71,6 +75,11 @@ impl Engine {
         match fix {
             PRUNE => drop(self.prune(&installation)?),
             LEAVE_CHANGES => self.db()?.set_note(&leave_key(&installation), "yes")?,
+            it if it.starts_with(DATA_AT) => {
+                let version = it.trim_start_matches(DATA_AT).trim();
+                said(Some(version))?;
+                self.db()?.set_note(&data_key(&installation), version)?;
+            }
             _ => {
                 return Err(
                     Error::usage("unknown_fix", "Nothing is known that would mend this.").remedy("Do what it says.")
@@ -82,7 +91,8 @@ impl Engine {
 
     /// What a person has decided about the next update on its page.
     fn chosen_options(&self, db: &Db, name: &InstallationName) -> Result<Options> {
-        Ok(Options { leave_changes: db.note(&leave_key(name))?.is_some(), ..Options::default() })
+        let (leave_changes, data_at) = (db.note(&leave_key(name))?.is_some(), db.note(&data_key(name))?);
+        Ok(Options { leave_changes, data_at: data_at.filter(|it| !it.is_empty()), ..Options::default() })
     }
 
     /// How long the application is said to be away, in whole seconds.
@@ -269,11 +279,17 @@ fn leave_key(name: &InstallationName) -> String {
     format!("leave_changes/{name}")
 }
 
+fn data_key(name: &InstallationName) -> String {
+    format!("data_at/{name}")
+}
+
 /// The act that mends a finding, where there is one.
 fn fix_for(class: &str, can_prune: bool) -> Option<String> {
     match class {
         "no_room" | "disk_full" | "backups_over_budget" if can_prune => Some(PRUNE.to_owned()),
         "dirty_folder" => Some(LEAVE_CHANGES.to_owned()),
+        // The version that a person says follows.
+        "position_unclear" => Some(DATA_AT.to_owned()),
         _ => None,
     }
 }
@@ -289,17 +305,24 @@ fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
             let seconds: Vec<f64> =
                 of_it().filter_map(|it| Some((it.finished_at? - it.started_at).as_seconds_f64())).collect();
             let state = match reached {
-                _ if upgrade.state == State::Complete => PhaseState::Done,
+                _ if upgrade.state == State::Complete && !upgrade.options.rehearse_only => PhaseState::Done,
                 Some(reached) if place < reached => PhaseState::Done,
                 Some(reached) if place == reached && upgrade.state == phase => PhaseState::Now,
                 // One that stops after its rehearsal has not failed in it.
                 Some(reached) if place == reached && upgrade.error.is_none() => PhaseState::Done,
+                // One that was stopped by a person has not failed either.
+                Some(reached) if place == reached && !was_stopped(upgrade) => PhaseState::Failed,
                 _ if upgrade.state.is_final() || upgrade.state == State::RollingBack => PhaseState::Skipped,
                 _ => PhaseState::ToCome,
             };
             PhaseView { phase, state, outcome: None, seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()) }
         })
         .collect()
+}
+
+/// Whether a person stopped it, who is not told then that something failed.
+fn was_stopped(upgrade: &Upgrade) -> bool {
+    upgrade.cancel_asked_at.is_some() || upgrade.error.as_ref().is_some_and(|it| it.class == "cancelled")
 }
 
 /// A line each step of the way back, in the order in which they began.
@@ -331,7 +354,7 @@ fn sentence_of(line: &StepLine) -> String {
 }
 
 /// A report that is gone or damaged is not shown; the outcome does not depend on it.
-fn read_receipt(path: &str) -> Option<Receipt> {
+pub(super) fn read_receipt(path: &str) -> Option<Receipt> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{BackupView, UpgradeKind, UpgradeView};
-use crate::view::{ErrorView, LockView, ProbeView, UpdateOffer};
+use crate::view::{ErrorView, LockView, PlannedUpdate, ProbeView, UpdateOffer};
 
 /// Everything that Home, the rail and the tray need.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,6 +80,10 @@ pub struct InstallationCard {
     pub scheduled: Option<ScheduledView>,
     /// One that was set for a time and not begun.
     pub missed: Option<MissedView>,
+    /// The update that comes by itself, where a person allowed that.
+    pub by_itself: Option<PlannedUpdate>,
+    /// Why the last one that was due by itself was put off.
+    pub put_off: Option<String>,
     /// A result that no window has shown yet.
     pub unseen: Option<OutcomeLine>,
     /// Originals that updates kept.

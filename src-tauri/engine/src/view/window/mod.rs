@@ -6,6 +6,7 @@ mod app;
 mod care;
 mod pages;
 mod progress;
+mod settings;
 mod update;
 mod welcome;
 
@@ -13,5 +14,6 @@ pub use app::*;
 pub use care::*;
 pub use pages::*;
 pub use progress::*;
+pub use settings::*;
 pub use update::*;
 pub use welcome::*;

@@ -137,6 +137,8 @@ pub enum PhaseState {
     ToCome,
     /// Not reached.
     Skipped,
+    /// What was looked for in it did not hold, or its work did not succeed.
+    Failed,
 }
 
 /// A step of the way back.
