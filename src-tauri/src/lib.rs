@@ -14,6 +14,8 @@ mod window;
 use std::process::ExitCode;
 
 use tauri::{Manager, RunEvent, WindowEvent};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 use crate::app::App;
 
@@ -22,11 +24,10 @@ const IN_TRAY: &str = "--tray";
 
 /// Runs until a person quits.
 pub fn run() -> ExitCode {
-    let log = tracing_subscriber::EnvFilter::try_from_env("LIFTLOCK_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(log.unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    let wanted = std::env::var("LIFTLOCK_LOG").ok().and_then(|it| it.parse::<Targets>().ok());
+    let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted);
+    tracing_subscriber::registry().with(log).init();
     let in_tray = std::env::args().any(|it| it == IN_TRAY);
     let built = tauri::Builder::default()
         // First of all: a second start must not get any further.

@@ -8,13 +8,17 @@ use liftlock_engine::process::become_session_leader;
 use liftlock_engine::secrets::masked;
 use liftlock_engine::{Engine, Result};
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 /// Works until the upgrade has ended; what keeps it from working is written to the log and to the exit code.
 pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
-    let filter = EnvFilter::try_from_env("LIFTLOCK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("LIFTLOCK_LOG").ok().and_then(|it| it.parse::<Targets>().ok());
+    let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let log = fmt::layer().with_ansi(false).with_writer(|| Masked).with_filter(wanted);
     // A second subscriber cannot be there: this is the first thing that the process does.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Masked).try_init();
+    let _ = tracing_subscriber::registry().with(log).try_init();
     // Where the process leads a group already it cannot lead a session too; the deaf ear below is enough then.
     if let Err(error) = become_session_leader() {
         warn!(class = %error.class, "{}", error.message);
