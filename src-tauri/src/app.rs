@@ -10,6 +10,8 @@ use tauri::AppHandle;
 use tauri_plugin_autostart::ManagerExt;
 use tauri_plugin_shell::ShellExt;
 
+use crate::desk::ThisDesk;
+
 /// The worker and command line, beside this program.
 const SIDECAR: &str = "liftlock";
 
@@ -22,7 +24,8 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(handle: &AppHandle) -> Self {
-        let engine = sidecar(handle).and_then(|worker| Ok(Engine::of_this_user()?.with_worker(worker)));
+        let engine = sidecar(handle)
+            .and_then(|worker| Ok(Engine::of_this_user()?.with_worker(worker).with_desk(Arc::new(ThisDesk))));
         let face = Face { autostart: handle.autolaunch().is_enabled().unwrap_or(false), ..Face::default() };
         Self { engine, face: Arc::new(Mutex::new(face)) }
     }

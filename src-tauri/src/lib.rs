@@ -6,6 +6,7 @@
 mod app;
 mod chores;
 mod commands;
+mod desk;
 mod notify;
 mod tray;
 mod watch;

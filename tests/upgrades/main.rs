@@ -13,6 +13,7 @@ mod proxy;
 
 mod asked;
 mod bad_input;
+mod branch;
 mod cut;
 mod damaged;
 mod export;

@@ -62,6 +62,36 @@ fn each_level_is_as_loud_on_the_page_as_it_is_and_is_announced_to_the_desktop_on
     assert_eq!(told, [OUT; 4], "once a version and level");
 }
 
+#[test]
+fn who_wants_to_be_left_alone_is_told_afterwards() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    dated(&desktop.shop, 75);
+    desktop.bus.do_not_disturb(true);
+    desktop.shop.liftlock(&["check", "--releases"]);
+    let window = desktop.open();
+    // Who opens the window sees what is out, and is not asked.
+    window.part_within("notice-4", UPDATE);
+    let is_left_alone = |why: &str| {
+        desktop.shop.liftlock(&["check", "--releases"]);
+        window.reload();
+        window.part("notice-4");
+        assert!(window.find("daily-dialog").is_none(), "asked in spite of {why}");
+        assert_eq!(desktop.bus.notes(), [], "told in spite of {why}");
+    };
+    is_left_alone("do-not-disturb");
+
+    let film = desktop.screen.cover();
+    desktop.screen.fill_with(film);
+    desktop.bus.do_not_disturb(false);
+    is_left_alone("a full screen");
+
+    desktop.screen.uncover(film);
+    desktop.shop.liftlock(&["check", "--releases"]);
+    desktop.bus.note(OUT, SOON);
+    window.part("daily-dialog");
+    assert_eq!(desktop.bus.notes().len(), 1);
+}
+
 /// Lets the release have been out for so many days.
 fn dated(shop: &Shop, days: i64) {
     let list = shop.dir.join("world/releases/published.json");

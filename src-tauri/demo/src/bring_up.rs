@@ -117,7 +117,7 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
             seed::fill(&facts, wanted.orders).await?;
         }
         seed::upload(&place.shop().join("data/uploads"))?;
-        publish::publish(place, std::slice::from_ref(&wanted.release), false, false)?;
+        publish::publish(place, std::slice::from_ref(&wanted.release), publish::Marks::default())?;
         place::write_private(&place.admin_url_file(), format!("{}\n", facts.admin_url()).as_bytes())?;
         fs::write(place.profile(), profile(&facts)?)?;
         // Last: whatever was interrupted before is no demo.

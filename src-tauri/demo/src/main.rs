@@ -65,6 +65,9 @@ enum Command {
         /// Mark them as drafts
         #[arg(long)]
         draft: bool,
+        /// Push them to the branch `main` only, without a tag
+        #[arg(long)]
+        untagged: bool,
     },
     /// Count and hash every table and the uploads
     Hash {
@@ -169,10 +172,11 @@ fn run(command: Command) -> Result<Value> {
         Command::Up { at, release, orders, no_shop } => {
             runtime.block_on(bring_up::up(&place(&at)?, &Wanted { release, orders, shop: !no_shop }))
         }
-        Command::Publish { at, versions, prerelease, draft } => {
+        Command::Publish { at, versions, prerelease, draft, untagged } => {
             let place = place(&at)?;
             let facts = place.facts()?;
-            let published = publish::publish(&place, &versions, prerelease, draft)?;
+            let marks = publish::Marks { prerelease, draft, untagged };
+            let published = publish::publish(&place, &versions, marks)?;
             let versions: Vec<_> = published.iter().map(|it| &it.version).collect();
             Ok(json!({ "published": versions, "releases_url": facts.releases_url() }))
         }

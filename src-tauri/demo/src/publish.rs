@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Hostile};
@@ -32,6 +32,9 @@ pub struct Published {
     /// Not public yet.
     #[serde(default)]
     pub draft: bool,
+    /// A commit of the branch only, that no tag points to.
+    #[serde(default)]
+    pub untagged: bool,
     /// Where its archive is.
     pub archive: PathBuf,
     /// Size of the archive in bytes.
@@ -41,17 +44,33 @@ pub struct Published {
 }
 
 impl Published {
-    /// The commit its tag points to.
+    /// Its commit, which its tag points to where it has one.
     pub fn commit(&self) -> String {
-        archive::sha256(format!("commit of {} {}", self.version, self.generation).as_bytes())[..40].to_owned()
+        commit(&self.version, self.generation)
     }
+}
+
+fn commit(version: &str, generation: u32) -> String {
+    archive::sha256(format!("commit of {version} {generation}").as_bytes())[..40].to_owned()
+}
+
+/// How something is published.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks {
+    /// As a pre-release.
+    pub prerelease: bool,
+    /// Not for the public yet.
+    pub draft: bool,
+    /// Pushed to the branch, and not tagged. Cannot be changed later.
+    pub untagged: bool,
 }
 
 /// Makes releases visible. One that is visible already stays as it is, save for its marks.
 ///
 /// # Errors
 /// There is no such release, or it cannot be built.
-pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool) -> Result<Vec<Published>> {
+pub fn publish(place: &Place, versions: &[String], marks: Marks) -> Result<Vec<Published>> {
+    let Marks { prerelease, draft, untagged } = marks;
     let mut list = list(place)?;
     for version in versions {
         let version = version.trim_start_matches('v');
@@ -60,11 +79,25 @@ pub fn publish(place: &Place, versions: &[String], prerelease: bool, draft: bool
                 there.prerelease = prerelease;
                 there.draft = draft;
             }
-            None => list.push(Published { prerelease, draft, ..build(place, version, 0)? }),
+            None => {
+                let built = if untagged { build_untagged(place, version, &list)? } else { build(place, version, 0)? };
+                // A branch has one commit after the other.
+                let after = list.iter().map(|it| it.published_at + TimeDelta::seconds(1)).max();
+                let published_at = after.map_or(built.published_at, |it| it.max(built.published_at));
+                list.push(Published { prerelease, draft, untagged, published_at, ..built });
+            }
         }
     }
     write(place, &list)?;
     Ok(list)
+}
+
+/// What will be this release one day, built from a commit: it says the release before it, and its commit.
+fn build_untagged(place: &Place, version: &str, list: &[Published]) -> Result<Published> {
+    let before = list.iter().rev().find(|it| !it.untagged).map_or("0.0.0", |it| it.version.as_str());
+    let mut release = released(version)?;
+    release.behaviour.reports_version = Some(format!("{before} ({})", &commit(version, 0)[..7]));
+    published(place, version, &archive::packed(&release, 0)?)
 }
 
 /// Moves the tag of a release to another commit with another archive (or back, with 0).
@@ -103,7 +136,13 @@ fn replace(place: &Place, version: &str, with: Published) -> Result<()> {
     let mut list = list(place)?;
     let there = list.iter_mut().find(|it| it.version == version);
     let there = there.with_context(|| format!("{version} is not published"))?;
-    *there = Published { published_at: there.published_at, prerelease: there.prerelease, draft: there.draft, ..with };
+    *there = Published {
+        published_at: there.published_at,
+        prerelease: there.prerelease,
+        draft: there.draft,
+        untagged: there.untagged,
+        ..with
+    };
     write(place, &list)
 }
 
@@ -135,6 +174,7 @@ fn published(place: &Place, version: &str, built: &Path) -> Result<Published> {
         hostile: None,
         prerelease: false,
         draft: false,
+        untagged: false,
         size: content.len() as u64,
         sha256: archive::sha256(&content),
         archive,

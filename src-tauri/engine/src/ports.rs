@@ -39,6 +39,13 @@ pub struct MachineUse {
     pub unused_for: Option<TimeDelta>,
 }
 
+/// The screen that somebody sits at.
+pub trait Desk: Send + Sync {
+    /// Whether they want to be left alone now: do-not-disturb is on, or one program fills the screen. What cannot be
+    /// told counts as no.
+    fn wants_quiet(&self) -> bool;
+}
+
 /// What a figure of progress counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

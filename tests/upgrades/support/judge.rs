@@ -24,6 +24,8 @@ pub(crate) struct Expected<'e> {
     pub(crate) state: State,
     /// The version that must run.
     pub(crate) version: &'e str,
+    /// What the application calls itself, where that is not its version.
+    pub(crate) answers: Option<&'e str>,
     /// Class of the error, where there must be one.
     pub(crate) class: Option<&'e str>,
     /// Outcomes in the history, oldest first.
@@ -42,6 +44,7 @@ impl<'e> Expected<'e> {
         Self {
             state: State::Complete,
             version,
+            answers: None,
             class: None,
             outcomes: &["success"],
             shopped: false,
@@ -151,7 +154,7 @@ fn ending(case: &Case<'_>, upgrade: &Upgrade, expected: &Expected<'_>, found: &m
 /// Old version with old data, or new version with new data, and nothing between.
 fn content(case: &Case<'_>, expected: &Expected<'_>, found: &mut Findings) {
     let world = case.world;
-    found.same("version that answers", world.version().as_deref(), Some(expected.version));
+    found.same("version that answers", world.version().as_deref(), Some(expected.answers.unwrap_or(expected.version)));
     found.same("release in place", world.current().as_str(), expected.version);
     found.same("health", world.get("/health").map(|it| it.0), Some(200));
     let now = world.demo(if expected.shopped { &["hash", "--seeded"] } else { &["hash"] });

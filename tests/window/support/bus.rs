@@ -44,6 +44,8 @@ struct Told {
     notes: Vec<Note>,
     /// Bus name and path of each tray item.
     items: Vec<(String, String)>,
+    /// Whether notifications are held back.
+    disturbs_not: bool,
 }
 
 /// A notification.
@@ -84,6 +86,11 @@ impl Notifications {
     }
 
     fn close_notification(&self, _id: u32) {}
+
+    #[zbus(property)]
+    fn inhibited(&self) -> bool {
+        self.0.lock().unwrap().disturbs_not
+    }
 
     fn get_capabilities(&self) -> Vec<String> {
         vec!["body".to_owned(), "actions".to_owned()]
@@ -146,6 +153,11 @@ impl Bus {
         let services = services.build().unwrap();
         let asks = connection::Builder::address(address.as_str()).unwrap().build().unwrap();
         Self { address, told, asks, _services: services, _daemon: daemon }
+    }
+
+    /// Switches do-not-disturb.
+    pub(crate) fn do_not_disturb(&self, on: bool) {
+        self.told.lock().unwrap().disturbs_not = on;
     }
 
     /// Every notification so far.

@@ -7,9 +7,11 @@ use std::process::Stdio;
 
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ClientMessageEvent, ConnectionExt, CreateWindowAux, EventMask, MapState, Window, WindowClass,
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt, CreateWindowAux, EventMask, MapState, PropMode, Window,
+    WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
 
 use super::{Ends, SOON, UPDATE, tied, until};
 
@@ -67,6 +69,23 @@ impl Screen {
         self.x.sync_all();
         until("another window in front", SOON, || (self.front() == Some(cover)).then_some(()));
         cover
+    }
+
+    /// Makes a window the active one that fills the screen, as a window manager says it.
+    pub(crate) fn fill_with(&self, window: Window) {
+        let set = |of, property, kind, values: &[u32]| {
+            self.x.change_property32(PropMode::REPLACE, of, self.atom(property), kind, values).unwrap();
+        };
+        set(window, "_NET_WM_STATE", AtomEnum::ATOM, &[self.atom("_NET_WM_STATE_FULLSCREEN")]);
+        set(self.root, "_NET_ACTIVE_WINDOW", AtomEnum::WINDOW, &[window]);
+        self.x.sync_all();
+    }
+
+    /// Ends a window that [`Screen::cover`] made.
+    pub(crate) fn uncover(&self, window: Window) {
+        self.x.delete_property(self.root, self.atom("_NET_ACTIVE_WINDOW")).unwrap();
+        self.x.destroy_window(window).unwrap();
+        self.x.sync_all();
     }
 
     /// The window in front.

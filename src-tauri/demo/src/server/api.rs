@@ -52,7 +52,30 @@ pub(super) fn answer(server: &Server, faults: &Faults, segments: &[&str], reques
     if let ["releases", "assets", id] = *rest {
         return asset(server, faults, id, request.headers());
     }
-    let list = visible(server, faults)?;
+    let mut list = visible(server, faults)?;
+    // The branch has what was tagged on it too.
+    match *rest {
+        ["commits"] => {
+            let commits = list.iter().map(|it| listed_commit(&it.published)).collect();
+            return Ok(documented(server, &commits, None, request.headers()));
+        }
+        ["commits", commit] => {
+            let commit = decoded(commit);
+            let found = list.iter().filter(|it| !it.published.draft);
+            let found = found.map(|it| (&it.tag, it.published.commit())).find(|it| *it.0 == commit || it.1 == commit);
+            return Ok(match found {
+                Some((_, sha)) => documented(server, &json!({ "sha": sha }), None, request.headers()),
+                None => message(StatusCode::NOT_FOUND, "Not Found"),
+            });
+        }
+        // What is built of the source is in the repository too: nothing has to be built after the download.
+        ["tarball", commit] => {
+            let found = list.iter().find(|it| it.published.commit() == commit);
+            let asset = found.and_then(|it| assets(it, faults).into_iter().next());
+            return Ok(asset.map_or_else(|| message(StatusCode::NOT_FOUND, "Not Found"), |it| redirect(server, &it)));
+        }
+        _ => list.retain(|it| !it.published.untagged),
+    }
     // GitHub shows drafts to nobody but their makers; a list of drafts is how a test asks for one.
     let public = || list.iter().filter(|it| !it.published.draft);
     let found = |tag: &str| public().find(|it| it.tag == tag);
@@ -66,10 +89,8 @@ pub(super) fn answer(server: &Server, faults: &Faults, segments: &[&str], reques
         ["releases", "latest"] => public().find(|it| !it.published.prerelease).map(|it| release(server, faults, it)),
         ["releases", "tags", tag] => found(&decoded(tag)).map(|it| release(server, faults, it)),
         ["git", "ref", "tags", tag] => found(&decoded(tag)).map(|it| reference(server, it)),
-        ["commits", commit] => {
-            let commit = decoded(commit);
-            let found = public().find(|it| it.tag == commit || it.published.commit() == commit);
-            found.map(|it| json!({ "sha": it.published.commit() }))
+        ["tags"] => {
+            Some(public().map(|it| json!({ "name": it.tag, "commit": { "sha": it.published.commit() } })).collect())
         }
         _ => None,
     };
@@ -278,6 +299,14 @@ fn reference(server: &Server, shown: &Shown) -> Value {
         "ref": format!("refs/tags/{}", shown.tag),
         "url": format!("{}/repos/{REPOSITORY}/git/refs/tags/{}", server.base, encoded(&shown.tag)),
         "object": { "type": "commit", "sha": sha, "url": format!("{}/repos/{REPOSITORY}/git/commits/{sha}", server.base) },
+    })
+}
+
+fn listed_commit(published: &Published) -> Value {
+    let subject = format!("Work on {}", published.version);
+    json!({
+        "sha": published.commit(),
+        "commit": { "message": subject, "committer": { "name": "Ann", "date": published.published_at } },
     })
 }
 

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
-use crate::ports::{Clock, Machine};
+use crate::ports::{Clock, Desk, Machine};
 use crate::process::ThisMachine;
 use crate::releases::Waits;
 use crate::state::home::Home;
@@ -52,6 +52,8 @@ pub struct Engine {
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) machine: Arc<dyn Machine>,
+    /// The screen that this process shows something on, where it does.
+    desk: Option<Arc<dyn Desk>>,
     /// The program that works, where it is not this one.
     pub(crate) worker: Option<PathBuf>,
     /// How long a search for releases waits for what.
@@ -93,6 +95,7 @@ impl Engine {
             home,
             clock: Arc::new(SystemClock),
             machine: Arc::new(ThisMachine),
+            desk: None,
             worker: None,
             waits: discovery::WAITS,
             key: lock::Key::default(),
@@ -111,6 +114,17 @@ impl Engine {
     pub fn with_machine(mut self, machine: Arc<dyn Machine>) -> Self {
         self.machine = machine;
         self
+    }
+
+    /// The same engine for a process that shows something on a screen, and must not disturb who sits at it.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Arc<dyn Desk>) -> Self {
+        self.desk = Some(desk);
+        self
+    }
+
+    pub(crate) fn wants_quiet(&self) -> bool {
+        self.desk.as_ref().is_some_and(|it| it.wants_quiet())
     }
 
     /// The same engine with another program as its worker: the window's own program is not one.

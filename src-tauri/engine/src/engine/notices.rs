@@ -156,14 +156,18 @@ impl Engine {
     }
 
     /// Takes the right to show a notification of the desktop: once for a version and level, never twice, and only for
-    /// what is to be seen now.
+    /// what is to be seen now. Whoever wants to be left alone is told afterwards.
     ///
     /// # Errors
     /// `unknown_installation`; those of the state itself.
     pub fn announce(&self, name: &InstallationName) -> Result<Option<UpdateOffer>> {
         let told = self.notice(name)?;
         let Some(offer) = told.offer.filter(|it| it.quiet.is_none()) else { return Ok(None) };
-        let first = self.db()?.claim_announcement(name, &offer.to, offer.level, self.clock.now())?;
+        let mut db = self.db()?;
+        if db.is_announced(name, &offer.to, offer.level)? || self.wants_quiet() {
+            return Ok(None);
+        }
+        let first = db.claim_announcement(name, &offer.to, offer.level, self.clock.now())?;
         Ok(first.then_some(offer))
     }
 
@@ -197,7 +201,10 @@ impl Engine {
         };
         view.holes = facts.holes.iter().map(HoleView::from).collect();
         if let Some(told) = notice(&facts, self.clock.now()) {
-            view.offer = Some(offer(&profile.releases, &known.releases, &facts, &told));
+            // The question would stand between a person and what they look at.
+            let asks = told.asks && !self.wants_quiet();
+            let offer = offer(&profile.releases, &known.releases, &facts, &told);
+            view.offer = Some(UpdateOffer { asks, ..offer });
         }
         Ok(view)
     }

@@ -220,6 +220,17 @@ impl Db {
         Ok(answer)
     }
 
+    /// Whether this version was announced at this level.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn is_announced(&self, name: &InstallationName, version: &str, level: Level) -> Result<bool> {
+        let mut asked = self.conn.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM announced WHERE installation = ?1 AND version = ?2 AND level = ?3)",
+        )?;
+        Ok(asked.query_row(params![name.as_str(), version, u8::from(level)], |row| row.get(0))?)
+    }
+
     /// Takes the right to announce this version at this level; only the first who asks gets it.
     ///
     /// # Errors
