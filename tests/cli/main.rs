@@ -10,6 +10,8 @@ mod damaged;
 mod errors;
 mod follow;
 mod help;
+#[cfg(target_os = "linux")]
+mod keychain;
 mod lock;
 mod notice;
 mod read;

@@ -101,3 +101,27 @@ fn a_token_that_is_not_there_is_said_with_what_to_do_and_nobody_is_asked_without
         assert_eq!(server.heard(), Vec::<String>::new(), "{reference}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_comes_from_the_keychain_of_the_desktop_and_one_that_is_locked_is_said() {
+    let keychain = crate::keychain::Keychain::new();
+    keychain.put("github", TOKEN);
+    let class = |problem: Option<Value>| problem.map(|it| it["class"].as_str().unwrap().to_owned());
+
+    let server = Server::start();
+    let (bench, problem) = searched(&server, "{ keychain = \"github\" }", &keychain.variables());
+    assert_eq!(problem, None);
+    assert!(!server.heard().is_empty());
+    assert!(server.heard().iter().all(|it| *it == format!("bearer {TOKEN}")), "{:?}", server.heard());
+    assert!(!holds(bench.home().root(), TOKEN), "a token is not written down");
+
+    let server = Server::start();
+    let (_bench, problem) = searched(&server, "{ keychain = \"gitea\" }", &keychain.variables());
+    assert_eq!(class(problem).as_deref(), Some("keychain_without"));
+
+    keychain.lock();
+    let (_bench, problem) = searched(&server, "{ keychain = \"github\" }", &keychain.variables());
+    assert_eq!(class(problem).as_deref(), Some("keychain_locked"));
+    assert_eq!(server.heard(), Vec::<String>::new());
+}

@@ -51,6 +51,12 @@ pub(crate) const STRACE: Need = Need { what: "strace", package: "strace", presen
 /// Private networks and sockets, for the tests of cut connections.
 pub(crate) const IPROUTE: Need = Need { what: "ip and ss", package: "iproute2", present: || has("ip") && has("ss") };
 
+/// A keychain of a desktop, and what puts a secret into one.
+pub(crate) const KEYRING: Need =
+    Need { what: "GNOME Keyring", package: "gnome-keyring", present: || has("gnome-keyring-daemon") };
+pub(crate) const SECRET_TOOL: Need =
+    Need { what: "secret-tool", package: "libsecret-tools", present: || has("secret-tool") };
+
 /// Opens encrypted backups, as somebody without Liftlock does.
 pub(crate) const AGE: Need = Need { what: "age", package: "age", present: || has("age") && has("age-keygen") };
 /// A browser, for the tests of the window's screens.

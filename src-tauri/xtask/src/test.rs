@@ -6,7 +6,10 @@ use anyhow::Result;
 
 use crate::{
     check::{self, crates, is_closing_line},
-    machine::{AGE, CHROMIUM, DBUS, FONTS, IPROUTE, POSTGRESQL, STRACE, TO_BUILD, WEBDRIVER, XVFB, provide},
+    machine::{
+        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, POSTGRESQL, SECRET_TOOL, STRACE, TO_BUILD, WEBDRIVER, XVFB,
+        provide,
+    },
     parts::Parts,
     run::{cargo, has, run, run_and_pick},
     targets, ui,
@@ -21,7 +24,8 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run");
     let provided = parts.part("what the tests need", || {
         if cfg!(target_os = "linux") {
-            let to_test = [AGE, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS];
+            let to_test =
+                [AGE, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
             provide(&[TO_BUILD.as_slice(), &to_test].concat())
         } else {
             Ok("only the tests that need no server are run on this system".to_owned())
