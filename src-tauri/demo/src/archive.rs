@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::Release;
+use crate::docker::{images, project};
 
 /// Nobody is in the middle of building something that old.
 const SWEPT_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -161,6 +162,11 @@ fn parts(release: &Release, generation: u32) -> Result<Vec<Part>> {
         text("VERSION", format!("{}\n", release.version)),
         text("release.json", described),
         text(".env.example", release.example_settings()),
+        text(
+            "compose.yaml",
+            project::file(release, &images::database_name().unwrap_or_else(|_| images::DATABASE.into())),
+        ),
+        text("compose.env.example", project::example_settings(release)),
     ];
     for migration in &release.migrations {
         parts.push(text(&format!("migrations/{}.sql", migration.name), migration.sql.to_owned()));

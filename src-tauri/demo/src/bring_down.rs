@@ -17,6 +17,13 @@ use crate::place::Place;
 /// # Errors
 /// Something does not end.
 pub fn down(place: &Place, hard: bool, remove: bool) -> Result<Value> {
+    if let Some(project) = place.facts().ok().and_then(|it| it.project) {
+        let gone = project.down(place, hard, remove);
+        // An engine that is gone for good has taken its containers with it.
+        if !hard {
+            gone?;
+        }
+    }
     let before = detached::all_below(&place.root);
     if hard {
         before.iter().for_each(|it| it.signal(Signal::KILL));

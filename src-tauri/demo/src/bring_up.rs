@@ -16,6 +16,7 @@ use crate::archive;
 use crate::catalogue;
 use crate::cluster;
 use crate::detached::{self, Identity};
+use crate::docker::project::{self, Project};
 use crate::http::{self, Ended};
 use crate::place::{self, Facts, Place};
 use crate::publish;
@@ -33,6 +34,8 @@ pub struct Wanted {
     pub orders: i64,
     /// Whether the shop is to run.
     pub shop: bool,
+    /// Whether a new demo runs in containers.
+    pub compose: bool,
 }
 
 /// Brings a demo up and says where everything is.
@@ -45,10 +48,16 @@ pub async fn up(place: &Place, wanted: &Wanted) -> Result<Value> {
         create(place, wanted).await.with_context(|| format!("cannot make a demo in {}", place.root.display()))?;
     }
     let facts = place.facts()?;
-    cluster::start(place, facts.postgres_port)?;
+    match &facts.project {
+        None => cluster::start(place, facts.postgres_port)?,
+        Some(project) => project.start(place, wanted.shop)?,
+    }
     start_releases(place, &facts).await?;
-    if wanted.shop {
+    if wanted.shop && facts.project.is_none() {
         start_shop(place, &facts).await?;
+    }
+    if wanted.shop {
+        answers(facts.shop_port, "/health", "the shop").await?;
     }
     let mut answer = describe(place, &facts)?;
     answer["seconds"] = json!((begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
@@ -60,6 +69,7 @@ pub async fn up(place: &Place, wanted: &Wanted) -> Result<Value> {
 /// # Errors
 /// The installed release cannot be read.
 pub fn describe(place: &Place, facts: &Facts) -> Result<Value> {
+    let project = facts.project.as_ref();
     Ok(json!({
         "app_url": facts.app_url(),
         "releases_url": facts.releases_url(),
@@ -70,7 +80,9 @@ pub fn describe(place: &Place, facts: &Facts) -> Result<Value> {
         "env_file": place.shop().join(".env"),
         "postgres_port": facts.postgres_port,
         "shop_port": facts.shop_port,
-        "release": installed(place)?,
+        "release": project.map_or_else(|| installed(place), |it| it.installed(place))?,
+        "project": project.map(|it| &it.name),
+        "docker_host": project.and_then(|it| it.docker.host.as_ref()),
         "orders": facts.seeded_orders,
     }))
 }
@@ -99,7 +111,16 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
         admin_password: place::secret(),
         shop_password: place::secret(),
         seeded_orders: wanted.orders,
+        project: wanted.compose.then(Project::new),
     };
+    if let Some(project) = &facts.project {
+        let made = create_project(place, wanted, &facts, project, &release).await;
+        if made.is_err() {
+            // Nothing of it is a demo; the containers would be looked for in vain.
+            let _ = project.down(place, true, true);
+        }
+        return made;
+    }
     cluster::create(place, &facts.admin_password)?;
     // Somebody else may take the port between the question and the start.
     for attempt in 1.. {
@@ -119,7 +140,7 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
         seed::upload(&place.shop().join("data/uploads"))?;
         publish::publish(place, std::slice::from_ref(&wanted.release), publish::Marks::default())?;
         place::write_private(&place.admin_url_file(), format!("{}\n", facts.admin_url()).as_bytes())?;
-        fs::write(place.profile(), profile(&facts)?)?;
+        fs::write(place.profile(), profile(PROFILE, &facts)?)?;
         // Last: whatever was interrupted before is no demo.
         place.write_facts(&facts)
     };
@@ -128,6 +149,27 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
         cluster::stop(place)?;
     }
     made
+}
+
+/// The same shop in containers: its files, its database begun by the database's image, then the first migration.
+async fn create_project(
+    place: &Place,
+    wanted: &Wanted,
+    facts: &Facts,
+    project: &Project,
+    release: &catalogue::Release,
+) -> Result<()> {
+    project.install(place, facts, release)?;
+    project.start(place, false)?;
+    cluster::furnish(facts).await?;
+    project.migrate(place)?;
+    if !release.behaviour.second_shop {
+        seed::fill(facts, wanted.orders).await?;
+    }
+    seed::upload(&place.shop().join("data/uploads"))?;
+    publish::publish(place, std::slice::from_ref(&wanted.release), publish::Marks::default())?;
+    fs::write(place.profile(), profile(project::PROFILE, facts)?)?;
+    place.write_facts(facts)
 }
 
 fn install(place: &Place, facts: &Facts, release: &catalogue::Release) -> Result<()> {
@@ -163,10 +205,10 @@ fn migrate(place: &Place) -> Result<()> {
 const LIMITS: [(&str, &str); 2] = [("stall_after", "15s"), ("start_within", "20s")];
 
 /// The profile, with the release server of this demo in it and the limits of a demo.
-fn profile(facts: &Facts) -> Result<String> {
+fn profile(of: &str, facts: &Facts) -> Result<String> {
     let mut section = "";
     let mut replaced = 0;
-    let lines: Vec<String> = PROFILE
+    let lines: Vec<String> = of
         .lines()
         .map(|line| {
             if line.starts_with('[') {

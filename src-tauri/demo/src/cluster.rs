@@ -111,7 +111,14 @@ pub fn is_running(place: &Place) -> bool {
 /// # Errors
 /// The server does not answer, or has no such database.
 pub async fn admin(facts: &Facts, database: &str) -> Result<Client> {
-    let mut config: Config = facts.admin_url().parse()?;
+    let mut config = match &facts.project {
+        None => facts.admin_url().parse()?,
+        Some(project) => {
+            let mut config = Config::new();
+            config.host(project.database_address()?).user("corner_shop").password(&facts.shop_password);
+            config
+        }
+    };
     config.dbname(database).application_name("liftlock-demo").connect_timeout(Duration::from_secs(10));
     connect(&config).await
 }
@@ -136,14 +143,19 @@ pub async fn connect(config: &Config) -> Result<Client> {
 /// The server refuses.
 pub async fn furnish(facts: &Facts) -> Result<()> {
     let client = admin(facts, "postgres").await?;
-    client
-        .batch_execute(&format!(
-            "CREATE ROLE corner_shop LOGIN CREATEDB NOSUPERUSER PASSWORD '{}'; CREATE ROLE corner_shop_reader NOLOGIN",
-            facts.shop_password
-        ))
-        .await?;
+    if facts.project.is_none() {
+        // The server in a container has made both by itself.
+        client
+            .batch_execute(&format!(
+                "CREATE ROLE corner_shop LOGIN CREATEDB NOSUPERUSER PASSWORD '{}'",
+                facts.shop_password
+            ))
+            .await?;
+        client.batch_execute("CREATE DATABASE corner_shop OWNER corner_shop").await?;
+    }
     for statement in [
-        "CREATE DATABASE corner_shop OWNER corner_shop CONNECTION LIMIT 50",
+        "CREATE ROLE corner_shop_reader NOLOGIN",
+        "ALTER DATABASE corner_shop CONNECTION LIMIT 50",
         "REVOKE ALL ON DATABASE corner_shop FROM PUBLIC",
         "GRANT CONNECT ON DATABASE corner_shop TO corner_shop_reader",
         "COMMENT ON DATABASE corner_shop IS 'Everything the shop knows'",
@@ -156,7 +168,7 @@ pub async fn furnish(facts: &Facts) -> Result<()> {
 }
 
 /// A server program: from the newest installed PostgreSQL, else from `PATH`.
-fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -105,7 +105,7 @@ const SHOP: &str = "Shop";
 /// A file cannot be written, or the release whose tag is to move is not published.
 pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
     let facts = place.facts()?;
-    let shop_file = place.shop().join(shop::FAULTS_FILE);
+    let shop_file = place.shop_faults(&facts);
     let mut server = server::Faults::read(place)?;
     let mut shop: shop::Faults = if shop_file.is_file() { place::read_json(&shop_file)? } else { Default::default() };
     if asked.clear {
@@ -142,6 +142,7 @@ pub fn fault(place: &Place, asked: &Asked) -> Result<Value> {
         let version = version.trim_start_matches('v');
         let generation = publish::list(place)?.iter().find(|it| it.version == version).map_or(0, |it| it.generation);
         publish::move_tag(place, version, generation + 1)?;
+        publish::image(&facts, version, generation + 1)?;
     }
     if let Some(hostile) = asked.hostile_archive {
         for published in publish::list(place)? {

@@ -13,6 +13,7 @@ pub mod bring_up;
 pub mod cluster;
 pub mod content;
 pub mod detached;
+pub mod docker;
 pub mod fault;
 pub mod http;
 pub mod place;

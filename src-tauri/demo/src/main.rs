@@ -14,6 +14,7 @@ use liftlock_demo::bring_up::{self, Wanted};
 use liftlock_demo::cluster;
 use liftlock_demo::content;
 use liftlock_demo::detached::{self, Identity};
+use liftlock_demo::docker::room;
 use liftlock_demo::fault::{self, Asked};
 use liftlock_demo::place::Place;
 use liftlock_demo::publish;
@@ -51,6 +52,9 @@ enum Command {
         /// Start PostgreSQL and the release server only
         #[arg(long)]
         no_shop: bool,
+        /// Make a new demo as a project of Docker Compose, on the engine that `docker` reaches
+        #[arg(long)]
+        compose: bool,
     },
     /// Make releases visible on the release server
     Publish {
@@ -131,6 +135,13 @@ enum Command {
         #[command(flatten)]
         at: In,
     },
+    /// Keep a Docker engine of its own until standard input is closed: for a caller that may be killed
+    #[command(hide = true)]
+    KeepDocker {
+        /// Group that may use it too
+        #[arg(long)]
+        group: Option<u32>,
+    },
     /// Serve releases until ended
     #[command(hide = true)]
     ServeReleases {
@@ -154,6 +165,16 @@ fn main() -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
+    // Its caller may be gone, and nobody reads a last word.
+    if let Command::KeepDocker { group } = command {
+        return match room::keep(group) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("liftlock-demo: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let (answer, code) = match run(command) {
         Ok(answer) => (answer, ExitCode::SUCCESS),
         Err(error) => {
@@ -169,14 +190,18 @@ fn run(command: Command) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = |at: &In| Place::at(&at.dir);
     match command {
-        Command::Up { at, release, orders, no_shop } => {
-            runtime.block_on(bring_up::up(&place(&at)?, &Wanted { release, orders, shop: !no_shop }))
+        Command::Up { at, release, orders, no_shop, compose } => {
+            let wanted = Wanted { release, orders, shop: !no_shop, compose };
+            runtime.block_on(bring_up::up(&place(&at)?, &wanted))
         }
         Command::Publish { at, versions, prerelease, draft, untagged } => {
             let place = place(&at)?;
             let facts = place.facts()?;
             let marks = publish::Marks { prerelease, draft, untagged };
             let published = publish::publish(&place, &versions, marks)?;
+            for version in &versions {
+                publish::image(&facts, version.trim_start_matches('v'), 0)?;
+            }
             let versions: Vec<_> = published.iter().map(|it| &it.version).collect();
             Ok(json!({ "published": versions, "releases_url": facts.releases_url() }))
         }
@@ -200,17 +225,24 @@ fn run(command: Command) -> Result<Value> {
             bring_down::down(&place(&at)?, true, true)
         }
         Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),
-        Command::Launch { .. } => Ok(Value::Null),
+        Command::Launch { .. } | Command::KeepDocker { .. } => Ok(Value::Null),
     }
 }
 
 fn status(place: &Place) -> Result<Value> {
     let runs = |path: &Path| Identity::in_file(path).is_some();
-    let mut answer = bring_up::describe(place, &place.facts()?)?;
-    answer["running"] = json!({
-        "postgres": cluster::is_running(place),
-        "releases": runs(&place.releases().join("server.json")),
-        "shop": runs(&place.shop_process()),
-    });
+    let facts = place.facts()?;
+    let mut answer = bring_up::describe(place, &facts)?;
+    let releases = runs(&place.releases().join("server.json"));
+    answer["running"] = match &facts.project {
+        None => {
+            json!({ "postgres": cluster::is_running(place), "releases": releases, "shop": runs(&place.shop_process()) })
+        }
+        Some(project) => {
+            let services = project.running()?;
+            let is_up = |name: &str| services.as_array().is_some_and(|it| it.iter().any(|it| it == name));
+            json!({ "postgres": is_up("db"), "releases": releases, "shop": is_up("shop") })
+        }
+    };
     Ok(answer)
 }

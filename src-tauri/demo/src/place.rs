@@ -9,6 +9,9 @@ use std::{
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::docker::project::Project;
+use crate::shop;
+
 /// The folder of a demo.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -32,6 +35,9 @@ pub struct Facts {
     pub shop_password: String,
     /// Orders with these ids or lower were there before anybody shopped.
     pub seeded_orders: i64,
+    /// The project of Docker Compose, where the shop and its database run in containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Project>,
 }
 
 impl Place {
@@ -61,6 +67,12 @@ impl Place {
     /// Release server: what is published, and how it misbehaves.
     pub fn releases(&self) -> PathBuf {
         self.root.join("releases")
+    }
+
+    /// What makes the shop misbehave.
+    pub fn shop_faults(&self, facts: &Facts) -> PathBuf {
+        let name = if facts.project.is_some() { "faults/fault.json" } else { shop::FAULTS_FILE };
+        self.shop().join(name)
     }
 
     /// Corner Shop's profile for this demo.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Hostile};
 use crate::catalogue;
-use crate::place::{self, Place};
+use crate::docker::images;
+use crate::place::{self, Facts, Place};
 
 /// A release that can be seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +99,17 @@ fn build_untagged(place: &Place, version: &str, list: &[Published]) -> Result<Pu
     let mut release = released(version)?;
     release.behaviour.reports_version = Some(format!("{before} ({})", &commit(version, 0)[..7]));
     published(place, version, &archive::packed(&release, 0)?)
+}
+
+/// Makes the image of a release visible to a demo in containers.
+///
+/// # Errors
+/// There is no such release, or the engine refuses.
+pub fn image(facts: &Facts, version: &str, generation: u32) -> Result<()> {
+    match &facts.project {
+        Some(project) => images::shop(&project.docker, &released(version)?, generation).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Moves the tag of a release to another commit with another archive (or back, with 0).

@@ -5,7 +5,10 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::run::{has, read, run};
+use crate::{
+    docker,
+    run::{has, read, run},
+};
 
 /// Something a task needs, how it is recognised, and the Debian package that brings it.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +88,18 @@ fn postgresql_is_installed() -> bool {
     }
 }
 
+/// Installs what is missing of `needs`, and Docker; answers a sentence.
+///
+/// # Errors
+/// Something is missing and cannot be installed from here: the sentence names it.
+pub(crate) fn provide_with_docker(needs: &[Need]) -> Result<String> {
+    let said = provide(needs)?;
+    Ok(match docker::provide()? {
+        Some(installed) => format!("{said}; {installed}"),
+        None => said,
+    })
+}
+
 /// Installs what is missing of `needs`; answers a sentence.
 ///
 /// # Errors
@@ -110,7 +125,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String> {
 }
 
 /// Installs Debian packages; once more after a failure, because another apt may hold the lists.
-fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let once = || {
         update_lists()?;
         run(apt_get()?

@@ -8,7 +8,7 @@ use crate::{
     check::{self, crates, is_closing_line},
     machine::{
         AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, POSTGRESQL, SECRET_TOOL, STRACE, TO_BUILD, WEBDRIVER, XVFB,
-        provide,
+        provide_with_docker,
     },
     parts::Parts,
     run::{cargo, has, run, run_and_pick},
@@ -26,7 +26,7 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
         if cfg!(target_os = "linux") {
             let to_test =
                 [AGE, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
-            provide(&[TO_BUILD.as_slice(), &to_test].concat())
+            provide_with_docker(&[TO_BUILD.as_slice(), &to_test].concat())
         } else {
             Ok("only the tests that need no server are run on this system".to_owned())
         }

@@ -10,7 +10,12 @@ mod pool;
 mod settings;
 mod uploads;
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use hyper::Method;
+
+use crate::http::{self, Ended};
 
 pub use settings::{FAULTS_FILE, Faults, Settings, parse_env_file};
 
@@ -40,6 +45,20 @@ pub fn schema_version() -> Result<()> {
     let settings = Settings::load()?;
     println!("{}", runtime()?.block_on(migrations::schema_version(&settings))?);
     Ok(())
+}
+
+/// Asks the shop that serves beside this process whether it is well, as the health check of a container.
+///
+/// # Errors
+/// It is not.
+pub fn ask_health() -> Result<()> {
+    let port = Settings::load()?.required("SHOP_PORT")?.parse()?;
+    let asked = http::send(port, Method::GET, "/health", Default::default(), Duration::from_secs(4));
+    match runtime()?.block_on(asked) {
+        Ended::Answered(200, _) => Ok(()),
+        Ended::Answered(status, body) => bail!("{status} {}", String::from_utf8_lossy(&body)),
+        Ended::NotSent(error) | Ended::Unknown(error) => Err(error),
+    }
 }
 
 /// Prints which release this is.

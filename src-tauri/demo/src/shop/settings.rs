@@ -70,8 +70,9 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error).context(home.join(".env").display().to_string()),
         };
-        let faults = match fs::read_to_string(home.join(FAULTS_FILE)) {
-            Ok(text) => serde_json::from_str(&text).with_context(|| home.join(FAULTS_FILE).display().to_string())?,
+        let faults_file = home.join(env::var_os("SHOP_FAULTS").unwrap_or_else(|| FAULTS_FILE.into()));
+        let faults = match fs::read_to_string(&faults_file) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| faults_file.display().to_string())?,
             Err(_) => Faults::default(),
         };
         Ok(Self { home, release_dir: release_dir.to_owned(), behaviour, faults, from_file })
@@ -125,6 +126,10 @@ impl Settings {
 
     /// Whether this release's bad migrations may do their worst in this database.
     pub fn misbehaves_in(&self, database: &tokio_postgres::Config) -> bool {
+        // In containers the database of a rehearsal bears the same name and port as the real one.
+        if env::var_os("SHOP_FAULTS").is_some() {
+            return !self.faults.spare_rehearsal || env::var_os("LIFTLOCK_REHEARSAL").is_none();
+        }
         let is_live = database.get_ports().first().copied().unwrap_or(5432) == self.faults.live_port.unwrap_or(0)
             && database.get_hosts().iter().all(|host| matches!(host, Host::Tcp(_)));
         !self.faults.spare_rehearsal || is_live

@@ -1,0 +1,13 @@
+//! Upgrades in containers, on a real Docker engine of their own with images made here.
+//!
+//! `LIFTLOCK_SEED` replays the sampled runs, `LIFTLOCK_LONG=1` runs what is sampled otherwise in full.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
+
+#[path = "../support/docker.rs"]
+mod docker;
+
+mod demo;
+mod engine;
+mod support;
