@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::docker::{Engine, demo_program};
+use crate::docker::demo_program;
 use crate::support::{PATIENCE, World, wait_for};
 
 /// What of the engine of this folder is still on the machine: processes, mounts, networks, groups, files.
@@ -52,10 +52,13 @@ fn the_engine_is_stopped_killed_and_cut_off_and_comes_back_with_its_containers()
     let forwarding = fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
     let world = World::with(&[]);
     let engine = &world.engine;
-    let strikes: [(&str, fn(&Engine)); 3] = [("stop", Engine::stop), ("kill", Engine::kill), ("cut", Engine::cut)];
-    for (what, strike) in strikes {
+    for what in ["stop", "kill", "cut"] {
         let before = wait_for("the shop runs", PATIENCE, || shop(&world));
-        strike(engine);
+        match what {
+            "stop" => engine.stop(),
+            "kill" => engine.kill(),
+            _ => engine.cut(),
+        }
         assert!(!engine.command(&["version"]).output().unwrap().status.success(), "it answers after {what}");
         // Only a kill of the engine alone leaves what runs in containers.
         assert_eq!(fs::read_link(format!("/proc/{before}/cwd")).is_ok(), what == "kill", "the shop after {what}");
