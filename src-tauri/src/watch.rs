@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use liftlock_engine::engine::Changes;
-use liftlock_engine::view::window::{AppView, UpgradeView};
+use liftlock_engine::view::window::{AppView, InstallationCard, LeavingView, UpgradeView};
 use tauri::{AppHandle, Emitter, Manager};
 
 use crate::app::App;
@@ -38,11 +38,13 @@ struct Watcher {
     changes: Option<Changes>,
     /// The last that was told of each upgrade.
     told: HashMap<String, UpgradeView>,
+    /// The same of versions that are left.
+    told_leaving: HashMap<String, LeavingView>,
 }
 
 impl Watcher {
     fn new(app: AppHandle) -> Self {
-        Self { app, changes: None, told: HashMap::new() }
+        Self { app, changes: None, told: HashMap::new(), told_leaving: HashMap::new() }
     }
 
     fn run(&mut self) {
@@ -86,12 +88,25 @@ impl Watcher {
             }
         }
         notify::offers(&self.app, &view);
+        self.look_at_leaving();
         works(&view)
+    }
+
+    fn look_at_leaving(&mut self) {
+        let Ok(engine) = self.app.state::<App>().engine() else { return };
+        for view in engine.leaving_under_way().unwrap_or_default() {
+            if self.told_leaving.get(&view.installation) != Some(&view) {
+                let _ = self.app.emit("leaving", &view);
+                self.told_leaving.insert(view.installation.clone(), view);
+            }
+        }
     }
 }
 
 fn works(view: &AppView) -> bool {
-    view.installations.iter().filter_map(|it| it.upgrade.as_ref()).any(|it| !it.state.is_final())
+    let upgrades = |it: &InstallationCard| it.upgrade.as_ref().is_some_and(|it| !it.state.is_final());
+    // One that died is seen by looking only: nothing is written down then.
+    view.installations.iter().any(|it| upgrades(it) || it.leaving.as_ref().is_some_and(|it| it.works))
 }
 
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {

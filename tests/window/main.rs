@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod journeys;
+mod leaving;
 mod notices;
 mod support;
 mod tray;

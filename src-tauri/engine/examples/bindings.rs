@@ -1,6 +1,7 @@
 //! Prints the types of the window as TypeScript: `cargo xtask bindings` keeps them in `ui/src/ipc/views.ts`.
 
 use liftlock_engine::backups::BackupKind;
+use liftlock_engine::export::manifest::FileFormat;
 use liftlock_engine::model::finding::Severity;
 use liftlock_engine::model::maintenance::Reach;
 use liftlock_engine::model::notice::Quiet;
@@ -10,7 +11,8 @@ use liftlock_engine::state::upgrades::Outcome;
 use liftlock_engine::stores::Grade;
 use liftlock_engine::view::window::*;
 use liftlock_engine::view::{
-    ErrorView, HoleView, LockView, PlannedUpdate, ProbeView, SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
+    Duplicates, ErrorView, FreshState, HoleView, LockView, PlannedUpdate, ProbeView, SetAsideUse, SetAsideView,
+    SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
 };
 use ts_rs::{Config, TS};
 
@@ -52,6 +54,29 @@ fn main() {
         TrustRule,
         ChannelRule,
         GoBackView,
+        LeavingStep,
+        LeavingAct,
+        Separator,
+        FileFormat,
+        FreshState,
+        Duplicates,
+        LeavingChoice,
+        LeavingView,
+        HelpLink,
+        LeavingEntity,
+        EntityPreview,
+        LeavingWork,
+        LeavingProblem,
+        LeavingExport,
+        LeavingExported,
+        LeavingFresh,
+        LeavingImport,
+        LeavingImported,
+        RowsOut,
+        LeavingTakenBack,
+        LeavingLine,
+        SetAsideView,
+        SetAsideUse,
         UpgradeView,
         UpgradeKind,
         HolderView,

@@ -270,6 +270,13 @@ pub(crate) enum Command {
         #[arg(value_name = "ID")]
         upgrade: String,
     },
+    /// Do in this process what was asked for about leaving an old version: how the window's wizard works on
+    #[command(hide = true)]
+    LeavingWork {
+        /// The installation
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell

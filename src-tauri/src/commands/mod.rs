@@ -3,6 +3,7 @@
 
 mod backups;
 mod home;
+mod leaving;
 mod lock;
 mod pages;
 mod upgrades;
@@ -73,6 +74,15 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         backups::pin_backup,
         backups::choose_copy_folder,
         backups::open_rescue_kit,
+        leaving::leaving,
+        leaving::leaving_preview,
+        leaving::leaving_choose,
+        leaving::leaving_begin,
+        leaving::leaving_open,
+        leaving::set_aside,
+        leaving::look_at_set_aside,
+        leaving::stop_set_aside,
+        leaving::remove_set_aside,
         pages::history,
         pages::save_history,
         pages::settings,

@@ -126,8 +126,11 @@ impl Window {
         self.hands.block_on(self.client.refresh()).unwrap();
     }
 
-    /// Keeps a picture of it.
+    /// Keeps a picture of it, once it stands still.
     pub(crate) fn picture(&self, name: &str) {
+        const STILL: &str = "return document.getAnimations().every(it => \
+            it.playState !== 'running' || it.effect.getComputedTiming().iterations === Infinity)";
+        self.sees("a page that stands still", SOON, || (self.run(STILL) == true).then_some(()));
         let picture = self.hands.block_on(self.client.screenshot()).unwrap();
         fs::write(pictures().join(format!("{name}.png")), picture).unwrap();
     }

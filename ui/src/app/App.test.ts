@@ -71,6 +71,7 @@ describe('a part whose command the app does not have', () => {
     ['progress-question', 'answer', [], 'act-go-on'],
     ['home-leaving', 'leaving', [], 'leaving-line'],
     ['breaking', 'leaving', [], 'act-next'],
+    ['home-set-aside', 'set_aside', [], 'act-look'],
   ])('%s without %s', async (name, command, press, gone) => {
     await open(without(scene(name), command), SCENES[name]?.at);
     await screen.findAllByTestId('page-title', {}, { timeout: 5000 });

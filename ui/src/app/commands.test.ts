@@ -123,11 +123,15 @@ const ACTS: Record<keyof Commands, Act> = {
   leaving: { scene: 'breaking' },
   leaving_preview: { scene: 'breaking-choose', press: ['act-preview-customers'] },
   leaving_choose: { scene: 'breaking', press: ['act-next'] },
-  leaving_export: { scene: 'breaking-export', press: ['act-export'] },
-  leaving_fresh_start: { scene: 'breaking-fresh', press: ['act-fresh'] },
-  leaving_import: { scene: 'breaking-bring', press: ['act-dry-run'] },
-  leaving_undo_import: { scene: 'breaking-brought', press: ['act-undo'] },
+  leaving_begin: { scene: 'breaking-export', press: ['act-export'] },
   leaving_open: { scene: 'breaking-check', press: ['act-open-export'] },
+  set_aside: { scene: 'home-set-aside' },
+  look_at_set_aside: { scene: 'home-set-aside', press: ['act-look'] },
+  stop_set_aside: { scene: 'home-looked-at', press: ['act-stop-look'] },
+  remove_set_aside: {
+    scene: 'home-set-aside',
+    press: ['act-remove-aside', write('typed-word', 'REMOVE'), 'act-destructive'],
+  },
 };
 
 function moreOf(row: number) {

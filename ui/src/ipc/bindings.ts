@@ -11,13 +11,20 @@ import type {
   DiagnosticsView,
   Discovered,
   Discovery,
+  Duplicates,
+  EntityPreview,
   GoBackView,
   HistoryView,
   InstallationCard,
+  LeavingAct,
+  LeavingChoice,
+  LeavingStep,
+  LeavingView,
   LockView,
   LogLine,
   NotesView,
   Preferences,
+  SetAsideView,
   SettingView,
   UpgradeView,
 } from './views';
@@ -53,6 +60,22 @@ export type Commands = {
   }) => AppView;
   /** The question of the day was shown; it is not due again today. */
   daily_question_asked: (a: { name: string }) => AppView;
+  // Leaving an old version. What takes time goes on by itself; event `leaving` carries how it stands.
+  leaving: (a: { name: string; to: string }) => LeavingView;
+  leaving_preview: (a: { name: string; entity: string }) => EntityPreview;
+  leaving_choose: (a: { name: string; to: string; step: LeavingStep; choice: LeavingChoice }) => LeavingView;
+  leaving_begin: (a: {
+    name: string;
+    to: string;
+    act: LeavingAct;
+    typed: string | null;
+    duplicates: Duplicates | null;
+  }) => LeavingView;
+  leaving_open: (a: { name: string; to: string; what: 'export' | 'rest' }) => null;
+  set_aside: (a: { name: string }) => SetAsideView;
+  look_at_set_aside: (a: { name: string }) => SetAsideView;
+  stop_set_aside: (a: { name: string }) => SetAsideView;
+  remove_set_aside: (a: { name: string; typed: string }) => SetAsideView;
   // Update
   plan: (a: { name: string; to: string | null }) => ConfirmView;
   notes: (a: { name: string; to: string; all: boolean }) => NotesView;
@@ -115,6 +138,7 @@ export type Commands = {
 
 /** Events carry whole views. `navigate` asks the window for a route (from the tray or a notification). */
 export type Events = {
+  leaving: LeavingView;
   app: AppView;
   upgrade: UpgradeView;
   job: BackupJob;

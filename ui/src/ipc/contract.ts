@@ -1,10 +1,8 @@
 // What a client can do. The real one speaks with the engine, a fixture answers from memory.
 
-import type { Commands as Answered, ErrorView, Events as Told } from './bindings';
-import type { LeavingView, Wished } from './wished';
+import type { Commands, ErrorView, Events } from './bindings';
 
-export type Commands = Answered & Wished;
-export type Events = Told & { leaving: LeavingView };
+export type { Commands, Events } from './bindings';
 
 type Arguments<K extends keyof Commands> = Parameters<Commands[K]> extends [infer A] ? [argument: A] : [];
 

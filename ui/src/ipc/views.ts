@@ -308,6 +308,14 @@ by_itself: PlannedUpdate | null,
  */
 put_off: string | null, 
 /**
+ * Leaving for a version that begins empty, where that is under way.
+ */
+leaving: LeavingLine | null, 
+/**
+ * The installation that took its place, where this one is set aside.
+ */
+set_aside_for: string | null, 
+/**
  * A result that no window has shown yet.
  */
 unseen: OutcomeLine | null, 
@@ -553,6 +561,360 @@ to: string,
  * What is known to have been entered or removed since, in sentences.
  */
 since: Array<string>, };
+
+export type LeavingStep = "changes" | "choose" | "format" | "export" | "check" | "fresh" | "bring";
+
+export type LeavingAct = "export" | "start_fresh" | "take_back" | "try" | "bring_in" | "undo";
+
+export type Separator = "comma" | "semicolon";
+
+export type FileFormat = "csv" | "json_lines";
+
+export type FreshState = "backing_up" | "building" | "setting_aside" | "opening" | "complete" | "undoing" | "undone" | "removing" | "removed";
+
+export type Duplicates = "ask" | "skip" | "update";
+
+export type LeavingChoice = { 
+/**
+ * The things that come along, by their keys.
+ */
+entities: Array<string>, 
+/**
+ * Every other table too.
+ */
+everything: boolean, 
+/**
+ * The forms of files.
+ */
+formats: Array<FileFormat>, 
+/**
+ * What separates fields.
+ */
+separator: Separator, };
+
+export type LeavingView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call the application.
+ */
+title: string, 
+/**
+ * The version that is left.
+ */
+from: string, 
+/**
+ * The one that begins empty.
+ */
+to: string, 
+/**
+ * Where a person was last.
+ */
+step: LeavingStep, 
+/**
+ * Why the data cannot come along, in sentences.
+ */
+reasons: Array<string>, 
+/**
+ * Where to ask.
+ */
+help: Array<HelpLink>, 
+/**
+ * What is new in it.
+ */
+notes: NotesView, 
+/**
+ * What there is.
+ */
+entities: Array<LeavingEntity>, 
+/**
+ * What was chosen.
+ */
+choice: LeavingChoice, 
+/**
+ * What runs now.
+ */
+work: LeavingWork | null, 
+/**
+ * What kept the last act from its end.
+ */
+problem: LeavingProblem | null, 
+/**
+ * The export that was made.
+ */
+exported: LeavingExport | null, 
+/**
+ * The fresh start, once it has begun.
+ */
+fresh: LeavingFresh | null, 
+/**
+ * What came in, or would.
+ */
+imported: LeavingImport | null, 
+/**
+ * What was taken back last.
+ */
+taken_back: LeavingTakenBack | null, };
+
+export type HelpLink = { 
+/**
+ * Whose place.
+ */
+label: string, 
+/**
+ * Where.
+ */
+url: string, };
+
+export type LeavingEntity = { 
+/**
+ * What people call it.
+ */
+key: string, 
+/**
+ * How many there are, where that could be counted.
+ */
+rows: number | null, 
+/**
+ * Columns that never come along.
+ */
+left_out: Array<string>, };
+
+export type EntityPreview = { 
+/**
+ * The headings.
+ */
+columns: Array<string>, 
+/**
+ * The first rows.
+ */
+rows: Array<Array<string | null>>, };
+
+export type LeavingWork = { 
+/**
+ * What.
+ */
+act: LeavingAct, 
+/**
+ * What it is at, where it says so: a kind of thing, or the name of a file.
+ */
+at: string | null, 
+/**
+ * Where a fresh start stands.
+ */
+state: FreshState | null, 
+/**
+ * How much of it is done, where that can be measured.
+ */
+percent: number | null, 
+/**
+ * When it began.
+ */
+since: string, };
+
+export type LeavingProblem = { 
+/**
+ * Which act.
+ */
+act: LeavingAct, 
+/**
+ * What happened.
+ */
+error: ErrorView, };
+
+export type LeavingExport = { 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * When it was made.
+ */
+made_at: string, 
+/**
+ * What it holds.
+ */
+entities: Array<LeavingExported>, };
+
+export type LeavingExported = { 
+/**
+ * What people call it.
+ */
+key: string, 
+/**
+ * Its rows.
+ */
+rows: number, 
+/**
+ * Its files.
+ */
+files: Array<string>, 
+/**
+ * Their size together.
+ */
+bytes: number, };
+
+export type LeavingFresh = { 
+/**
+ * The new installation.
+ */
+installation: string, 
+/**
+ * Where it stands.
+ */
+state: FreshState, 
+/**
+ * Where people open the new one, once it is in use.
+ */
+url: string | null, 
+/**
+ * What happened, in sentences.
+ */
+says: Array<string>, };
+
+export type LeavingImport = { 
+/**
+ * Whether it was only tried.
+ */
+is_dry_run: boolean, 
+/**
+ * Rows in the files.
+ */
+total: number, 
+/**
+ * Rows that came in, or were there.
+ */
+came_in: number, 
+/**
+ * What became of each kind of thing.
+ */
+entities: Array<LeavingImported>, 
+/**
+ * Where the rest is, each row with its reason.
+ */
+file: string | null, 
+/**
+ * Why rows did not come in, the most frequent first; of the first hundred of each kind.
+ */
+reasons: Array<RowsOut>, 
+/**
+ * What is worth knowing, in sentences.
+ */
+notes: Array<string>, 
+/**
+ * Whether anything that came in can be taken back.
+ */
+can_be_undone: boolean, };
+
+export type LeavingImported = { 
+/**
+ * What people call it.
+ */
+key: string, 
+/**
+ * Rows in the file.
+ */
+rows: number, 
+/**
+ * That came in, newly or with the values of the export.
+ */
+came_in: number, 
+/**
+ * That were there.
+ */
+there: number, 
+/**
+ * That did not come in.
+ */
+out: number, };
+
+export type RowsOut = { 
+/**
+ * Why, in the words of the database.
+ */
+reason: string, 
+/**
+ * How many.
+ */
+rows: number, };
+
+export type LeavingTakenBack = { 
+/**
+ * Rows that are gone again, or as before.
+ */
+rows: number, 
+/**
+ * Rows that stay, because they were changed since or something else names them.
+ */
+stays: number, 
+/**
+ * Why, of the first of these.
+ */
+why: Array<string>, };
+
+export type LeavingLine = { 
+/**
+ * The installation that is left: another card shows it too, once there is a new one.
+ */
+installation: string, 
+/**
+ * For which version.
+ */
+to: string, 
+/**
+ * Where a person was.
+ */
+step: LeavingStep, 
+/**
+ * Whether something runs now.
+ */
+works: boolean, 
+/**
+ * Whether something was kept from its end.
+ */
+is_stuck: boolean, };
+
+export type SetAsideView = { 
+/**
+ * Its name.
+ */
+installation: string, 
+/**
+ * For which one.
+ */
+successor: string, 
+/**
+ * Its version, where known.
+ */
+version: string | null, 
+/**
+ * Its folder.
+ */
+folder: string, 
+/**
+ * Since when.
+ */
+since: string, 
+/**
+ * What it takes, folder and databases.
+ */
+bytes: number | null, 
+/**
+ * Whether it runs.
+ */
+used: SetAsideUse, 
+/**
+ * Where it can be looked at, while it is.
+ */
+address: string | null, 
+/**
+ * Whether it has just been removed.
+ */
+removed: boolean, };
+
+export type SetAsideUse = "stopped" | "looked" | "in_use";
 
 export type UpgradeView = { 
 /**

@@ -14,6 +14,7 @@ mod history;
 mod imports;
 mod installations;
 mod kept;
+mod leaving;
 mod leftovers;
 mod lock;
 mod news;
@@ -69,6 +70,7 @@ pub use found::{Found, Search};
 pub use fresh::{EMPTY, FreshChoice, REMOVE};
 pub use imports::ImportChoice;
 pub use installations::AddRequest;
+pub use leaving::LeavingWord;
 
 pub use lock::AskForPassphrase;
 pub use notices::Choice;
@@ -203,6 +205,7 @@ impl Engine {
         self.db()?.remove_installation(name)?;
         self.forget_schedule(name)?;
         self.forget_unattended(name)?;
+        self.forget_leaving(name)?;
         self.forget_installation(name);
         if is_sample {
             self.stop_sample()?;

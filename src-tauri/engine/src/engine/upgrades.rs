@@ -98,15 +98,17 @@ impl Engine {
     /// # Errors
     /// `no_worker` where the program is missing; what starting it answers.
     pub fn launch(&self, id: UpgradeId) -> Result<Identity> {
-        let program = self.worker_program()?;
         self.leave_notes(id)?;
-        let copy = private_copy(&self.home, &program)?;
         let folder = self.home.upgrade(id);
         crate::state::home::make_private_dir(&folder)?;
-        let mut invocation = Invocation::new(copy)
-            .args(["work", &id.to_string()])
-            .env("LIFTLOCK_HOME", self.home.root())
-            .dir(self.home.root());
+        let invocation = self.worker_invocation()?.args(["work", &id.to_string()]);
+        spawn_detached(&invocation, &LogFile::at(folder.join("worker.log")))
+    }
+
+    /// The worker's private copy, with the little that it may know of whoever starts it.
+    pub(super) fn worker_invocation(&self) -> Result<Invocation> {
+        let copy = private_copy(&self.home, &self.worker_program()?)?;
+        let mut invocation = Invocation::new(copy).env("LIFTLOCK_HOME", self.home.root()).dir(self.home.root());
         for variable in [
             "USER",
             "LOGNAME",
@@ -122,7 +124,7 @@ impl Engine {
                 invocation = invocation.env(variable, value);
             }
         }
-        spawn_detached(&invocation, &LogFile::at(folder.join("worker.log")))
+        Ok(invocation)
     }
 
     /// Leaves beside the state what is needed to know this upgrade and its installation again, should the state be lost.
@@ -261,6 +263,7 @@ impl Engine {
             }
         }
         if id.is_none() {
+            self.resume_leaving()?;
             let mut names: Vec<_> = db.originals(None)?.into_iter().map(|it| it.installation).collect();
             names.extend(self.to_look_over(&db)?);
             names.sort();

@@ -16,6 +16,7 @@ pub const FORMAT: u32 = 1;
 /// A form that rows are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub enum FileFormat {
     /// For spreadsheets.
     Csv,

@@ -84,6 +84,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Settings { key: Some(key), value: None, default: false } => settings::show(engine, screen, &key),
         Command::Settings { key: Some(key), value, .. } => settings::choose(engine, screen, &key, value.as_deref()),
         Command::Work { upgrade } => work::work(engine, upgrade.parse()?),
+        Command::LeavingWork { name } => work::work_on_leaving(engine, &name.parse()?),
         Command::Completions { .. } | Command::Man { .. } | Command::Profile(_) => Ok(0),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use liftlock_engine::model::ids::UpgradeId;
+use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::process::become_session_leader;
 use liftlock_engine::secrets::masked;
 use liftlock_engine::{Engine, Result};
@@ -14,15 +14,7 @@ use tracing_subscriber::prelude::*;
 
 /// Works until the upgrade has ended; what keeps it from working is written to the log and to the exit code.
 pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
-    let wanted = std::env::var("LIFTLOCK_LOG").ok().and_then(|it| it.parse::<Targets>().ok());
-    let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let log = fmt::layer().with_ansi(false).with_writer(|| Masked).with_filter(wanted);
-    // A second subscriber cannot be there: this is the first thing that the process does.
-    let _ = tracing_subscriber::registry().with(log).try_init();
-    // Where the process leads a group already it cannot lead a session too; the deaf ear below is enough then.
-    if let Err(error) = become_session_leader() {
-        warn!(class = %error.class, "{}", error.message);
-    }
+    settle_in();
     let _deaf = deaf_to_hangup();
     info!(upgrade = %id, pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "a worker begins");
     match engine.work(id) {
@@ -34,6 +26,28 @@ pub(crate) fn work(engine: &Engine, id: UpgradeId) -> Result<u8> {
             error!(upgrade = %id, class = %error.class, remedy = %error.remedy, details = ?error.details, "{}", error.message);
             Ok(error.exit_code())
         }
+    }
+}
+
+/// The same for what was asked for about leaving an old version.
+pub(crate) fn work_on_leaving(engine: &Engine, name: &InstallationName) -> Result<u8> {
+    settle_in();
+    let _deaf = deaf_to_hangup();
+    info!(installation = %name, pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "a worker begins");
+    engine.work_on_leaving(name)?;
+    Ok(0)
+}
+
+/// A log, and a session of its own.
+fn settle_in() {
+    let wanted = std::env::var("LIFTLOCK_LOG").ok().and_then(|it| it.parse::<Targets>().ok());
+    let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let log = fmt::layer().with_ansi(false).with_writer(|| Masked).with_filter(wanted);
+    // A second subscriber cannot be there: this is the first thing that the process does.
+    let _ = tracing_subscriber::registry().with(log).try_init();
+    // Where the process leads a group already it cannot lead a session too; the deaf ear is enough then.
+    if let Err(error) = become_session_leader() {
+        warn!(class = %error.class, "{}", error.message);
     }
 }
 

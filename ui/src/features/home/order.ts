@@ -5,6 +5,8 @@ import { isQuiet } from '../notice/notice';
 
 export function urgency(card: InstallationCard, now: number): number {
   if (card.upgrade?.state === 'needs_attention') return 5;
+  // What is kept only stands behind what is in use.
+  if (card.set_aside_for) return -1;
   if (card.health.state === 'not_answering' || card.health.state === 'not_well') return 4;
   if (card.upgrade?.active) return 3;
   if (card.unseen) return 2;

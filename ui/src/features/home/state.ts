@@ -1,5 +1,6 @@
 // The one thing that a row says about its application.
 
+import Archive from '@lucide/svelte/icons/archive';
 import CircleArrowUp from '@lucide/svelte/icons/circle-arrow-up';
 import CircleCheck from '@lucide/svelte/icons/circle-check';
 import CircleDashed from '@lucide/svelte/icons/circle-dashed';
@@ -22,6 +23,7 @@ export function stateOf(card: InstallationCard, upgrade: UpgradeView | null, now
   if (upgrade?.active)
     return { icon: CircleDot, tone: 'accent', word: m.quarter({ percent: percent(upgrade.progress) }) };
   const word = healthLabel(card.health);
+  if (card.set_aside_for) return { icon: Archive, tone: 'muted', word: m.aside_state() };
   if (card.health.state === 'not_answering' || card.health.state === 'not_well')
     return { icon: TriangleAlert, tone: 'warn', word };
   if (card.unseen)

@@ -1,10 +1,17 @@
 // Leaving an old version. The engine keeps where it stands; this only remembers which page is looked at.
 
 import { Asked } from '../../ipc/asked.svelte';
-import type { ErrorView } from '../../ipc/bindings';
+import type {
+  Duplicates,
+  EntityPreview,
+  ErrorView,
+  LeavingAct,
+  LeavingChoice,
+  LeavingStep,
+  LeavingView,
+} from '../../ipc/bindings';
 import { asErrorView } from '../../ipc/contract';
 import type { Mirror } from '../../ipc/mirror.svelte';
-import type { EntityPreview, LeavingStep, LeavingView } from '../../ipc/wished';
 
 export const STEPS: readonly LeavingStep[] = [
   'changes',
@@ -15,23 +22,14 @@ export const STEPS: readonly LeavingStep[] = [
   'fresh',
   'bring',
 ];
-
-/** What a person chose on the pages before the export. */
-export type Choices = Pick<LeavingView, 'everything' | 'formats' | 'container' | 'separator'> & {
-  entities: string[];
-};
+/** To be typed before a fresh start without an export. */
+export const EMPTY = 'EMPTY';
 
 export class LeavingStore {
   readonly asked = new Asked<LeavingView>();
   readonly preview = new Asked<EntityPreview>();
   at = $state<LeavingStep>('changes');
-  choices = $state<Choices>({
-    entities: [],
-    everything: false,
-    formats: ['csv'],
-    container: 'folder',
-    separator: 'comma',
-  });
+  choice = $state<LeavingChoice>({ entities: [], everything: false, formats: ['csv'], separator: 'comma' });
   refusal = $state.raw<ErrorView>();
   isBusy = $state(false);
   /** It was left here before, and is gone on with. */
@@ -47,9 +45,9 @@ export class LeavingStore {
   async load(): Promise<void> {
     const view = await this.asked.ask(() => this.mirror.client.call('leaving', this.#which));
     if (!view) return;
-    this.#choicesOf(view);
+    this.choice = { ...view.choice };
     this.at = view.step;
-    this.wasLeft = view.step !== 'changes';
+    this.wasLeft = view.step !== 'changes' && !view.work;
   }
 
   /** Hears how it goes; answers how to stop. */
@@ -59,30 +57,30 @@ export class LeavingStore {
     });
   }
 
-  /** Takes down what was chosen so far, and goes on. */
-  async next(step: LeavingStep): Promise<void> {
+  /** Takes down where it is gone on, with what was chosen so far. */
+  async turnTo(step: LeavingStep): Promise<void> {
     this.wasLeft = false;
-    const isChoosing = STEPS.indexOf(step) <= STEPS.indexOf('export');
-    if (!isChoosing) {
-      this.at = step;
-      return;
-    }
+    const choice = $state.snapshot(this.choice);
     const done = await this.#act(() =>
-      this.mirror.client.call('leaving_choose', { ...this.#which, step, ...$state.snapshot(this.choices) }),
+      this.mirror.client.call('leaving_choose', { ...this.#which, step, choice }),
     );
     if (done) this.at = step;
   }
-  back(): void {
-    this.at = STEPS[Math.max(0, STEPS.indexOf(this.at) - 1)] ?? 'changes';
-  }
+  back = () => this.turnTo(STEPS[Math.max(0, STEPS.indexOf(this.at) - 1)] ?? 'changes');
 
   show = (entity: string) =>
-    this.preview.ask(() => this.mirror.client.call('leaving_preview', { ...this.#which, entity }));
-  exportNow = () => this.#act(() => this.mirror.client.call('leaving_export', this.#which));
-  startFresh = () => this.#act(() => this.mirror.client.call('leaving_fresh_start', this.#which));
-  bringIn = (dry_run: boolean) =>
-    this.#act(() => this.mirror.client.call('leaving_import', { ...this.#which, dry_run }));
-  undo = () => this.#act(() => this.mirror.client.call('leaving_undo_import', this.#which));
+    this.preview.ask(() => this.mirror.client.call('leaving_preview', { name: this.name, entity }));
+  begin = (act: LeavingAct, more: { typed?: string; duplicates?: Duplicates } = {}) => {
+    this.wasLeft = false;
+    return this.#act(() =>
+      this.mirror.client.call('leaving_begin', {
+        ...this.#which,
+        act,
+        typed: more.typed ?? null,
+        duplicates: more.duplicates ?? null,
+      }),
+    );
+  };
   open = (what: 'export' | 'rest') =>
     this.#tried(() => this.mirror.client.call('leaving_open', { ...this.#which, what }));
 
@@ -95,14 +93,9 @@ export class LeavingStore {
     // What ran has come further: whoever watches it comes along.
     if (was !== undefined && was !== view.step && this.at === was) this.at = view.step;
   }
-  #choicesOf(view: LeavingView): void {
-    const { everything, formats, container, separator } = view;
-    const entities = view.entities.filter((it) => it.chosen).map((it) => it.key);
-    this.choices = { entities, everything, formats: [...formats], container, separator };
-  }
   async #act(act: () => Promise<LeavingView>): Promise<boolean> {
     const view = await this.#tried(() => this.mirror.guard(act));
-    if (view) this.#take(view);
+    if (view) this.asked.value = view;
     return view !== undefined;
   }
   async #tried<T>(act: () => Promise<T>): Promise<T | undefined> {

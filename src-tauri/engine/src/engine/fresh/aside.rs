@@ -42,6 +42,18 @@ impl Engine {
         rows.iter().filter(|it| kept(it)).map(|row| self.set_aside_view(row)).collect()
     }
 
+    /// One of them.
+    ///
+    /// # Errors
+    /// `no_fresh_start` where it was not set aside; what its database answered.
+    pub fn set_aside_of(&self, name: &InstallationName) -> Result<SetAsideView> {
+        let kept = |it: &FreshStart| matches!(it.state, FreshState::Complete | FreshState::Removing);
+        let row = self.db()?.fresh_starts(Some(name))?.pop().filter(kept).ok_or_else(|| {
+            Error::refused("no_fresh_start", format!("{name} was not set aside.")).remedy("Go back to Home.")
+        })?;
+        self.set_aside_view(&row)
+    }
+
     /// Starts the old installation for a look: on a port of its own, beside the new one, and nothing can be written.
     ///
     /// # Errors
@@ -186,6 +198,7 @@ impl Engine {
         work.advance(FreshState::Removed)?;
         self.db()?.remove_installation(name)?;
         self.forget_schedule(name)?;
+        self.forget_leaving(name)?;
         self.forget_installation(name);
         Ok(SetAsideView { bytes: Some(0), removed: true, ..seen })
     }

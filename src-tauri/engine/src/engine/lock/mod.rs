@@ -156,6 +156,15 @@ impl Engine {
         self.lock_state()
     }
 
+    /// An engine for what was asked for by somebody who was allowed to, and is on record.
+    pub(super) fn permitted(&self) -> Result<Self> {
+        let engine = Self { key: Key::default(), ..self.clone() };
+        if let Some(record) = self.db()?.lock_record()? {
+            engine.key.turn(&record, self.clock.as_ref());
+        }
+        Ok(engine)
+    }
+
     /// The first line of every verb that the lock guards.
     pub(crate) fn must_be_unlocked(&self) -> Result<()> {
         let Some(record) = self.db()?.lock_record()? else { return Ok(()) };

@@ -41,15 +41,18 @@ impl Engine {
         let newest = db.newest_upgrade(name)?;
         let alone = self.unattended_of(db, name)?;
         let backups = self.backup_lines(Some(name))?;
+        // Its door belongs to the new one; nothing is expected of it and nothing offered.
+        let set_aside_for = crate::engine::fresh::is_set_aside(db, name)?;
+        let is_in_use = set_aside_for.is_none();
         Ok(InstallationCard {
             name: name.to_string(),
             title: profile.as_ref().map_or_else(|| name.to_string(), |it| it.application.name.clone()),
             application: installation.application.clone(),
             folder: installation.folder.display().to_string(),
-            url: self.address_of(installation),
+            url: if is_in_use { self.address_of(installation) } else { None },
             version: installation.version.clone(),
             added_at: installation.added_at,
-            health: face.health.get(name.as_str()).cloned().unwrap_or(HealthView {
+            health: face.health.get(name.as_str()).filter(|_| is_in_use).cloned().unwrap_or(HealthView {
                 state: HealthState::Unknown,
                 checked_at: None,
                 probes: Vec::new(),
@@ -61,12 +64,14 @@ impl Engine {
                 next_check_at: notice.as_ref().and_then(|it| it.search.next_check_at),
                 problem: notice.as_ref().and_then(|it| it.search.problem.clone()),
             },
-            update: notice.and_then(|it| it.offer),
+            update: notice.and_then(|it| it.offer).filter(|_| is_in_use),
             upgrade,
             scheduled: self.scheduled(db, name)?,
             missed: self.missed(db, name)?,
             by_itself: alone.as_ref().and_then(|it| it.planned.clone()),
             put_off: alone.and_then(|it| it.postponed_why),
+            leaving: self.leaving_line(db, name)?,
+            set_aside_for: set_aside_for.map(|it| it.to_string()),
             unseen: self.unseen_line(db, newest.as_ref())?,
             originals: self
                 .kept_in(db, name)?
@@ -100,7 +105,7 @@ impl Engine {
     }
 
     /// Where people open it on this computer.
-    fn address_of(&self, installation: &Installation) -> Option<String> {
+    pub(in crate::engine) fn address_of(&self, installation: &Installation) -> Option<String> {
         let port = self.site(installation).ok()?.public_port().ok()??;
         Some(format!("http://127.0.0.1:{port}/"))
     }

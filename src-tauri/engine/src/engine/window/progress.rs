@@ -141,10 +141,13 @@ impl Engine {
     pub fn confirm_view(&self, name: &str, to: Option<&str>) -> Result<ConfirmView> {
         let name = named(name)?;
         let db = self.db()?;
+        let breaking = self.notice(&name)?.offer.filter(|it| it.breaking && to.is_none_or(|to| to == it.to));
+        if let Some(offer) = breaking {
+            return self.breaking_view(&name, offer.to);
+        }
         let plan = self.plan(&name, to, &self.chosen_options(&db, &name)?)?;
         let can_prune = self.prune_preview(&name).is_ok_and(|it| !it.goes.is_empty());
         let installation = db.installation(&name)?;
-        let breaking = self.notice(&name)?.offer.is_some_and(|it| it.breaking && Some(it.to) == plan.to);
         let notes = plan.to.iter().map(|version| NotesOfRelease {
             version: version.clone(),
             published_at: None,
@@ -162,7 +165,7 @@ impl Engine {
             trust: plan.trust,
             way: plan.way,
             rehearsal: plan.rehearsal,
-            breaking,
+            breaking: false,
             path: plan.path,
             findings: plan
                 .findings
@@ -170,6 +173,29 @@ impl Engine {
                 .map(|it| Finding { fix: fix_for(&it.class, can_prune), ..it.into() })
                 .collect(),
             scheduled_for: self.scheduled(&db, &name)?.map(|it| it.at),
+        })
+    }
+
+    /// The page before a release that no update leads to: there is nothing to plan.
+    fn breaking_view(&self, name: &InstallationName, to: String) -> Result<ConfirmView> {
+        let installation = self.db()?.installation(name)?;
+        // What is new in it is worth reading, and no condition.
+        let notes = self.notes_view(name.as_str(), &to, false);
+        Ok(ConfirmView {
+            installation: name.to_string(),
+            title: self.profile_of(&installation)?.application.name,
+            estimate: None,
+            notes: notes.unwrap_or(NotesView { releases: Vec::new(), cut: false }),
+            from: installation.version,
+            path: vec![to.clone()],
+            to: Some(to),
+            possible: false,
+            trust: None,
+            way: "copy".to_owned(),
+            rehearsal: false,
+            breaking: true,
+            findings: Vec::new(),
+            scheduled_for: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BackupView, UpgradeKind, UpgradeView};
+use super::{BackupView, LeavingLine, UpgradeKind, UpgradeView};
 use crate::view::{ErrorView, LockView, PlannedUpdate, ProbeView, UpdateOffer};
 
 /// Everything that Home, the rail and the tray need.
@@ -84,6 +84,10 @@ pub struct InstallationCard {
     pub by_itself: Option<PlannedUpdate>,
     /// Why the last one that was due by itself was put off.
     pub put_off: Option<String>,
+    /// Leaving for a version that begins empty, where that is under way.
+    pub leaving: Option<LeavingLine>,
+    /// The installation that took its place, where this one is set aside.
+    pub set_aside_for: Option<String>,
     /// A result that no window has shown yet.
     pub unseen: Option<OutcomeLine>,
     /// Originals that updates kept.

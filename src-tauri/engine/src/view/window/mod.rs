@@ -4,6 +4,7 @@
 
 mod app;
 mod care;
+mod leaving;
 mod pages;
 mod progress;
 mod settings;
@@ -12,6 +13,7 @@ mod welcome;
 
 pub use app::*;
 pub use care::*;
+pub use leaving::*;
 pub use pages::*;
 pub use progress::*;
 pub use settings::*;

@@ -1,0 +1,134 @@
+//! Leaving an old version for one that begins empty, in the window: from the warning to the data in its new place, left
+//! and come back to on the way, taken back, and the old one removed at last.
+
+use std::process::Command;
+
+use crate::support::{Desktop, SOON, UPDATE, Window};
+
+const TITLE: &str = "Corner Shop 2.0.0 starts with empty data";
+
+fn goes_to(window: &Window, step: &str) {
+    window.sees(&format!("the step {step}"), SOON, || {
+        window.find("step").filter(|it| it.text().ends_with(step)).map(drop)
+    });
+}
+
+#[test]
+fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
+    let desktop = Desktop::with(&["2.0.0"]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.click("act-export-data");
+    window.is_at(TITLE, SOON);
+    window.says("Your existing data cannot be carried over automatically.");
+    window.picture("leaving-1-changes");
+    assert!(window.find("act-update-now").is_none(), "a breaking release is never begun by one click");
+    window.click("act-next");
+
+    goes_to(&window, "Choose");
+    window.click("act-preview-customers");
+    window.says("customer1@example.org");
+    window.picture("leaving-2-preview");
+    window.run("document.querySelector('[data-testid=preview] [data-safe]').click()");
+    window.sees("the look closed", SOON, || window.find("preview").is_none().then_some(()));
+    window.picture("leaving-2-choose");
+    window.click("act-next");
+    goes_to(&window, "Format");
+    window.picture("leaving-3-format");
+    window.click("act-next");
+    goes_to(&window, "Export");
+
+    // Left here, and come back to by the line on the card.
+    window.click("act-leave");
+    window.click("leaving-line");
+    window.part("was-left");
+    goes_to(&window, "Export");
+    window.picture("leaving-4-export");
+    window.click("act-export");
+    window.part_within("exported", UPDATE);
+    goes_to(&window, "Check");
+    assert!(window.part("exported").text().contains("customers.csv"), "{}", window.text());
+    window.picture("leaving-5-check");
+    window.click("act-next");
+    goes_to(&window, "Start fresh");
+    window.picture("leaving-6-fresh");
+    window.click("act-fresh");
+    window.part("work");
+    window.picture("leaving-6-at-work");
+
+    // The window goes in the middle; the work does not.
+    window.kill();
+    let window = desktop.open();
+    window.part_within("leaving-line", SOON);
+    window.click("leaving-line");
+    window.is_at("Bring your data into 2.0.0", UPDATE);
+    assert_eq!(version_of(&desktop, "corner-shop-v2"), "2.0.0");
+    window.picture("leaving-7-bring");
+    window.click("act-dry-run");
+    window.part_within("imported", UPDATE);
+    window.says("Nothing was changed yet.");
+    assert_eq!(orders(&desktop), 0, "a trial changes nothing");
+    window.picture("leaving-7-tried");
+    window.click("act-bring-in");
+    window.sees("what came in", UPDATE, || {
+        let said = window.find("imported")?.text();
+        (said.contains("came in") && !said.contains("Nothing was changed")).then_some(())
+    });
+    assert_eq!(orders(&desktop), 300);
+    window.picture("leaving-7-came-in");
+
+    window.click("act-undo");
+    window.part_within("taken-back", UPDATE);
+    assert_eq!(orders(&desktop), 0);
+    window.picture("leaving-7-taken-back");
+    window.click("act-dry-run");
+    window.part_within("act-bring-in", UPDATE);
+    window.click("act-bring-in");
+    window.part_within("act-undo", UPDATE);
+    assert_eq!(orders(&desktop), 300);
+    window.click("act-done");
+
+    // Both are listed; the old one goes by a typed word only.
+    window.part("card-corner-shop-v2");
+    window.part("set-aside");
+    assert!(window.find("leaving-line").is_none(), "it is through");
+    window.part("aside-size");
+    window.picture("leaving-8-both");
+    window.click("act-look");
+    window.part_within("act-stop-look", UPDATE);
+    window.picture("leaving-8-look");
+    window.click("act-stop-look");
+    window.part_within("act-remove-aside", UPDATE);
+    window.click("act-remove-aside");
+    window.part("remove-aside-dialog");
+    window.picture("leaving-8-remove");
+    window.type_into("typed-word", "REMOVE");
+    window.click("act-destructive");
+    window.sees("the old one gone", UPDATE, || window.find("set-aside").is_none().then_some(()));
+    let left = desktop.shop.liftlock(&["list"]);
+    assert_eq!(left["installations"].as_array().map(Vec::len), Some(1), "{left:#}");
+    assert_eq!(orders(&desktop), 300, "the new one has all of it");
+}
+
+/// The version of an installation that answers.
+fn version_of(desktop: &Desktop, name: &str) -> String {
+    let all = desktop.shop.liftlock(&["list"]);
+    let found = all["installations"].as_array().unwrap().iter().find(|it| it["name"] == name);
+    found.and_then(|it| it["version"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// Orders in the new shop, asked of its own database.
+fn orders(desktop: &Desktop) -> u64 {
+    let settings = std::fs::read_to_string(desktop.shop.dir.join("world/shop-v2/.env")).unwrap();
+    let url = settings.lines().find_map(|it| it.strip_prefix("DATABASE_URL=")).unwrap().trim();
+    let (who, place) = url.rsplit_once('@').unwrap();
+    let (who, password) = who.rsplit_once(':').unwrap();
+    let asked = Command::new("psql")
+        .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command=SELECT count(*) FROM orders"])
+        .arg(format!("--dbname={who}@{place}"))
+        .env("PGPASSWORD", password)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    said.parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&asked.stderr)))
+}
