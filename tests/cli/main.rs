@@ -11,6 +11,7 @@ mod errors;
 mod follow;
 mod help;
 #[cfg(target_os = "linux")]
+#[path = "../support/keychain.rs"]
 mod keychain;
 mod lock;
 mod notice;

@@ -89,7 +89,7 @@ fn a_token_that_is_not_there_is_said_with_what_to_do_and_nobody_is_asked_without
     for (reference, class, remedy) in [
         ("{ env = \"SHOP_TOKEN\" }", "variable_missing", "keychain"),
         #[cfg(target_os = "linux")]
-        ("{ keychain = \"github\" }", "keychain_absent", "token = { file"),
+        ("{ keychain = \"github\" }", "keychain_absent", "in a file"),
     ] {
         let server = Server::start();
         // A session without a bus, as a service has it.

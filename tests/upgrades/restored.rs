@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use crate::keychain::Keychain;
 use crate::support::{Case, World};
 
 fn backed_up(case: &Case<'_>) -> String {
@@ -10,7 +13,7 @@ fn backed_up(case: &Case<'_>) -> String {
     backup["id"].as_str().unwrap().to_owned()
 }
 
-fn listed(case: &Case<'_>) -> Vec<serde_json::Value> {
+fn listed(case: &Case<'_>) -> Vec<Value> {
     case.answer(&["backup", "list"]).1["backups"].as_array().unwrap().clone()
 }
 
@@ -108,4 +111,33 @@ fn encrypted_backups_carry_an_update_and_a_restore_and_their_key_is_seen_nowhere
             file.extension().is_some_and(|it| it == "gz") && file.starts_with(case.home.root().join("backups"));
         assert!(!is_open, "{} lies there open", file.display());
     }
+}
+
+#[test]
+fn a_passphrase_in_the_keychain_opens_backups_and_a_locked_keychain_makes_none() {
+    let keychain = Keychain::new();
+    let world = World::with(&["1.0.0"]);
+    let case = world.case();
+    let ask = |args: &[&str]| {
+        let output = case.liftlock(args).arg("--json").envs(keychain.variables()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), serde_json::from_str::<Value>(said.lines().last().unwrap()).unwrap())
+    };
+    let encrypt = ["backup", "encrypt", "--passphrase", "--key-from", "keychain:backups"];
+    // Nobody can be asked for one that is not there yet.
+    let (code, answer) = ask(&encrypt);
+    assert_eq!((code, &answer["error"]["class"]), (Some(3), &"keychain_without".into()), "{answer:#}");
+    assert!(answer["error"]["remedy"].as_str().unwrap().contains("secret-tool store"), "{answer:#}");
+
+    keychain.put("backups", "ten lock gates in the evening light");
+    let (code, answer) = ask(&encrypt);
+    assert_eq!((code, &answer["key_from"]), (Some(0), &"keychain:backups".into()), "{answer:#}");
+    let create = ["backup", "create", case.name.as_str()];
+    let (code, answer) = ask(&create);
+    assert_eq!((code, &answer["grade"]), (Some(0), &"proven".into()), "{answer:#}");
+
+    keychain.lock();
+    let (code, answer) = ask(&create);
+    assert_eq!((code, &answer["error"]["class"]), (Some(1), &"keychain_locked".into()), "{answer:#}");
+    assert_eq!(listed(&case).len(), 1, "what could not be opened again is not made");
 }

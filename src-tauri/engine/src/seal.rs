@@ -17,7 +17,7 @@ use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::ports::{Reporter, Unit};
-use crate::secrets::Secret;
+use crate::secrets::{Secret, keychain};
 
 /// What the name of an encrypted file ends with.
 pub const SUFFIX: &str = ".age";
@@ -72,10 +72,12 @@ pub enum KeyPlace {
     Variable(String),
     /// Behind an open descriptor of this process.
     Descriptor(u32),
+    /// In the system's keychain, under this name.
+    Keychain(String),
 }
 
 impl KeyPlace {
-    /// From `file:/a/path`, `env:NAME` or `fd:3`; never the key itself.
+    /// From `file:/a/path`, `keychain:NAME`, `env:NAME` or `fd:3`; never the key itself.
     ///
     /// # Errors
     /// `bad_key_place`.
@@ -84,13 +86,15 @@ impl KeyPlace {
         let place = match text.split_once(':') {
             Some(("file", path)) if Path::new(path).is_absolute() => Some(Self::File(path.into())),
             Some(("env", name)) if is_word(name) => Some(Self::Variable(name.to_owned())),
+            Some(("keychain", name)) if is_word(name) => Some(Self::Keychain(name.to_owned())),
             Some(("fd", number)) => number.parse().ok().filter(|it| *it > 2).map(Self::Descriptor),
             _ => None,
         };
         // What was given may be the secret itself, so it is not said again.
         place.ok_or_else(|| {
-            Error::usage("bad_key_place", "That does not say where the key is kept.")
-                .remedy("Write file:/path/to/it, env:NAME or fd:NUMBER. The key itself is never given here.")
+            Error::usage("bad_key_place", "That does not say where the key is kept.").remedy(
+                "Write file:/path/to/it, keychain:NAME, env:NAME or fd:NUMBER. The key itself is never given here.",
+            )
         })
     }
 
@@ -106,6 +110,7 @@ impl KeyPlace {
                 let file = File::open(format!("/dev/fd/{number}")).map_err(|cause| unreadable(self).because(&cause))?;
                 read(file).map_err(|cause| unreadable(self).because(&cause))?
             }
+            Self::Keychain(name) => return keychain::find(name),
         };
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() { Err(unreadable(self).detail("there is nothing in it")) } else { Ok(Secret::new(text)) }
@@ -118,6 +123,7 @@ impl fmt::Display for KeyPlace {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Variable(name) => write!(f, "env:{name}"),
             Self::Descriptor(number) => write!(f, "fd:{number}"),
+            Self::Keychain(name) => write!(f, "keychain:{name}"),
         }
     }
 }

@@ -497,7 +497,7 @@ pub(crate) enum BackupCommand {
         /// To whoever has the secret key of this recipient of age (age1…); may be given several times
         #[arg(long, value_name = "RECIPIENT")]
         to: Vec<String>,
-        /// Where the passphrase or the secret key is kept: file:/path/to/it, env:NAME or fd:NUMBER
+        /// Where the passphrase or the secret key is kept: file:/path/to/it, keychain:NAME, env:NAME or fd:NUMBER
         #[arg(long, value_name = "PLACE")]
         key_from: Option<String>,
         /// Encrypt no more; those that are encrypted stay so

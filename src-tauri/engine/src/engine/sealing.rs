@@ -3,7 +3,11 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::seal::{KeyPlace, Keys, To};
+use crate::secrets::{Secret, keychain};
 use crate::view::EncryptionView;
+
+/// Whoever has the files can try as often as they like.
+const SHORTEST: usize = 12;
 
 impl Engine {
     /// How backups are encrypted.
@@ -27,7 +31,7 @@ impl Engine {
     }
 
     /// Encrypts the backups that are made from now on: with a passphrase, or to recipients of age. What opens them is kept
-    /// at `key_from` (`file:/path`, `env:NAME`, `fd:NUMBER`), and is tried at once: what could not be opened again could
+    /// at `key_from` (`file:/path`, `keychain:NAME`, `env:NAME`, `fd:NUMBER`), and is tried at once: what could not be opened again could
     /// not be proven. Without `key_from`, the place that is known stays. Backups that are there stay as they are.
     ///
     /// # Errors
@@ -50,6 +54,23 @@ impl Engine {
         self.choose("backup_key", Some(place))?;
         self.choose("encrypt_backups", Some(&text))?;
         self.encryption()
+    }
+
+    /// Puts a passphrase for backups where `place` says, which must be the system's keychain, under a name that is not taken.
+    ///
+    /// # Errors
+    /// `locked`, `bad_key_place`, `passphrase_short`, `keychain_taken`, and what else the keychain answers.
+    pub fn keep_backup_passphrase(&self, place: &str, passphrase: &str) -> Result<()> {
+        self.must_be_unlocked()?;
+        let KeyPlace::Keychain(name) = KeyPlace::parse(place)? else {
+            return Err(Error::usage("bad_key_place", "Liftlock puts a passphrase into the system's keychain only.")
+                .remedy("Write keychain:NAME."));
+        };
+        if passphrase.chars().count() < SHORTEST {
+            return Err(Error::usage("passphrase_short", format!("A passphrase has {SHORTEST} characters or more."))
+                .remedy("Choose a longer one: some words that do not belong together are easy to keep in mind."));
+        }
+        keychain::put(&name, &Secret::new(passphrase))
     }
 
     /// Says where the key of encrypted backups is kept now.

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::args::{BackupCommand, Named};
 use crate::commands::doctor::print_findings;
-use crate::commands::named;
 use crate::commands::upgrade::{asker, begun};
+use crate::commands::{lock, named};
 use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
 use crate::text::{ago, size};
@@ -76,7 +76,7 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             let view = if off {
                 engine.stop_encrypting_backups()?
             } else if passphrase {
-                engine.encrypt_backups(&To::Passphrase, key_from.as_deref())?
+                encrypt_with_passphrase(engine, screen, key_from.as_deref())?
             } else if !to.is_empty() {
                 engine.encrypt_backups(&To::Recipients(to), key_from.as_deref())?
             } else if let Some(place) = key_from {
@@ -93,6 +93,18 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             let confirm = if accept_loss_of_new_work { Some(RESTORE.to_owned()) } else { confirm };
             restore(engine, screen, &name.parse()?, &path, confirm, detach)
         }
+    }
+}
+
+/// A passphrase that is not in the keychain yet is asked for, and put there.
+fn encrypt_with_passphrase(engine: &Engine, screen: &Screen, key_from: Option<&str>) -> Result<EncryptionView> {
+    match (engine.encrypt_backups(&To::Passphrase, key_from), key_from) {
+        (Err(error), Some(place)) if error.class == "keychain_without" && screen.can_ask() => {
+            screen.note("A new passphrase for backups is put into the keychain. Write it down elsewhere too.");
+            engine.keep_backup_passphrase(place, &lock::twice("New passphrase of the backups: ")?)?;
+            engine.encrypt_backups(&To::Passphrase, key_from)
+        }
+        (done, _) => done,
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: LockCommand) -> Res
 fn set(engine: &Engine, screen: &Screen, file: Option<&Path>) -> Result<()> {
     let new = match file {
         Some(file) => first_line(file)?,
-        None if screen.can_ask() => twice()?,
+        None if screen.can_ask() => twice("New administrator passphrase: ")?,
         None => return Err(nobody_to_ask()),
     };
     let code = engine.set_lock(&new)?;
@@ -71,8 +71,9 @@ pub(crate) fn somebody_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn twice() -> Result<Zeroizing<String>> {
-    let one = ask("New administrator passphrase: ")?;
+/// A new passphrase, typed alike twice.
+pub(crate) fn twice(question: &str) -> Result<Zeroizing<String>> {
+    let one = ask(question)?;
     if *ask("The same again: ")? == *one {
         return Ok(one);
     }
