@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["ports"],
     &["crash", "digest", "durable"],
     &["clock", "secrets", "profiles", "process", "archive", "gzip", "seal", "space"],
+    &["docker"],
     &["state"],
     &["history"],
     &["stores", "drivers", "page", "probes", "releases"],

@@ -15,7 +15,12 @@ use crate::cluster::{self, unprivileged};
 use crate::postgres_support::{admin, client_on, private_dir, run_all, shop};
 
 pub(crate) fn scratch_options() -> scratch::Options {
-    scratch::Options { label: "liftlock/test/1".into(), run_as: unprivileged(), runner: Arc::new(SystemRunner::new()) }
+    scratch::Options {
+        label: "liftlock/test/1".into(),
+        run_as: unprivileged(),
+        runner: Arc::new(SystemRunner::new()),
+        container: None,
+    }
 }
 
 fn dumped(client: &Client, name: &str) -> (tempfile::TempDir, PathBuf, Dump) {

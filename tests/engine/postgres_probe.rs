@@ -23,7 +23,7 @@ fn class(change: impl FnOnce(&mut Endpoint)) -> String {
         name: "database".to_owned(),
         required: true,
         timeout: Duration::from_secs(10),
-        ask: Ask::Postgres(endpoint),
+        ask: Ask::Postgres { endpoint, inside: None },
     };
     let world = World { runner: &SystemRunner::new(), clock: &SystemClock, reporter: &Silent };
     match ask(&question, world).unwrap().outcome {

@@ -7,6 +7,7 @@ pub mod backups;
 pub mod clock;
 pub mod crash;
 pub mod digest;
+pub mod docker;
 pub mod drivers;
 pub mod durable;
 pub mod engine;

@@ -14,7 +14,7 @@ use semver::Version;
 use serde_json::Value;
 
 use crate::drivers::command::{Place, reader, secret};
-use crate::drivers::{Autostart, Driver, Gate, Native};
+use crate::drivers::{self, Autostart, Driver, Gate};
 use crate::error::{Error, Result};
 use crate::model::profile::{Profile, Store};
 use crate::model::release::Channel;
@@ -27,7 +27,7 @@ use crate::state::Db;
 use crate::state::home::Home;
 use crate::state::installations::Installation;
 use crate::stores::files::FilesStore;
-use crate::stores::postgres::PostgresStore;
+use crate::stores::postgres::{Inside, PostgresStore};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{DataStore, ServerLease};
 
@@ -67,7 +67,7 @@ impl Site {
     ) -> Result<Self> {
         let profile = Profile::parse(&installation.profile)
             .map_err(|mistakes| crate::profiles::invalid(installation.name.as_str(), &mistakes))?;
-        let driver = Box::new(Native::new(&profile, &installation.folder, Arc::clone(&runner)));
+        let driver = drivers::of(&profile, &installation.folder, Arc::clone(&runner));
         let scratch = scratch_of(home, &installation)?;
         let mut site = Self {
             installation,
@@ -106,11 +106,19 @@ impl Site {
                 let admin = it.admin_endpoint(&read)?;
                 let private = secrets_of(&self.home, label);
                 crate::state::home::make_private_dir(&private)?;
-                Arc::new(PostgresStore::new(&it.name, endpoint, admin, label, &private, Arc::clone(&self.runner)))
+                let runner = Arc::clone(&self.runner);
+                let store = PostgresStore::new(&it.name, endpoint, admin, label, &private, runner);
+                Arc::new(store.inside(it.service.as_ref().and_then(|service| self.inside(service))))
             }
             Store::Sqlite(it) => Arc::new(SqliteStore::new(&it.name, it.path.under(folder))),
             Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable && !restoring)),
         })
+    }
+
+    /// The container of a service, where the installation is a compose project.
+    fn inside(&self, service: &str) -> Option<Inside> {
+        let project = drivers::project_of(&self.profile, &self.installation.folder, Arc::clone(&self.runner))?;
+        Some(Inside { project, service: service.to_owned() })
     }
 
     /// What runs commands on behalf of this upgrade.
@@ -142,7 +150,8 @@ impl Site {
         let release = self.driver.release_folder(&version)?.unwrap_or_else(|| self.installation.folder.clone());
         let place = Place { dir: &self.installation.folder, version: &version, release: &release };
         let read = reader(&self.installation.folder);
-        ask(At { place, private_port: gate.private_port(), read: &read })
+        let inside = |service: &str| self.inside(service);
+        ask(At { place, private_port: gate.private_port(), read: &read, inside: &inside })
     }
 
     fn world<'w>(&'w self, reporter: &'w dyn Reporter) -> probes::World<'w> {
@@ -334,6 +343,7 @@ impl Site {
     /// # Errors
     /// One cannot be ended.
     pub fn sweep_scratch(&self, reporter: &dyn Reporter) -> Result<()> {
+        self.driver.sweep(reporter)?;
         self.stores.iter().try_for_each(|it| it.sweep(&self.scratch, reporter))
     }
 

@@ -68,7 +68,7 @@ pub fn secret(reference: &Reference, dir: &Path) -> Result<Secret> {
 pub(super) fn usual_settings(profile: &Profile) -> Option<FilePath> {
     profile.components.iter().find_map(|it| match &it.run {
         Run::Command(command) => command.env_file.clone(),
-        Run::Unit { .. } => None,
+        Run::Unit { .. } | Run::Service { .. } => None,
     })
 }
 
@@ -78,9 +78,7 @@ pub(super) fn prepare(
     command: &CommandLine,
     variables: &Variables,
 ) -> Result<Invocation> {
-    let (dir, release) = (place.dir.to_string_lossy(), place.release.to_string_lossy());
-    let known = [(Placeholder::Dir, &*dir), (Placeholder::Release, &*release), (Placeholder::Version, place.version)];
-    let words = command.command.iter().map(|word| word.fill(&known)).collect::<Result<Vec<_>>>()?;
+    let words = words_of(command, place)?;
     let (program, args) = words
         .split_first()
         .ok_or_else(|| Error::bug("empty_command", "A command of the profile is empty although it was checked."))?;
@@ -99,6 +97,13 @@ pub(super) fn prepare(
         Some((uid, gid)) => invocation.user(uid, gid).env("HOME", place.dir),
         None => invocation,
     })
+}
+
+/// Program and arguments, with the holes filled.
+pub(crate) fn words_of(command: &CommandLine, place: Place<'_>) -> Result<Vec<String>> {
+    let (dir, release) = (place.dir.to_string_lossy(), place.release.to_string_lossy());
+    let known = [(Placeholder::Dir, &*dir), (Placeholder::Release, &*release), (Placeholder::Version, place.version)];
+    command.command.iter().map(|word| word.fill(&known)).collect()
 }
 
 /// The owner of the installation, where Liftlock runs as root and the owner is somebody else: an application

@@ -5,20 +5,29 @@
 //! place belongs to `releases`; what the application answers belongs to `probes`.
 
 pub mod command;
+pub mod compose;
 pub mod native;
 pub mod port;
 mod processes;
 pub mod settings;
 mod units;
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Component as Part, Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::error::Result;
-use crate::ports::Reporter;
+use crate::docker::Project;
+use crate::error::{Error, Result};
+use crate::model::profile::{self, CommandLine, Profile};
+use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
 pub use crate::process::Ending;
 
+pub use compose::Compose;
 pub use native::Native;
 pub use units::UnitFolders;
 
@@ -50,6 +59,17 @@ pub struct Autostart(pub serde_json::Value);
 
 /// Variables that a component is started with, over those of its own settings. Values may be secrets.
 pub type Variables = [(String, String)];
+
+/// What a command of a release is run with.
+#[derive(Debug, Clone, Copy)]
+pub struct Errand<'e> {
+    /// The release whose command it is.
+    pub place: command::Place<'e>,
+    /// Variables over those of its own settings. Values may be secrets.
+    pub variables: &'e Variables,
+    /// The network in which alone it may run, where what it is pointed at has one.
+    pub network: Option<&'e str>,
+}
 
 /// One installation, run in one way.
 pub trait Driver: Send + Sync + fmt::Debug {
@@ -97,6 +117,56 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// `gate_missing` where a private port is asked of a component that has no gate.
     fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()>;
 
+    /// Runs a command of a release to its end.
+    ///
+    /// # Errors
+    /// `stalled`, `deadline`, `command_missing`, `cancelled`. A non-zero exit is no error here.
+    fn run(
+        &self,
+        line: &CommandLine,
+        errand: &Errand<'_>,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished>;
+
+    /// What it does to make a release ready beside its folder, in one sentence; `None` where a folder is all there is.
+    fn prepares(&self) -> Option<String> {
+        None
+    }
+
+    /// What a release is known by beside its folder, to be fixed with the plan.
+    ///
+    /// # Errors
+    /// `image_missing`, `registry_unreachable`, ….
+    fn identify(&self, _version: &str) -> Result<Value> {
+        Ok(Value::Null)
+    }
+
+    /// Gets all that a release runs from, while the old one is in use.
+    ///
+    /// # Errors
+    /// As [`Driver::identify`]; `image_moved` where it is not what was fixed; `build_failed`, `disk_full`.
+    fn prepare(&self, _version: &str, _identity: &Value, _reporter: &dyn Reporter) -> Result<Value> {
+        Ok(Value::Null)
+    }
+
+    /// Looks whether what runs is what the release is known by.
+    ///
+    /// # Errors
+    /// `wrong_digest`, `unhealthy`.
+    fn confirm(&self, _version: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends what commands of a killed worker have left behind.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    fn sweep(&self, _reporter: &dyn Reporter) -> Result<()> {
+        Ok(())
+    }
+
     /// The last lines that a component wrote to its log, to be quoted in an error.
     fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String>;
 
@@ -118,6 +188,36 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`Driver::hold_autostart`].
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
+}
+
+/// The driver that a profile names, for the installation in `dir`.
+pub fn of(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Box<dyn Driver> {
+    match &profile.driver {
+        profile::Driver::Native(layout) => Box::new(Native::new(profile, layout, dir, runner)),
+        profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, runner)),
+    }
+}
+
+/// The compose project of an installation, where it is one.
+pub fn project_of(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Option<Project> {
+    match &profile.driver {
+        profile::Driver::Native(_) => None,
+        profile::Driver::Compose(layout) => Some(compose::project(layout, dir, runner)),
+    }
+}
+
+/// A version is one plain name, whatever a server claims.
+fn plain_version(version: &str) -> Result<()> {
+    let mut parts = Path::new(version).components();
+    let is_plain = matches!((parts.next(), parts.next()), (Some(Part::Normal(_)), None))
+        && !version.contains(['/', '\\', '\0', ':'])
+        && !version.starts_with('.');
+    if is_plain {
+        return Ok(());
+    }
+    let message = format!("“{}” cannot be the name of a release's folder.", version.escape_debug());
+    Err(Error::refused("bad_version", message)
+        .remedy("Choose a release with an ordinary version number such as 1.4.0."))
 }
 
 #[cfg(test)]

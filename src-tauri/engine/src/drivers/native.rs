@@ -5,38 +5,63 @@
 
 use std::{
     fs, io,
-    path::{Component as Part, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use super::command::{prepare, usual_settings};
 use super::processes::Processes;
 use super::units::{UnitFolders, Units};
-use super::{Autostart, Driver, Ending, Gate, Variables};
+use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::profile::{self, Component, Profile, Run};
-use crate::ports::{Reporter, Runner};
+use crate::model::profile::{self, CommandLine, FilePath, NativeDriver, Profile, Run, UnitScope};
+use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
 
 /// An installation whose releases are folders.
-#[derive(Debug)]
 pub struct Native {
     dir: PathBuf,
     layout: profile::NativeDriver,
-    components: Vec<Component>,
+    components: Vec<(String, Runs)>,
+    settings: Option<FilePath>,
     processes: Processes,
     units: Units,
+    runner: Arc<dyn Runner>,
+}
+
+/// What starts a component here.
+#[derive(Debug, Clone)]
+enum Runs {
+    Command(CommandLine),
+    Unit { unit: String, scope: UnitScope },
+}
+
+impl std::fmt::Debug for Native {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Native").field("dir", &self.dir).field("components", &self.components).finish_non_exhaustive()
+    }
 }
 
 impl Native {
     /// The installation of `profile` in `dir`. `runner` asks systemd, where a component is a unit.
-    pub fn new(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Self {
-        let profile::Driver::Native(layout) = &profile.driver;
+    pub fn new(profile: &Profile, layout: &NativeDriver, dir: &Path, runner: Arc<dyn Runner>) -> Self {
+        let components = profile.phases().into_iter().flatten();
         Self {
             dir: dir.to_owned(),
             layout: layout.clone(),
-            components: profile.phases().into_iter().flatten().cloned().collect(),
+            components: components
+                .filter_map(|it| match &it.run {
+                    Run::Command(line) => Some((it.name.clone(), Runs::Command(line.clone()))),
+                    Run::Unit { unit, scope } => {
+                        Some((it.name.clone(), Runs::Unit { unit: unit.clone(), scope: *scope }))
+                    }
+                    Run::Service { .. } => None,
+                })
+                .collect(),
+            settings: usual_settings(profile),
             processes: Processes::new(profile, dir),
-            units: Units::new(profile, runner, None),
+            units: Units::new(profile, Arc::clone(&runner), None),
+            runner,
         }
     }
 
@@ -51,17 +76,9 @@ impl Native {
         self.layout.current.under(&self.dir)
     }
 
-    /// The folder of a version. A version is one plain name, whatever a server claims.
+    /// The folder of a version.
     fn folder(&self, version: &str) -> Result<PathBuf> {
-        let mut parts = Path::new(version).components();
-        let is_plain = matches!((parts.next(), parts.next()), (Some(Part::Normal(_)), None))
-            && !version.contains(['/', '\\', '\0', ':'])
-            && !version.starts_with('.');
-        if !is_plain {
-            let message = format!("“{}” cannot be the name of a release's folder.", version.escape_debug());
-            return Err(Error::refused("bad_version", message)
-                .remedy("Choose a release with an ordinary version number such as 1.4.0."));
-        }
+        super::plain_version(version)?;
         Ok(self.layout.releases.under(&self.dir).join(version))
     }
 
@@ -87,10 +104,11 @@ impl Native {
         std::iter::repeat_n(Path::new(".."), above).collect::<PathBuf>().join(inside)
     }
 
-    fn component(&self, name: &str) -> Result<&Component> {
+    fn component(&self, name: &str) -> Result<&Runs> {
         self.components
             .iter()
-            .find(|it| it.name == name)
+            .find(|it| it.0 == name)
+            .map(|it| &it.1)
             .ok_or_else(|| Error::bug("component_unknown", format!("The profile has no component called “{name}”.")))
     }
 
@@ -156,61 +174,73 @@ impl Driver for Native {
     }
 
     fn components(&self) -> Vec<String> {
-        self.components.iter().map(|it| it.name.clone()).collect()
+        self.components.iter().map(|it| it.0.clone()).collect()
     }
 
     fn is_running(&self, component: &str, reporter: &dyn Reporter) -> Result<bool> {
-        match &self.component(component)?.run {
-            Run::Command(_) => self.processes.is_running(component),
-            Run::Unit { unit, scope } => self.units.is_running(unit, *scope, reporter),
+        match self.component(component)? {
+            Runs::Command(_) => self.processes.is_running(component),
+            Runs::Unit { unit, scope } => self.units.is_running(unit, *scope, reporter),
         }
     }
 
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
-        match &self.component(component)?.run {
-            Run::Command(_) => self.processes.stop(component),
-            Run::Unit { unit, scope } => self.units.stop(unit, *scope, reporter),
+        match self.component(component)? {
+            Runs::Command(_) => self.processes.stop(component),
+            Runs::Unit { unit, scope } => self.units.stop(unit, *scope, reporter),
         }
         .map_err(|error| name_it(error, component))
     }
 
     fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
-        match &self.component(component)?.run {
-            Run::Command(command) => {
+        match self.component(component)? {
+            Runs::Command(command) => {
                 let (version, folder) = self.release_in_place()?;
                 self.processes.start(component, command, (&version, &folder), variables, gate)
             }
-            Run::Unit { unit, scope } => self.units.start(component, unit, *scope, variables, gate, reporter),
+            Runs::Unit { unit, scope } => self.units.start(component, unit, *scope, variables, gate, reporter),
         }
     }
 
+    fn run(
+        &self,
+        line: &CommandLine,
+        errand: &Errand<'_>,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished> {
+        let invocation = prepare(self.settings.as_ref(), errand.place, line, errand.variables)?;
+        self.runner.run(&invocation, patience, signs, reporter)
+    }
+
     fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String> {
-        match self.component(component).map(|it| &it.run) {
-            Ok(Run::Command(_)) => self.processes.last_words(component),
-            Ok(Run::Unit { unit, scope }) => self.units.last_words(unit, *scope, reporter),
+        match self.component(component) {
+            Ok(Runs::Command(_)) => self.processes.last_words(component),
+            Ok(Runs::Unit { unit, scope }) => self.units.last_words(unit, *scope, reporter),
             Err(_) => Vec::new(),
         }
     }
 
     fn autostart(&self, component: &str, reporter: &dyn Reporter) -> Result<Autostart> {
-        match &self.component(component)?.run {
+        match self.component(component)? {
             // Nothing but Liftlock starts it.
-            Run::Command(_) => Ok(Autostart(serde_json::Value::Null)),
-            Run::Unit { unit, scope } => self.units.autostart(unit, *scope, reporter),
+            Runs::Command(_) => Ok(Autostart(serde_json::Value::Null)),
+            Runs::Unit { unit, scope } => self.units.autostart(unit, *scope, reporter),
         }
     }
 
     fn hold_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
-        match &self.component(component)?.run {
-            Run::Command(_) => Ok(()),
-            Run::Unit { unit, scope } => self.units.hold(unit, *scope, found, reporter),
+        match self.component(component)? {
+            Runs::Command(_) => Ok(()),
+            Runs::Unit { unit, scope } => self.units.hold(unit, *scope, found, reporter),
         }
     }
 
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
-        match &self.component(component)?.run {
-            Run::Command(_) => Ok(()),
-            Run::Unit { unit, scope } => self.units.restore(unit, *scope, found, reporter),
+        match self.component(component)? {
+            Runs::Command(_) => Ok(()),
+            Runs::Unit { unit, scope } => self.units.restore(unit, *scope, found, reporter),
         }
     }
 }

@@ -156,7 +156,7 @@ impl Processes {
 
 /// The variable that tells a component its port.
 pub(super) fn gate_variable<'a>(gate: Option<&'a profile::Gate>, component: &str) -> Result<&'a str> {
-    gate.filter(|it| it.component == component).map(|it| it.variable.as_str()).ok_or_else(|| {
+    gate.filter(|it| it.component == component).and_then(|it| it.variable.as_deref()).ok_or_else(|| {
         Error::bug("gate_missing", format!("“{component}” was to be started on a private port, and has no gate."))
     })
 }

@@ -44,7 +44,7 @@ impl Shop {
         }
         fs::write(dir.join(".env"), "SHOP_PORT=8080\nexport DATABASE_URL='postgres://a:b c@h/d' # x\n").unwrap();
         std::os::unix::fs::symlink("releases/1.0.0", dir.join("current")).unwrap();
-        let native = Native::new(profile, dir, Arc::new(SystemRunner::new()));
+        let native = native_of(profile, dir, Arc::new(SystemRunner::new()));
         Self { folder, native }
     }
 
@@ -310,6 +310,11 @@ impl Runner for Systemd {
     }
 }
 
+fn native_of(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Native {
+    let crate::model::profile::Driver::Native(layout) = &profile.driver else { panic!("not native") };
+    Native::new(profile, layout, dir, runner)
+}
+
 struct UnitShop {
     folder: tempfile::TempDir,
     systemd: Arc<Systemd>,
@@ -325,7 +330,7 @@ impl UnitShop {
         let (folder, systemd) = (tempfile::tempdir().unwrap(), Systemd::new(active));
         let folders = UnitFolders { settings: folder.path().join("settings"), runtime: folder.path().join("runtime") };
         fs::create_dir(&folders.runtime).unwrap();
-        let native = Native::new(&profile, folder.path(), Arc::<Systemd>::clone(&systemd)).unit_folders(folders);
+        let native = native_of(&profile, folder.path(), Arc::<Systemd>::clone(&systemd)).unit_folders(folders);
         Self { folder, systemd, native }
     }
     /// Every file beside the unit, with its content.

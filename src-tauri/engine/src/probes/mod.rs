@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::model::profile::Endpoint;
 use crate::ports::{Clock, Invocation, Reporter, Runner};
 use crate::secrets::Secret;
+use crate::stores::postgres::Inside;
 
 pub use questions::{At, bind_address, public_port, questions, version_question};
 pub use settle::{Budget, Settled, settle};
@@ -59,7 +60,12 @@ pub enum Ask {
         port: u16,
     },
     /// A PostgreSQL database answers a query.
-    Postgres(Endpoint),
+    Postgres {
+        /// Where it is for the application.
+        endpoint: Endpoint,
+        /// The container in which it runs, where it is in one.
+        inside: Option<Inside>,
+    },
     /// A command ends with exit code 0.
     Command(Invocation),
     /// A file was written lately.
@@ -187,7 +193,8 @@ pub fn ask(question: &Question, world: World<'_>) -> Result<Observation> {
     let answer = match &question.ask {
         Ask::Http { request, status, field } => http::probe(request, *status, field.as_ref(), timeout),
         Ask::Tcp { host, port } => net::probe(host, *port, timeout),
-        Ask::Postgres(endpoint) => postgres::probe(endpoint, timeout, world),
+        Ask::Postgres { endpoint, inside: None } => postgres::probe(endpoint, timeout, world),
+        Ask::Postgres { endpoint, inside: Some(inside) } => postgres::probe_inside(endpoint, inside, timeout, world),
         Ask::Command(invocation) => command::probe(invocation, timeout, world),
         Ask::FileAge { path, max_age } => file_age::probe(path, *max_age, world.clock.now()),
     };

@@ -1,18 +1,32 @@
 //! Asking a PostgreSQL database, through `psql` where there is one. Without it, that the port answers must do.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{World, command, disk_full, mentions_full_disk, net};
+use crate::docker::InContainer;
 use crate::error::{Error, Result};
 use crate::model::profile::Endpoint;
 use crate::ports::Invocation;
 use crate::process::{find_program, printable};
+use crate::stores::postgres::Inside;
 
 pub(super) fn probe(endpoint: &Endpoint, timeout: Duration, world: World<'_>) -> Result<()> {
     let Some(psql) = newest_psql() else {
         return net::probe(&endpoint.host, endpoint.port, timeout);
     };
     let done = command::run(&question(psql, endpoint, timeout), timeout, world)?;
+    if done.succeeded() && done.stdout.trim() == "1" {
+        return Ok(());
+    }
+    Err(read(&done.stderr, endpoint))
+}
+
+/// The same beside the server in its container.
+pub(super) fn probe_inside(endpoint: &Endpoint, inside: &Inside, timeout: Duration, world: World<'_>) -> Result<()> {
+    let container = inside.project.running(&inside.service)?.id;
+    let runner = InContainer::new(Arc::clone(inside.project.docker().runner()), container);
+    let here = Endpoint { host: "127.0.0.1".to_owned(), ..endpoint.clone() };
+    let done = command::run(&question("psql".into(), &here, timeout), timeout, World { runner: &runner, ..world })?;
     if done.succeeded() && done.stdout.trim() == "1" {
         return Ok(());
     }

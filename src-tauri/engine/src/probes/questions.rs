@@ -9,12 +9,14 @@ use url::Url;
 
 use super::version::VersionQuestion;
 use super::{Ask, Credentials, Field, HttpRequest, Question};
-use crate::drivers::command::{Place, invocation};
+use crate::drivers::command::{Place, invocation, words_of};
 use crate::error::{Error, Result};
 use crate::model::profile::{
     self, Check, CommandLine, FilePath, HttpAuth, HttpQuestion, Placeholder, Profile, Reference, Store, Template,
 };
+use crate::ports::Invocation;
 use crate::secrets::Secret;
+use crate::stores::postgres::Inside;
 
 /// Whom to ask: a release of an installation, on the port where it listens now.
 #[derive(Clone, Copy)]
@@ -25,6 +27,8 @@ pub struct At<'a> {
     pub private_port: Option<u16>,
     /// Reads files that the profile names.
     pub read: &'a dyn Fn(&FilePath) -> Result<String>,
+    /// The container of a service, where the installation is a compose project.
+    pub inside: &'a dyn Fn(&str) -> Option<Inside>,
 }
 
 impl fmt::Debug for At<'_> {
@@ -37,7 +41,7 @@ impl At<'_> {
     /// What a command must know to ask the right one: the private port, in the variable that the component has it in.
     fn variables(&self, profile: &Profile) -> Vec<(String, String)> {
         let gate = profile.gate.as_ref().zip(self.private_port);
-        gate.map(|(gate, port)| (gate.variable.clone(), port.to_string())).into_iter().collect()
+        gate.and_then(|(gate, port)| Some((gate.variable.clone()?, port.to_string()))).into_iter().collect()
     }
 }
 
@@ -70,7 +74,7 @@ pub fn version_question(profile: &Profile, at: At<'_>) -> Result<VersionQuestion
             VersionQuestion::Http { request: request(profile, &http.question, at)?, field: http.field.clone() }
         }
         profile::VersionQuestion::Command(command) => {
-            let command = CommandLine { command: command.clone(), env_file: None };
+            let command = CommandLine { command: command.clone(), service: None, env_file: None };
             VersionQuestion::Command(invocation(profile, at.place, &command, &at.variables(profile))?)
         }
     })
@@ -122,15 +126,34 @@ fn ask(profile: &Profile, check: &Check, at: At<'_>) -> Result<Ask> {
             Ask::Tcp { host: host.clone(), port }
         }
         Check::Postgres { store } => match profile.store(store) {
-            Some(Store::Postgres(store)) => Ask::Postgres(store.endpoint(at.read)?),
+            Some(Store::Postgres(store)) => {
+                let inside = store.service.as_deref().and_then(|it| (at.inside)(it));
+                Ask::Postgres { endpoint: store.endpoint(at.read)?, inside }
+            }
             _ => {
                 let message = format!("A probe asks the database “{store}”, which is none although it was checked.");
                 return Err(Error::bug("store_unknown", message));
             }
         },
-        Check::Command { command } => Ask::Command(invocation(profile, at.place, command, &at.variables(profile))?),
+        Check::Command { command } => Ask::Command(match &command.service {
+            Some(service) => in_service(service, command, at)?,
+            None => invocation(profile, at.place, command, &at.variables(profile))?,
+        }),
         Check::FileAge { path, max_age } => Ask::FileAge { path: path.under(at.place.dir), max_age: *max_age },
     })
+}
+
+/// A command in the container of a service that runs.
+fn in_service(service: &str, command: &CommandLine, at: At<'_>) -> Result<Invocation> {
+    let inside = (at.inside)(service).ok_or_else(|| {
+        Error::refused(
+            "service_missing",
+            format!("A probe asks the service “{service}”, and there is no compose project."),
+        )
+        .remedy("Take “service” out of the probe, or write kind = \"compose\" in [driver] of the profile.")
+    })?;
+    let words = words_of(command, at.place)?;
+    Ok(inside.project.compose(&[]).args(["exec", "--no-TTY", service]).args(words))
 }
 
 fn request(profile: &Profile, question: &HttpQuestion, at: At<'_>) -> Result<HttpRequest> {

@@ -333,7 +333,7 @@ mod from_a_profile {
         let release = folder.path().join("releases/1.0.0");
         let place = Place { dir: folder.path(), version: "1.0.0", release: &release };
         let profile = Profile::parse(SHOP).unwrap();
-        act(&profile, At { place, private_port, read: &reader(folder.path()) })
+        act(&profile, At { place, private_port, read: &reader(folder.path()), inside: &|_| None })
     }
 
     const SETTINGS: &str = "SHOP_PORT=8080\nDATABASE_URL=postgres://shop:hunter2@db.lan:6000/shop\n";
@@ -345,7 +345,7 @@ mod from_a_profile {
             let Ask::Http { request, status: 200, field: Some(field) } = &questions[0].ask else { panic!() };
             assert_eq!(request.url.as_str(), format!("http://127.0.0.1:{expected}/health"));
             assert_eq!((field.path.as_str(), field.equals.as_deref()), ("status", Some("ok")));
-            let Ask::Postgres(endpoint) = &questions[1].ask else { panic!() };
+            let Ask::Postgres { endpoint, .. } = &questions[1].ask else { panic!() };
             assert_eq!(format!("{endpoint:?}"), "shop@db.lan:6000/shop");
             assert!(!format!("{questions:?}").contains("hunter2"));
 
@@ -368,7 +368,9 @@ mod from_a_profile {
         let place = Place { dir: folder.path(), version: "1.0.0", release: &release };
         let profile = Profile::parse(&shop).unwrap();
         for (private_port, told) in [(None, "8080"), (Some(40123), "40123")] {
-            let asked = questions(&profile, At { place, private_port, read: &reader(folder.path()) }).unwrap();
+            let asked =
+                questions(&profile, At { place, private_port, read: &reader(folder.path()), inside: &|_| None })
+                    .unwrap();
             let Some(Ask::Command(invocation)) = asked.last().map(|it| &it.ask) else { panic!("{asked:?}") };
             let last = invocation.env.iter().rfind(|(key, _)| key == "SHOP_PORT").map(|(_, value)| value.clone());
             assert_eq!(last.unwrap(), told, "the last word is the one that holds");

@@ -38,6 +38,16 @@ const PASSED_ON: &[&str] = &[
     "all_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    // Which Docker is asked, by us and by the worker that we start.
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_API_VERSION",
+    "BUILDKIT_HOST",
+    "SSH_AUTH_SOCK",
     // Without these nothing runs on Windows.
     "SYSTEMROOT",
     "SYSTEMDRIVE",

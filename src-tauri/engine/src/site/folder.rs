@@ -45,7 +45,12 @@ impl Site {
     /// # Errors
     /// They cannot be read, or it cannot be written.
     pub fn take_baseline(&self, version: &str, reporter: &dyn Reporter) -> Result<()> {
-        let tree = tree::list(&self.release_folder(version)?, reporter)?;
+        let folder = self.release_folder(version)?;
+        if !folder.is_dir() {
+            // A release that was there before us need not have a folder where it runs from images.
+            return Ok(());
+        }
+        let tree = tree::list(&folder, reporter)?;
         let path = self.home.baseline(&self.installation.name, version);
         durable::create_private_dir(durable::parent(&path)?)?;
         // Names that are no text cannot be written down; then nothing is claimed about changes.
@@ -81,7 +86,7 @@ impl Site {
     /// The folder of releases cannot be read.
     pub fn unpacked_releases(&self) -> Result<Vec<String>> {
         let current = self.driver.current_release()?;
-        let Some(folder) = self.releases_folder()? else { return Ok(Vec::new()) };
+        let Some(folder) = self.releases_folder()?.filter(|it| it.is_dir()) else { return Ok(Vec::new()) };
         let entries = fs::read_dir(&folder).map_err(|cause| Error::io("read", &folder, &cause))?;
         let mut found = Vec::new();
         for entry in entries {
@@ -192,7 +197,7 @@ impl Site {
         let folder = &self.installation.folder;
         let of_components = self.profile.components.iter().filter_map(|it| match &it.run {
             Run::Command(command) => command.env_file.as_ref().map(|it| it.under(folder)),
-            Run::Unit { .. } => None,
+            Run::Unit { .. } | Run::Service { .. } => None,
         });
         let files: BTreeSet<PathBuf> =
             self.profile.settings.iter().map(|it| it.file.under(folder)).chain(of_components).collect();

@@ -49,6 +49,9 @@ pub struct Checked {
     /// Whether what runs was not well: only a restore begins then, and its way back cannot ask for more.
     #[serde(default)]
     pub was_down: bool,
+    /// What the driver knows the release by, beside its folder.
+    #[serde(default)]
+    pub identity: Value,
 }
 
 impl Checked {
@@ -73,6 +76,8 @@ pub struct Survey {
     pub ways: BTreeMap<String, Way>,
     /// Why there is no rehearsal, where there is none.
     pub rehearsal: Option<String>,
+    /// What the driver knows the release by, beside its folder.
+    pub identity: Value,
     /// What was found, stops first.
     pub findings: Vec<Finding>,
 }
@@ -129,6 +134,13 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         options.leave_changes,
         line.reporter,
     ));
+    let mut identity = Value::Null;
+    if let Some(target) = &target {
+        match site.driver.identify(&target.version.to_string()) {
+            Ok(it) => identity = it,
+            Err(error) => found.push(stop(error)?),
+        }
+    }
     let mut ways = BTreeMap::new();
     for store in &site.stores {
         line.reporter.check()?;
@@ -162,7 +174,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         found.extend(needs_a_person(&path, &ways, rehearsal.as_deref()));
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.severity));
-    Ok(Survey { from, target, path, pinned, ways, rehearsal, findings: found })
+    Ok(Survey { from, target, path, pinned, ways, rehearsal, identity, findings: found })
 }
 
 /// What is never done while nobody is there.
@@ -356,6 +368,7 @@ impl Step for Check {
             ways: survey.ways,
             rehearsal: survey.rehearsal,
             was_down: false,
+            identity: survey.identity,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::drivers::command;
+use crate::drivers::{Errand, command};
 use crate::error::{Error, Result};
 use crate::model::profile::{CommandLine, Placeholder, Store, Template};
 use crate::ports::{Finished, Patience, SignOfWork};
@@ -20,6 +20,8 @@ pub(crate) struct Pointed<'p> {
     pub(crate) at: Vec<(&'p Store, Place)>,
     /// Further variables.
     pub(crate) env: Vec<(String, String)>,
+    /// The network in which it must run to find them.
+    pub(crate) network: Option<&'p str>,
 }
 
 /// Runs a command of a release and waits for its end.
@@ -42,9 +44,9 @@ pub(crate) fn run(
     }
     variables.extend(pointed.env.iter().cloned());
     let place = command::Place { dir, version: pointed.version, release: pointed.release };
-    let invocation = command::invocation(&world.site.profile, place, line, &variables)?;
+    let errand = Errand { place, variables: &variables, network: pointed.network };
     let patience = Patience { deadline: within, stall_after: Some(world.site.profile.limits.stall_after) };
-    world.site.runner().run(&invocation, patience, signs, world.reporter)
+    world.site.driver.run(line, &errand, patience, signs, world.reporter)
 }
 
 fn point(template: &Template, place: &Place, pointed: &Pointed<'_>, folder: &Path) -> Result<String> {

@@ -138,7 +138,13 @@ impl Step for Migrate {
         let signs: Vec<Box<dyn SignOfWork>> =
             self.stores.iter().filter_map(|it| it.sign_of_work(&aside_of(world, it.name()).ok()?.aside)).collect();
         let signs: Vec<&dyn SignOfWork> = signs.iter().map(AsRef::as_ref).collect();
-        let pointed = Pointed { release: &release, version: &checked.to, at: self.places(world)?, env: Vec::new() };
+        let pointed = Pointed {
+            release: &release,
+            version: &checked.to,
+            at: self.places(world)?,
+            env: Vec::new(),
+            network: None,
+        };
         let finished = run(world, &self.line, &pointed, world.site.profile.limits.migrate_within, &signs)?;
         world.halfway("forward", &self.key());
         if !finished.succeeded() {

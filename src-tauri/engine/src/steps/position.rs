@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::drivers::command;
+use crate::drivers::{Errand, command};
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::profile::CommandLine;
@@ -85,8 +85,8 @@ fn witnesses(site: &Site, reporter: &dyn Reporter) -> Result<Option<(String, Str
 fn ask(site: &Site, release: &str, line: &CommandLine, reporter: &dyn Reporter) -> Result<String> {
     let folder = site.release_folder(release)?;
     let place = command::Place { dir: &site.installation.folder, version: release, release: &folder };
-    let invocation = command::invocation(&site.profile, place, line, &[])?;
-    let finished = site.runner().run(&invocation, ASKED, &[], reporter)?;
+    let errand = Errand { place, variables: &[], network: None };
+    let finished = site.driver.run(line, &errand, ASKED, &[], reporter)?;
     if !finished.succeeded() {
         return Err(did_not_work("position_unknown", "The command that tells the version of the data", &finished));
     }

@@ -101,7 +101,8 @@ impl Step for Rehearse {
         let begun = world.clock.since_boot();
         for (name, line) in lines(migrations) {
             let at = stages.iter().map(|it| (it.store, it.sandbox.place())).collect();
-            let pointed = Pointed { release: &release, version: &checked.to, at, env: rehearsal_mark() };
+            let network = network_of(&stages);
+            let pointed = Pointed { release: &release, version: &checked.to, at, env: rehearsal_mark(), network };
             let signs: Vec<Box<dyn SignOfWork>> = stages.iter().filter_map(|it| it.sandbox.sign_of_work()).collect();
             let signs: Vec<&dyn SignOfWork> = signs.iter().map(AsRef::as_ref).collect();
             let finished = run(world, line, &pointed, world.site.profile.limits.migrate_within, &signs)?;
@@ -151,6 +152,11 @@ fn rehearsal_mark() -> Vec<(String, String)> {
     vec![("LIFTLOCK_REHEARSAL".to_owned(), "1".to_owned())]
 }
 
+/// The network in which the copies are, where they are in one of their own.
+fn network_of<'s>(stages: &'s [Stage<'_>]) -> Option<&'s str> {
+    stages.iter().find_map(|it| it.sandbox.network())
+}
+
 fn count(world: &World<'_>, stages: &[Stage<'_>]) -> Result<BTreeMap<String, crate::stores::Counts>> {
     stages.iter().map(|it| Ok((it.store.name().to_owned(), it.sandbox.counts(world.reporter)?))).collect()
 }
@@ -176,7 +182,7 @@ fn guard(
             at.push((stage.store, place));
         }
     }
-    let pointed = Pointed { release, version, at, env: rehearsal_mark() };
+    let pointed = Pointed { release, version, at, env: rehearsal_mark(), network: network_of(stages) };
     let finished = run(world, &question.command_line(), &pointed, Duration::from_secs(120), &[])?;
     let said = finished.stdout.trim();
     if !finished.succeeded() {

@@ -95,6 +95,41 @@ impl Step for Fetch {
     }
 }
 
+/// Gets what the release runs from beside its folder: the images of its containers.
+#[derive(Debug)]
+pub struct Prepare {
+    /// What it does, in the driver's words.
+    pub does: String,
+}
+
+impl Step for Prepare {
+    fn phase(&self) -> State {
+        State::Downloading
+    }
+    fn key(&self) -> StepKey {
+        key("prepare_release")
+    }
+    fn does(&self) -> String {
+        self.does.clone()
+    }
+    fn weight(&self) -> f64 {
+        8.0
+    }
+    fn deadline(&self, _world: &World<'_>) -> Duration {
+        Duration::from_secs(6 * 3600)
+    }
+    fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
+        // What is there already is not fetched again.
+        Ok(Observed::Partial)
+    }
+    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let checked = world.checked()?;
+        let answer = world.site.driver.prepare(&checked.to, &checked.identity, world.reporter)?;
+        world.halfway("forward", &self.key());
+        Ok(answer)
+    }
+}
+
 /// Looks whether the release needs settings that this installation does not have.
 #[derive(Debug)]
 pub struct CheckSettings;

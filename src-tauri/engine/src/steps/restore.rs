@@ -108,7 +108,7 @@ impl Step for CheckRestore {
         world.journal().set_versions(&from, &to)?;
         let ways = world.site.stores.iter().map(|it| (it.name().to_owned(), Way::FromBackup)).collect();
         world.halfway("forward", &self.key());
-        record(&Checked { from, to, pinned: None, ways, rehearsal: None, was_down: !is_well })
+        record(&Checked { from, to, pinned: None, ways, rehearsal: None, was_down: !is_well, identity: Value::Null })
     }
 }
 

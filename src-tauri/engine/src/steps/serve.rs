@@ -272,7 +272,7 @@ fn is_the_target(world: &World<'_>, gate: Gate) -> Result<()> {
         return Err(Error::failed("wrong_digest", "The release on disk is not the one that was checked.")
             .remedy("Find out who changes files in the installation, then try again."));
     }
-    Ok(())
+    world.site.driver.confirm(&checked.to)
 }
 
 /// Stops every component, those that were started last first.

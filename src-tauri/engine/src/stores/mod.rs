@@ -199,6 +199,10 @@ pub trait Sandbox: Send {
     /// # Errors
     /// It cannot be read.
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
+    /// The network in which it is alone, and in which a command must run to reach it; `None` where this machine does.
+    fn network(&self) -> Option<&str> {
+        None
+    }
     /// A sign that a command works on it, beside its processor time.
     fn sign_of_work(&self) -> Option<Box<dyn SignOfWork>> {
         None

@@ -11,7 +11,7 @@ use crate::steps::backup::{ProveBackup, TakeBackup};
 use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
 use crate::steps::rehearse::Rehearse;
-use crate::steps::release::{CheckSettings, Fetch, Switch};
+use crate::steps::release::{CheckSettings, Fetch, Prepare, Switch};
 use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 
@@ -20,15 +20,13 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     if options.restore.is_some() {
         return steps_of_restore(site);
     }
-    let mut steps: Vec<Box<dyn Step>> = vec![
-        Box::new(Check),
-        Box::new(TakeBackup),
-        Box::new(ProveBackup),
-        Box::new(Fetch),
-        Box::new(CheckSettings),
-        Box::new(Rehearse { stores: site.stores.clone() }),
-        Box::new(HoldAutostart),
-    ];
+    let mut steps: Vec<Box<dyn Step>> =
+        vec![Box::new(Check), Box::new(TakeBackup), Box::new(ProveBackup), Box::new(Fetch), Box::new(CheckSettings)];
+    if let Some(does) = site.driver.prepares() {
+        steps.push(Box::new(Prepare { does }));
+    }
+    steps.push(Box::new(Rehearse { stores: site.stores.clone() }));
+    steps.push(Box::new(HoldAutostart));
     for component in site.driver.components().into_iter().rev() {
         steps.push(Box::new(Stop { component }));
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::drivers::{Driver, Native};
+use crate::drivers;
 use crate::engine::{AddRequest, Engine};
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
@@ -97,7 +97,7 @@ impl Engine {
                 continue;
             }
             let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
-            let driver = Native::new(&profile, folder, Arc::new(SystemRunner::new()));
+            let driver = drivers::of(&profile, folder, Arc::new(SystemRunner::new()));
             let mut found = Found {
                 folder: folder.to_owned(),
                 application: (*id).to_owned(),

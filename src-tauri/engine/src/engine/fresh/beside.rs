@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{PURPOSE, Plan, Work, has_units};
 use crate::archive::{self, Limits};
 use crate::crash::{self, Moment};
-use crate::drivers::command;
+use crate::drivers::{Errand, command};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::fresh::FreshState;
@@ -23,6 +23,9 @@ use crate::steps::commands::did_not_work;
 
 /// Whether there can be a second installation, and its folder is free.
 pub(super) fn expect_room(site: &Site, folder: &Path) -> Result<()> {
+    if matches!(site.profile.driver, crate::model::profile::Driver::Compose(_)) {
+        return Err(of_compose());
+    }
     if has_units(site) {
         return Err(cannot(
             "it runs as a service of the system, and a second one can be set up by an administrator only",
@@ -109,7 +112,9 @@ pub(super) fn build(work: &mut Work<'_>) -> Result<()> {
         // One that is there without our mark was made by somebody meanwhile.
         durable::create_marked_dir(&folder, PURPOSE)?;
     }
-    let crate::model::profile::Driver::Native(layout) = &old.profile.driver;
+    let crate::model::profile::Driver::Native(layout) = &old.profile.driver else {
+        return Err(of_compose());
+    };
     let release = layout.releases.under(&folder).join(&to);
     if !release.is_dir() {
         durable::create_private_dir(durable::parent(&release)?)?;
@@ -161,16 +166,23 @@ fn expect_settings(new: &Site, to: &str) -> Result<()> {
         .remedy(format!("Add them to the file in {folder}, then go on with the fresh start.")))
 }
 
+/// Two projects of one application need different names, ports and volumes, which only its owner can choose.
+fn of_compose() -> Error {
+    Error::refused("cannot_make_beside", "Liftlock does not make a second compose project beside the old one.").remedy(
+        "Export the data, set the new version up in a folder of its own as its makers say, add that, and import there.",
+    )
+}
+
 fn migrate(new: &Site, to: &str, release: &Path, work: &Work<'_>) -> Result<()> {
     let Some(line) = new.profile.migrations.as_ref().and_then(|it| it.migrate.as_ref()) else { return Ok(()) };
     let place = command::Place { dir: &new.installation.folder, version: to, release };
-    let invocation = command::invocation(&new.profile, place, line, &[])?;
     let limits = &new.profile.limits;
     let patience = Patience {
         deadline: limits.migrate_within,
         stall_after: Some(limits.stall_after.max(Duration::from_secs(60))),
     };
-    let finished = new.runner().run(&invocation, patience, &[], work.reporter)?;
+    let errand = Errand { place, variables: &[], network: None };
+    let finished = new.driver.run(line, &errand, patience, &[], work.reporter)?;
     crash::point("forward", "fresh_start/build", Moment::AfterEffect);
     if finished.succeeded() {
         return Ok(());

@@ -12,9 +12,13 @@ use super::{FilePath, Template};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandLine {
-    /// Program and arguments, one string each. Placeholders: `{release}`, `{dir}`, `{version}`.
-    #[schemars(length(min = 1))]
+    /// Program and arguments, one string each. Placeholders: `{release}`, `{dir}`, `{version}`. May only be left out
+    /// beside `service`, whose own command it is then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<Template>,
+    /// The service of a compose project in a fresh container of which it runs, with the image of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// A file of environment variables for it. Without one, that of the first component that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<FilePath>,
@@ -34,6 +38,12 @@ pub enum Run {
         /// Whose unit it is.
         #[serde(default)]
         scope: UnitScope,
+    },
+    /// A service of a compose project.
+    Service {
+        /// Its name in the compose file.
+        #[schemars(length(min = 1, max = 64))]
+        service: String,
     },
 }
 
@@ -77,11 +87,13 @@ pub struct SchemaVersion {
     /// Program and arguments, one string each.
     #[schemars(length(min = 1))]
     pub command: Vec<Template>,
+    /// The service of a compose project in a fresh container of which it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// A file of environment variables for it. Without one, that of the first component that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<FilePath>,
     /// What it prints for an empty database. It proves that the command looks where it is pointed.
-    #[schemars(length(min = 1))]
     pub empty: String,
 }
 
@@ -90,7 +102,7 @@ impl Run {
     pub fn command(&self) -> Option<&CommandLine> {
         match self {
             Self::Command(command) => Some(command),
-            Self::Unit { .. } => None,
+            Self::Unit { .. } | Self::Service { .. } => None,
         }
     }
 }
@@ -98,6 +110,6 @@ impl Run {
 impl SchemaVersion {
     /// It as a plain command.
     pub fn command_line(&self) -> CommandLine {
-        CommandLine { command: self.command.clone(), env_file: self.env_file.clone() }
+        CommandLine { command: self.command.clone(), service: self.service.clone(), env_file: self.env_file.clone() }
     }
 }

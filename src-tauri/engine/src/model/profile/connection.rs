@@ -336,6 +336,7 @@ mod tests {
         let mut store = PostgresStore {
             name: "database".into(),
             connection: Connection { url: env("URL"), ..Connection::default() },
+            service: None,
             admin: None,
             point_at: Default::default(),
         };

@@ -7,6 +7,7 @@
 //! holds one is refused), and defaults that guess.
 
 mod command;
+mod compose;
 mod connection;
 mod duration;
 mod env_file;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 pub use self::{
     command::{CommandLine, Migrations, Run, SchemaVersion, UnitScope},
+    compose::{ComposeDriver, Pin},
     connection::{Connection, Endpoint},
     duration::Limits,
     env_file::EnvFile,
@@ -122,6 +124,8 @@ pub struct Recognise {
 pub enum Driver {
     /// A folder for each release and a symbolic link to the one that runs.
     Native(NativeDriver),
+    /// A project of Docker Compose.
+    Compose(ComposeDriver),
 }
 
 /// A folder for each release and a symbolic link to the one that runs.
@@ -208,8 +212,13 @@ impl Component {
 pub struct Gate {
     /// The component that listens on the public port.
     pub component: String,
-    /// The environment variable that tells it its port.
-    pub variable: String,
+    /// The environment variable that tells it its port; for the driver `native`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// The port on which it listens inside its container; for the driver `compose`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub container_port: Option<u16>,
     /// The public port: a number, or where it is set.
     pub port: Reference,
     /// The address it listens on; the maintenance page is bound to the same.

@@ -30,6 +30,10 @@ pub struct PostgresStore {
     /// How it is reached, as the application's own user.
     #[serde(flatten)]
     pub connection: Connection,
+    /// The service of a compose project in whose container the server runs. Its own tools are used there, so that no
+    /// port of it needs to be published; host and port are those that the application uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// How it is reached by someone who may create and rename databases. What is not given is as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Connection>,

@@ -25,7 +25,16 @@ pub(super) fn from_words(doing: &str, words: &str) -> Error {
 
 /// Whether this error says that the connection is gone, so that nothing is known of what was under way.
 pub fn is_cut(error: &Error) -> bool {
-    matches!(error.class.as_ref(), "connection_lost" | "connection_refused" | "timeout" | "server_starting" | "dns")
+    matches!(
+        error.class.as_ref(),
+        "connection_lost"
+            | "connection_refused"
+            | "timeout"
+            | "server_starting"
+            | "dns"
+            | "docker_down"
+            | "container_down"
+    )
 }
 
 const UNKNOWN: &str = "database_error";

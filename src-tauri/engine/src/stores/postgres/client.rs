@@ -152,14 +152,26 @@ impl Client {
         });
         let major = session?.major();
         if major < 12 {
-            return Err(Error::refused("server_too_old", format!("The database server is PostgreSQL {major}."))
-                .remedy("Move the data to a PostgreSQL that is still maintained (13 or newer), then try again."));
+            return Err(too_old(major));
         }
         if asking.0.tools.major == major && asking.0.tools.has_server {
             return Ok(asking);
         }
         let tools = tools::find(runner.as_ref(), major, extra_dirs)?;
         Self::with_tools(asking.0.server.clone(), tools, label, private_dir, runner)
+    }
+
+    /// The same for a server whose tools lie beside it in its container, in which `runner` runs. `server` is where it
+    /// listens there.
+    ///
+    /// # Errors
+    /// `tools_missing`, `server_too_old`; why nothing can be run there.
+    pub fn open_inside(server: Server, label: &str, private_dir: &Path, runner: Arc<dyn Runner>) -> Result<Self> {
+        let tools = tools::inside(runner.as_ref())?;
+        if tools.major < 12 {
+            return Err(too_old(tools.major));
+        }
+        Self::with_tools(server, tools, label, private_dir, runner)
     }
 
     /// The same with tools that are known already. Nothing is asked.
@@ -173,7 +185,8 @@ impl Client {
         private_dir: &Path,
         runner: Arc<dyn Runner>,
     ) -> Result<Self> {
-        let private = server.password.as_ref().map(|password| write_passfile(private_dir, password)).transpose()?;
+        let password = server.password.as_ref().filter(|_| !tools.is_inside);
+        let private = password.map(|password| write_passfile(private_dir, password)).transpose()?;
         Ok(Self(Arc::new(Inner { server, tools, label: label.to_owned(), runner, private })))
     }
 
@@ -273,9 +286,19 @@ impl Client {
             .arg(info.trim_end())
             .env("LC_ALL", "C")
             .quiet();
+        if self.0.tools.is_inside
+            && let Some(password) = &server.password
+        {
+            invocation = invocation.env("PGPASSWORD", password.expose());
+        }
         invocation.user = server.run_as;
         invocation
     }
+}
+
+fn too_old(major: u32) -> Error {
+    Error::refused("server_too_old", format!("The database server is PostgreSQL {major}."))
+        .remedy("Move the data to a PostgreSQL that is still maintained (13 or newer), then try again.")
 }
 
 fn write_passfile(private_dir: &Path, password: &Secret) -> Result<TempDir> {

@@ -34,6 +34,6 @@ pub use lease::{LeaseSession, hold_lease};
 pub use restore::restore_live;
 pub use scratch::Scratch;
 pub use session::Session;
-pub use store::PostgresStore;
+pub use store::{Inside, PostgresStore};
 pub use tools::Tools;
 pub use work::Work;

@@ -24,11 +24,12 @@ use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::gzip;
-use crate::ports::{Patience, Pipes, Reporter, Unit};
+use crate::ports::{Invocation, Patience, Pipes, Reporter, Unit};
 use crate::process::Silent;
 
 /// How long a restore may stand still.
 const STALL: Duration = Duration::from_secs(600);
+const SHORT: Patience = Patience { deadline: Duration::from_secs(60), stall_after: None };
 
 /// What of a dump is restored, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +64,14 @@ pub(super) fn restore(
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let list = contents(client, archive, how)?;
+    let lent = Lent::to(client, list.path())?;
     let invocation = client
         .invoke("pg_restore", database)
         .args(["--format=custom", "--exit-on-error"])
         .args(how.on_scratch.then_some(["--single-transaction", "--no-tablespaces"]).into_iter().flatten())
         .args((!how.with_owners).then_some("--no-owner"))
         .arg("--use-list")
-        .arg(list.path());
+        .arg(lent.path());
     let mut source = Source::open(archive, reporter)?;
     // While indexes are built no bytes move, so the server is asked.
     let work = Work::new(client.clone(), database);
@@ -88,6 +90,50 @@ pub(super) fn restore(
         return Err(damaged(archive).detail("its checksum is not the one that was recorded"));
     }
     Ok(())
+}
+
+/// A file of ours where the tools can read it: they may run where nothing of our files is.
+struct Lent<'c> {
+    client: &'c Client,
+    path: PathBuf,
+}
+
+impl<'c> Lent<'c> {
+    fn to(client: &'c Client, file: &Path) -> Result<Self> {
+        if !client.tools().is_inside {
+            return Ok(Self { client, path: file.to_owned() });
+        }
+        let path = Path::new("/tmp").join(file.file_name().unwrap_or(file.as_os_str()));
+        let write = |with: &Invocation| {
+            let mut from = File::open(file).map_err(|cause| Error::io("read", file, &cause))?;
+            let mut echo = io::sink();
+            let pipes = Pipes { stdin: Some(&mut from), stdout: Some(&mut echo) };
+            client.runner().pipe(with, pipes, SHORT, &[], &Silent)
+        };
+        // Small images have the one or the other.
+        let written = match write(&Invocation::new("tee").arg(&path).quiet()) {
+            Err(error) if error.class == "command_missing" => {
+                write(&Invocation::new("cp").arg("/dev/stdin").arg(&path).quiet())
+            }
+            written => written,
+        }?;
+        if !written.succeeded() {
+            return Err(answer::from_words("write a list beside the database", &written.stderr));
+        }
+        Ok(Self { client, path })
+    }
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if self.client.tools().is_inside {
+            // A list of names; what is left of it goes with the container.
+            let _ = self.client.runner().run(&Invocation::new("rm").arg("-f").arg(&self.path), SHORT, &[], &Silent);
+        }
+    }
 }
 
 /// Restores a dump into a database on the user's own server that was made for it, and proves that it holds what
@@ -150,7 +196,7 @@ fn contents(client: &Client, archive: &Path, how: &How) -> Result<tempfile::Name
     let failed = |cause: io::Error| Error::io("write a list in", &std::env::temp_dir(), &cause);
     let mut file = tempfile::Builder::new().prefix("liftlock-toc-").tempfile().map_err(failed)?;
     io::Write::write_all(&mut file, kept.as_bytes()).map_err(failed)?;
-    if client.server().run_as.is_some() {
+    if client.server().run_as.is_some() && !client.tools().is_inside {
         readable_by_all(file.path()).map_err(failed)?;
     }
     Ok(file)

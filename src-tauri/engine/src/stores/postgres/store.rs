@@ -16,9 +16,10 @@ use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
 use super::restore::restore_live;
-use super::scratch::{self, Access, Scratch};
+use super::scratch::{self, Access, Mould, Scratch};
 use super::tables::PostgresTables;
 use super::work::Work;
+use crate::docker::{InContainer, Project};
 use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
@@ -35,6 +36,8 @@ pub struct PostgresStore {
     name: String,
     endpoint: Endpoint,
     admin: Option<Endpoint>,
+    /// The container in which the server runs, where it is in one.
+    inside: Option<Inside>,
     label: String,
     private_dir: PathBuf,
     runner: Arc<dyn Runner>,
@@ -49,6 +52,15 @@ impl fmt::Debug for PostgresStore {
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
+}
+
+/// The container of a database server: a service of a compose project.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The project.
+    pub project: Project,
+    /// The service.
+    pub service: String,
 }
 
 impl PostgresStore {
@@ -69,12 +81,20 @@ impl PostgresStore {
             name: name.to_owned(),
             endpoint,
             admin,
+            inside: None,
             label: label.to_owned(),
             private_dir: private_dir.to_owned(),
             runner,
             client: OnceLock::new(),
             admin_client: OnceLock::new(),
         }
+    }
+
+    /// In whose container its own tools are used.
+    #[must_use]
+    pub fn inside(mut self, inside: Option<Inside>) -> Self {
+        self.inside = inside;
+        self
     }
 
     fn open(&self, endpoint: &Endpoint, database: &str) -> Result<Client> {
@@ -84,6 +104,14 @@ impl PostgresStore {
         server.ssl_root_cert = root.map(|(_, path)| PathBuf::from(path));
         if let Some(password) = &endpoint.password {
             server = server.password(Secret::new(password.clone()));
+        }
+        if let Some(inside) = &self.inside {
+            // The address is the one that the application knows; beside the server it is this one.
+            server.host = "127.0.0.1".to_owned();
+            server.ssl_root_cert = None;
+            let container = inside.project.running(&inside.service)?.name;
+            let runner = InContainer::new(Arc::clone(&self.runner), container.trim_start_matches('/'));
+            return Client::open_inside(server, &self.label, &self.private_dir, Arc::new(runner));
         }
         Client::open(server, database, &self.label, &self.private_dir, &[], Arc::clone(&self.runner))
     }
@@ -150,14 +178,29 @@ impl PostgresStore {
         let dump: Dump = field(&dumped.facts, "dump")?;
         let client = self.client()?;
         let folder = self.scratch_folder(scratch)?;
-        let options =
-            scratch::Options { label: self.label.clone(), run_as: server_user()?, runner: Arc::clone(&self.runner) };
+        let container = self.inside.as_ref().map(|it| self.mould(it)).transpose()?;
+        let options = scratch::Options {
+            label: self.label.clone(),
+            run_as: if container.is_some() { None } else { server_user()? },
+            runner: Arc::clone(&self.runner),
+            container,
+        };
         let scratch = Scratch::start(client.tools(), &folder, &options)?;
         let restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
         for note in &restored.notes {
             reporter.say(&format!("{}: {note}", self.name));
         }
         Ok(OnTheSide { scratch, access: restored.access })
+    }
+
+    /// What a throw-away server like ours is made of.
+    fn mould(&self, inside: &Inside) -> Result<Mould> {
+        Ok(Mould {
+            docker: inside.project.docker().clone(),
+            image: inside.project.running(&inside.service)?.image,
+            host: self.endpoint.host.clone(),
+            port: self.endpoint.port,
+        })
     }
 
     /// Where our scratch server stands; the way there is open to the user it runs as.
@@ -294,11 +337,21 @@ impl DataStore for PostgresStore {
     }
 
     fn sweep(&self, scratch: &Path, _reporter: &dyn Reporter) -> Result<()> {
-        Scratch::sweep(&scratch.join(&self.name))
+        let folder = scratch.join(&self.name);
+        if let Some(inside) = &self.inside {
+            let docker = inside.project.docker().clone();
+            let mould = Mould { docker, image: String::new(), host: String::new(), port: 0 };
+            mould.sweep(&folder)?;
+        }
+        Scratch::sweep(&folder)
     }
 
     fn folder(&self) -> Option<PathBuf> {
         let facts = facts::facts(self.admin().ok()?, self.database()).ok()?;
+        if let Some(inside) = &self.inside {
+            let data = facts.settings.data_directory?;
+            return inside.project.running(&inside.service).ok()?.outside(&data).filter(|it| it.exists());
+        }
         facts.settings.data_directory.filter(|it| facts.place != facts::Place::Elsewhere && it.exists())
     }
 
@@ -487,6 +540,10 @@ fn place_at(access: &Access) -> Place {
 impl Sandbox for OnTheSide {
     fn place(&self) -> Place {
         place_at(&self.access)
+    }
+
+    fn network(&self) -> Option<&str> {
+        self.scratch.network()
     }
 
     fn empty_place(&self) -> Result<Option<Place>> {

@@ -24,11 +24,16 @@ pub struct Tools {
     pub dir: PathBuf,
     /// Whether the server's programs (`initdb`, `postgres`, `pg_ctl`) lie there too.
     pub has_server: bool,
+    /// Whether they run where nothing of our files is, and are handed all that they need.
+    pub is_inside: bool,
 }
 
 impl Tools {
     /// The path of one of the tools.
     pub fn path(&self, tool: &str) -> PathBuf {
+        if self.is_inside {
+            return PathBuf::from(tool);
+        }
         self.dir.join(tool).with_added_extension(std::env::consts::EXE_EXTENSION)
     }
 }
@@ -58,6 +63,24 @@ pub fn find(runner: &dyn Runner, major: u32, extra_dirs: &[PathBuf]) -> Result<T
         }
     }
     found.ok_or_else(|| none_found(major, &others))
+}
+
+/// The tools of a server beside it in its container, in which `runner` runs: always of its own version.
+///
+/// # Errors
+/// `tools_missing`; why nothing can be run there.
+pub fn inside(runner: &dyn Runner) -> Result<Tools> {
+    let asked = Invocation::new("pg_dump").arg("--version").env("LC_ALL", "C").quiet();
+    let patience = Patience { deadline: Duration::from_secs(30), stall_after: None };
+    let answer = runner.run(&asked, patience, &[], &Silent).or_else(|error| match error.class.as_ref() {
+        "command_missing" => Ok(Finished::default()),
+        _ => Err(error),
+    })?;
+    let (major, version) = version(&answer.stdout).ok_or_else(|| {
+        Error::refused("tools_missing", "The image of the database has no pg_dump in it.")
+            .remedy("Use an image of PostgreSQL with its client tools, such as the official one.")
+    })?;
+    Ok(Tools { major, version, dir: PathBuf::new(), has_server: true, is_inside: true })
 }
 
 /// The newest tools there are. Their `psql` can ask a server of any version which version it is.
@@ -139,7 +162,8 @@ fn children(parent: &Path, prefix: &str) -> Vec<PathBuf> {
 
 /// The tools in `dir`, if all three are there. One of them is asked for its version; see [`same_version`].
 fn look(runner: &dyn Runner, dir: &Path) -> Option<Tools> {
-    let mut tools = Tools { major: 0, version: String::new(), dir: dir.to_owned(), has_server: false };
+    let mut tools =
+        Tools { major: 0, version: String::new(), dir: dir.to_owned(), has_server: false, is_inside: false };
     for tool in ["psql", "pg_dump", "pg_restore"] {
         // Debian's programs in /usr/bin choose a version by themselves, and the versions are found without them.
         let real = tools.path(tool).canonicalize().ok()?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    super::{Check, Driver, HttpQuestion, InsidePath, Placeholder, Run, VersionQuestion},
+    super::{Check, Driver, HttpQuestion, InsidePath, Placeholder, Run, Store, VersionQuestion},
     addresses::is_this_machine,
     document::{Document, listed, quoted},
     sections::Sections,
@@ -27,6 +27,7 @@ pub(super) fn across(document: &Document<'_>, sections: &Sections) {
     migrations(document, sections);
     exports(document, sections);
     promises(document, sections);
+    of_one_driver(document, sections);
 }
 
 fn unique(document: &Document<'_>, section: &'static str, key: &'static str) {
@@ -59,6 +60,57 @@ fn releases(document: &Document<'_>, sections: &Sections) {
             "nothing is required of a release: a damaged or exchanged download is found only if it cannot be unpacked",
             "publish a file of sha256 sums with each release, name it in “checksums”, and write require = \"checksum\"",
         );
+    }
+}
+
+/// What belongs to one driver means nothing to the other.
+fn of_one_driver(document: &Document<'_>, sections: &Sections) {
+    let Some(driver) = &sections.driver else { return };
+    let is_compose = matches!(driver, Driver::Compose(_));
+    for (number, component) in &sections.components {
+        let (fits, remedy) = match (&component.run, is_compose) {
+            (Run::Service { .. }, fits) => (fits, "write kind = \"compose\" in [driver], or run a command or a unit"),
+            (Run::Command(_) | Run::Unit { .. }, is_compose) => {
+                (!is_compose, "name its service: run = { service = \"shop\" }")
+            }
+        };
+        if !fits {
+            let reason = "what runs this component does not fit the kind of [driver]";
+            document.mistake(&format!("components[{number}].run"), reason, remedy);
+        }
+    }
+    for (number, store) in &sections.stores {
+        if let Store::Postgres(it) = store
+            && it.service.is_some()
+            && !is_compose
+        {
+            let reason = "“service” means a container of Docker Compose, and the driver is another";
+            document.mistake(&format!("stores[{number}].service"), reason, "take “service” out");
+        }
+    }
+    if let Some(gate) = &sections.gate {
+        let (has, key, example) = if is_compose {
+            (gate.container_port.is_some(), "container_port", "container_port = 8080")
+        } else {
+            (gate.variable.is_some(), "variable", "variable = \"PORT\"")
+        };
+        if !has {
+            document.mistake("gate", format!("“{key}” is missing in [gate]"), format!("add {example}"));
+        }
+    }
+    let Some(migrations) = sections.migrations.as_ref().filter(|_| is_compose) else { return };
+    let lines = [
+        ("schema_version", migrations.schema_version.as_ref().map(|it| &it.service)),
+        ("schema_head", migrations.schema_head.as_ref().map(|it| &it.service)),
+        ("pre_upgrade", migrations.pre_upgrade.as_ref().map(|it| &it.service)),
+        ("migrate", migrations.migrate.as_ref().map(|it| &it.service)),
+        ("post_upgrade", migrations.post_upgrade.as_ref().map(|it| &it.service)),
+    ];
+    for (key, service) in lines {
+        if service.is_some_and(Option::is_none) {
+            let reason = "the command does not say in a container of which service it runs";
+            document.mistake(&format!("migrations.{key}"), reason, "add service = \"shop\"");
+        }
     }
 }
 
@@ -104,7 +156,7 @@ fn pointing(document: &Document<'_>, sections: &Sections) {
                 let reason = format!("{variable} points a command at the store {} already", quoted(owner));
                 document.mistake(&format!("{path}.{variable}"), reason, "name a variable for each store");
             }
-            if sections.gate.as_ref().is_some_and(|it| it.variable == *variable) {
+            if sections.gate.as_ref().is_some_and(|it| it.variable.as_deref() == Some(variable)) {
                 let reason = format!("{variable} sets the port of the gate already");
                 document.mistake(&format!("{path}.{variable}"), reason, "name another variable");
             }

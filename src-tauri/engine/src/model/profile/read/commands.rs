@@ -10,7 +10,7 @@ use super::{
     },
     addresses::secret_in_address,
     document::{Node, nearest, quoted},
-    values::{Read, file, is_variable_or_mistake},
+    values::{Read, file, is_variable_or_mistake, name},
 };
 
 /// Text with placeholders of which some are allowed.
@@ -140,10 +140,15 @@ fn is_option_for_secret(text: &str) -> bool {
 /// A command with its environment.
 pub(super) fn command_line(node: &Node<'_>, allowed: &[Placeholder]) -> Read<CommandLine> {
     let table = node.table()?;
-    let words = table.required("command", "command = [\"program\", \"argument\"]", |it| command(it, allowed));
+    let service = table.optional("service", name);
+    let words = if table.has("service") && !table.has("command") {
+        Some(Vec::new())
+    } else {
+        table.required("command", "command = [\"program\", \"argument\"]", |it| command(it, allowed))
+    };
     let env_file = table.optional("env_file", file);
     table.finish();
-    Some(CommandLine { command: words?, env_file })
+    Some(CommandLine { command: words?, service, env_file })
 }
 
 /// The variables that point a command elsewhere; together they must hold all that is needed for it.

@@ -4,6 +4,7 @@
 //! a free port, behind a random password, and its data does not survive it. Everything of it is in one folder
 //! that bears our mark, so that what a killed worker left behind can be ended and removed, and nothing else.
 
+mod container;
 mod prepare;
 mod server;
 
@@ -17,6 +18,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::container::Mould;
+use self::container::Throwaway;
 use self::server::{begin, left_over, pg, random, short};
 use super::client::Client;
 use super::dump::Dump;
@@ -43,6 +46,8 @@ pub struct Options {
     pub run_as: Option<(u32, u32)>,
     /// What runs the tools.
     pub runner: Arc<dyn Runner>,
+    /// Where the user's server runs in a container: a throw-away one of the same image is used instead.
+    pub container: Option<Mould>,
 }
 
 impl std::fmt::Debug for Options {
@@ -58,6 +63,8 @@ pub struct Scratch {
     options: Options,
     tools: Tools,
     client: Client,
+    /// Its container, where it has one.
+    container: Option<Throwaway>,
     has_stopped: bool,
 }
 
@@ -70,7 +77,7 @@ struct Record {
 /// How a program reaches a restored database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Always 127.0.0.1.
+    /// 127.0.0.1; in a network of its own the name that the user's server has in its.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -122,8 +129,14 @@ impl Scratch {
             .remedy(format!("Install them, for example the package postgresql-{}.", tools.major)));
         }
         durable::create_marked_dir(dir, PURPOSE)?;
-        let started = begin(tools, dir, options);
+        let started = match &options.container {
+            Some(mould) => container::begin(tools, dir, options, mould),
+            None => begin(tools, dir, options),
+        };
         if started.is_err() {
+            if let Some(mould) = &options.container {
+                let _ = mould.sweep(dir);
+            }
             let _ = Self::sweep(dir);
         }
         started
@@ -147,6 +160,11 @@ impl Scratch {
             }
         }
         durable::remove_tree_that_we_made(dir, PURPOSE)
+    }
+
+    /// The network that it is alone in, where it has one.
+    pub fn network(&self) -> Option<&str> {
+        self.container.as_ref().map(|it| it.network.as_str())
     }
 
     /// A superuser's client of it.
@@ -221,6 +239,10 @@ impl Scratch {
 
     fn end(&mut self) -> Result<()> {
         self.has_stopped = true;
+        if let Some(container) = &self.container {
+            container.end()?;
+            return Self::sweep(&self.dir);
+        }
         // Its data is thrown away, so it need not be put in order first.
         let stop = ["stop", "-m", "immediate", "-w", "-s", "-D"];
         let told = pg(&self.tools, "pg_ctl", &self.options).args(stop).arg(self.dir.join("data"));
@@ -230,13 +252,8 @@ impl Scratch {
 
     fn access(&self, user: &str, password: Secret, database: &str) -> Access {
         let server = self.client.server();
-        Access {
-            host: server.host.clone(),
-            port: server.port,
-            user: user.to_owned(),
-            password,
-            database: database.to_owned(),
-        }
+        let host = self.container.as_ref().map_or(&server.host, |it| &it.host);
+        Access { host: host.clone(), port: server.port, user: user.to_owned(), password, database: database.to_owned() }
     }
 }
 

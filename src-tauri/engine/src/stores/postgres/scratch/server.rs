@@ -59,7 +59,14 @@ pub(super) fn begin(tools: &Tools, dir: &Path, options: &Options) -> Result<Scra
     server.ssl_mode = SslMode::Disable;
     let runner = Arc::clone(&options.runner);
     let client = Client::with_tools(server, tools.clone(), &options.label, &dir.join("private"), runner)?;
-    Ok(Scratch { dir: dir.to_owned(), options: options.clone(), tools: tools.clone(), client, has_stopped: false })
+    Ok(Scratch {
+        dir: dir.to_owned(),
+        options: options.clone(),
+        tools: tools.clone(),
+        client,
+        container: None,
+        has_stopped: false,
+    })
 }
 
 /// Quick rather than durable, small, and closed to everybody else.

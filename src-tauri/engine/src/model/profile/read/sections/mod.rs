@@ -6,6 +6,8 @@ mod releases;
 mod running;
 mod stores;
 
+use std::collections::BTreeMap;
+
 use self::{
     exports::export,
     probes::{probe, version_question},
@@ -15,12 +17,14 @@ use self::{
 };
 use super::{
     super::{
-        Application, Check, CommandLine, Component, Driver, Export, FORMAT, Gate, Limits, Migrations, NativeDriver,
-        Probe, Profile, Recognise, Releases, Run, SettingsFile, Store, VersionQuestion,
+        Application, Check, CommandLine, Component, ComposeDriver, Driver, Export, FORMAT, Gate, Limits, Migrations,
+        NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, Releases, Run, SettingsFile, Store, Template,
+        VersionQuestion,
     },
     check,
-    document::{Document, Node, quoted},
-    values::{id, inside, one_of, time, words},
+    commands::template,
+    document::{Document, Node, Table, quoted},
+    values::{file, id, inside, one_of, time, variable, words},
 };
 
 /// The sections of a profile, those with mistakes left out.
@@ -166,18 +170,63 @@ fn recognise(node: &Node<'_>) -> Option<Recognise> {
 
 fn driver(node: &Node<'_>) -> Option<Driver> {
     let table = node.table()?;
-    table.required("kind", "kind = \"native\"", |it| {
-        if let Some(text @ ("compose" | "swarm" | "docker")) = it.raw_text() {
-            let reason = format!("the driver {} is not part of this Liftlock", quoted(text));
-            it.mistake(reason, "write “native”, or install a Liftlock that has it");
+    let is_compose = table.required("kind", "kind = \"native\"", |it| {
+        if it.raw_text() == Some("docker") {
+            it.mistake(
+                "the driver “docker” is not part of this Liftlock",
+                "write “compose” for a project of Docker Compose",
+            );
             return None;
         }
-        one_of(it, &[("native", ())])
+        if it.raw_text() == Some("swarm") {
+            it.mistake(
+                "the driver “swarm” is not part of this Liftlock: services of a swarm are rolled out by Docker alone",
+                "write “compose” for a project of Docker Compose on one machine, or keep using `docker stack deploy`",
+            );
+            return None;
+        }
+        one_of(it, &[("native", false), ("compose", true)])
     })?;
+    if is_compose {
+        let driver = compose(&table);
+        table.finish();
+        return driver.map(Driver::Compose);
+    }
     let current = table.optional("current", inside).unwrap_or_else(NativeDriver::default_current);
     let releases = table.optional("releases", inside).unwrap_or_else(NativeDriver::default_releases);
     table.finish();
     Some(Driver::Native(NativeDriver { current, releases }))
+}
+
+fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
+    let files = table.list("files", inside);
+    let pin = table.optional("pin", |it| {
+        let table = it.table()?;
+        let file = table.required("file", "file = \".env\"", file);
+        let key = table.required("key", "key = \"SHOP_VERSION\"", variable);
+        table.finish();
+        Some(Pin { file: file?, key: key? })
+    });
+    let images = table.required("images", "images = { shop = \"registry.example/shop:{version}\" }", images);
+    let local = table.optional("local", Node::flag).unwrap_or_default();
+    Some(ComposeDriver { files, pin, images: images?, local })
+}
+
+fn images(node: &Node<'_>) -> Option<BTreeMap<String, Template>> {
+    let mut images = BTreeMap::new();
+    for (value, service) in node.table()?.entries() {
+        let Some(image) = template(&value, &[Placeholder::Version]) else { continue };
+        if !image.has(Placeholder::Version) {
+            let reason = format!("the image of {} is the same for every version", quoted(service));
+            value.mistake(reason, "put {version} where its tag is: “registry.example/shop:{version}”");
+        }
+        images.insert(service.to_owned(), image);
+    }
+    if images.is_empty() {
+        node.mistake("“images” names no service", "name the image of each service of the application");
+        return None;
+    }
+    Some(images)
 }
 
 fn settings(node: &Node<'_>) -> Option<SettingsFile> {

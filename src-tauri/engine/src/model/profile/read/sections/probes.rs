@@ -78,8 +78,9 @@ pub(super) fn probe(node: &Node<'_>) -> Option<Probe> {
         }
         Kind::Command => {
             let words = table.required("command", "command = [\"program\"]", |it| command(it, OF_A_RELEASE));
+            let service = table.optional("service", name);
             let env_file = table.optional("env_file", file);
-            words.map(|command| Check::Command { command: CommandLine { command, env_file } })
+            words.map(|command| Check::Command { command: CommandLine { command, service, env_file } })
         }
         Kind::FileAge => {
             let path = table.required("path", "path = \"data/heartbeat\"", file);

@@ -23,6 +23,11 @@ fn run(node: &Node<'_>) -> Option<Run> {
         table.mistake("a component is run by a command or by a unit, not by both", "keep “command” or “unit”");
         return None;
     }
+    if table.has("service") && !table.has("command") {
+        let service = table.required("service", "service = \"shop\"", name);
+        table.finish();
+        return Some(Run::Service { service: service? });
+    }
     if !table.has("unit") {
         return command_line(node, OF_A_RELEASE).map(Run::Command);
     }
@@ -49,11 +54,13 @@ fn unit(node: &Node<'_>) -> Option<String> {
 pub(super) fn gate(node: &Node<'_>) -> Option<Gate> {
     let table = node.table()?;
     let component = table.required("component", "component = \"shop\"", |it| existing(it, "components", &[]));
-    let variable = table.required("variable", "variable = \"PORT\"", variable);
+    let variable = table.optional("variable", variable);
+    let container_port =
+        table.optional("container_port", |it| it.number(1..65536)).and_then(|it| u16::try_from(it).ok());
     let port = table.required("port", "port = { file = \".env\", key = \"PORT\" }", port);
     let bind = table.optional("bind", bind);
     table.finish();
-    Some(Gate { component: component?, variable: variable?, port: port?, bind })
+    Some(Gate { component: component?, variable, container_port, port: port?, bind })
 }
 
 pub(super) fn migrations(node: &Node<'_>) -> Option<Migrations> {
@@ -84,8 +91,12 @@ fn schema_version(node: &Node<'_>) -> Option<SchemaVersion> {
     let table = node.table()?;
     let line = table
         .required("command", "command = [\"{release}/bin/shop\", \"schema-version\"]", |it| command(it, OF_A_RELEASE));
+    let service = table.optional("service", name);
     let env_file = table.optional("env_file", file);
-    let empty = table.required("empty", "empty = \"…\": what it prints for an empty database", words);
+    let empty = table.required("empty", "empty = \"…\": what it prints for an empty database", |it| {
+        // Some print nothing at all.
+        if it.raw_text() == Some("") { Some(String::new()) } else { words(it) }
+    });
     table.finish();
-    Some(SchemaVersion { command: line?, env_file, empty: empty? })
+    Some(SchemaVersion { command: line?, service, env_file, empty: empty? })
 }

@@ -31,9 +31,10 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
         Kind::Postgres => {
             let connection = connection(&table, true);
             let admin = table.optional("admin", administrator);
+            let service = table.optional("service", crate::model::profile::read::values::name);
             let point_at = point_at(OF_A_DATABASE, PLACE_OF_A_DATABASE);
             name.zip(connection)
-                .map(|(name, connection)| Store::Postgres(PostgresStore { name, connection, admin, point_at }))
+                .map(|(name, connection)| Store::Postgres(PostgresStore { name, connection, service, admin, point_at }))
         }
         Kind::Sqlite => {
             let path = table.required("path", "path = \"data/app.db\"", file);

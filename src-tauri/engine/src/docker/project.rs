@@ -1,0 +1,267 @@
+//! A project of Docker Compose in its folder, as Docker Compose itself understands it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use serde::Deserialize;
+
+use super::{Docker, QUESTION, invocation, succeeded};
+use crate::error::{Error, Result};
+use crate::model::profile::EnvFile;
+use crate::ports::Invocation;
+use crate::process::Silent;
+
+/// What Docker Compose looks for, likely first; beside each its override.
+const FILES: [(&str, &[&str]); 4] = [
+    ("compose.yaml", &["compose.override.yaml", "compose.override.yml"]),
+    ("compose.yml", &["compose.override.yaml", "compose.override.yml"]),
+    ("docker-compose.yml", &["docker-compose.override.yml", "docker-compose.override.yaml"]),
+    ("docker-compose.yaml", &["docker-compose.override.yml", "docker-compose.override.yaml"]),
+];
+
+/// A project in its folder.
+#[derive(Debug, Clone)]
+pub struct Project {
+    docker: Docker,
+    dir: PathBuf,
+    files: Vec<PathBuf>,
+    /// Its name does not change while somebody looks.
+    name: Arc<OnceLock<String>>,
+}
+
+/// What `docker compose config` makes of the files, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    /// The name of the project.
+    pub name: String,
+    /// Its services.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A service of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Service {
+    /// Its image.
+    pub image: Option<String>,
+    /// When Docker starts it by itself.
+    pub restart: Option<String>,
+    /// What is mounted into it.
+    #[serde(default)]
+    pub volumes: Vec<serde_json::Value>,
+}
+
+/// A container of a service, as `docker inspect` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name, with a slash before it.
+    pub name: String,
+    /// The identity of the image that it was made of.
+    pub image: String,
+    /// How it is.
+    pub state: ContainerState,
+    host_config: HostConfig,
+    config: Labels,
+    #[serde(default)]
+    mounts: Vec<Mount>,
+}
+
+/// How a container is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerState {
+    /// `running`, `exited`, `created`, …
+    pub status: String,
+    /// How it ended the last time.
+    pub exit_code: i64,
+    health: Option<Health>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig {
+    restart_policy: RestartPolicy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RestartPolicy {
+    name: String,
+    maximum_retry_count: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Labels {
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Mount {
+    source: PathBuf,
+    destination: PathBuf,
+}
+
+impl Container {
+    /// Whether it has processes, or is about to.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state.status.as_str(), "running" | "restarting" | "paused" | "removing")
+    }
+    /// Whether its own check says that it is not well.
+    pub fn is_unhealthy(&self) -> bool {
+        self.state.health.as_ref().is_some_and(|it| it.status == "unhealthy")
+    }
+    /// When Docker starts it by itself, as `docker update --restart` takes it.
+    pub fn restart_policy(&self) -> String {
+        let policy = &self.host_config.restart_policy;
+        match (policy.name.as_str(), policy.maximum_retry_count) {
+            ("", _) => "no".to_owned(),
+            ("on-failure", times @ 1..) => format!("on-failure:{times}"),
+            (name, _) => name.to_owned(),
+        }
+    }
+    /// One of its labels.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+    /// Where the folder at this path inside lies on this machine, if it lies in a volume.
+    pub fn outside(&self, inside: &Path) -> Option<PathBuf> {
+        let mount = self.mounts.iter().find(|it| inside.starts_with(&it.destination))?;
+        Some(mount.source.join(inside.strip_prefix(&mount.destination).ok()?))
+    }
+}
+
+impl Project {
+    /// The project in `dir`. Without `files` those are meant that Docker Compose finds there.
+    pub fn new(docker: Docker, dir: &Path, files: Vec<PathBuf>) -> Self {
+        Self { docker, dir: dir.to_owned(), files, name: Arc::default() }
+    }
+
+    /// Docker.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `docker compose` for this project, with files of ours over the user's.
+    pub fn compose(&self, over: &[&Path]) -> Invocation {
+        let mut words =
+            invocation().args(["compose", "--ansi=never", "--progress=quiet", "--project-directory"]).arg(&self.dir);
+        if !over.is_empty() || !self.files.is_empty() {
+            let files = if self.files.is_empty() { self.found() } else { self.files.clone() };
+            for file in files.iter().map(PathBuf::as_path).chain(over.iter().copied()) {
+                words = words.arg("--file").arg(file);
+            }
+        }
+        words.dir(&self.dir)
+    }
+
+    /// The files that Docker Compose finds by itself.
+    fn found(&self) -> Vec<PathBuf> {
+        let settings = fs::read_to_string(self.dir.join(".env")).map(|it| EnvFile::parse(&it)).ok();
+        let setting = |key: &str| {
+            let entries = settings.as_ref()?.entries();
+            entries.filter(|it| it.0 == key).last().map(|it| it.1.to_owned()).filter(|it| !it.is_empty())
+        };
+        if let Some(files) = setting("COMPOSE_FILE") {
+            let separator =
+                setting("COMPOSE_PATH_SEPARATOR").unwrap_or_else(|| if cfg!(windows) { ";" } else { ":" }.to_owned());
+            return files.split(&separator).map(|it| self.dir.join(it)).collect();
+        }
+        let there = |name: &&str| self.dir.join(name).is_file();
+        let Some((file, overrides)) = FILES.iter().find(|(file, _)| there(file)) else { return Vec::new() };
+        std::iter::once(file).chain(overrides.iter().find(|it| there(it))).map(|it| self.dir.join(it)).collect()
+    }
+
+    /// What Docker Compose makes of it, with files of ours over the user's.
+    ///
+    /// # Errors
+    /// `compose_file`, `setting_missing`, `compose_missing`, `docker_missing`.
+    pub fn config(&self, over: &[&Path]) -> Result<Config> {
+        let question = self.compose(over).args(["config", "--format", "json"]).quiet();
+        let answer = succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent))?.stdout;
+        serde_json::from_str(&answer).map_err(|cause| strange("docker compose config", &cause))
+    }
+
+    /// Its name.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn name(&self) -> Result<&str> {
+        if let Some(name) = self.name.get() {
+            return Ok(name);
+        }
+        let name = self.config(&[])?.name;
+        Ok(self.name.get_or_init(|| name))
+    }
+
+    /// The volumes of a service, as Docker Compose writes them out.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn volumes_of(&self, service: &str) -> Result<Vec<serde_json::Value>> {
+        Ok(self.config(&[])?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
+    }
+
+    /// The containers of a service, whether they run or not; those of single commands are left out.
+    ///
+    /// # Errors
+    /// `docker_down`, and its kin.
+    pub fn containers(&self, service: &str) -> Result<Vec<Container>> {
+        let of_project = format!("label=com.docker.compose.project={}", self.name()?);
+        let of_service = format!("label=com.docker.compose.service={service}");
+        let ids = self.docker.ask([
+            "ps",
+            "--all",
+            "--quiet",
+            "--no-trunc",
+            "--filter",
+            &of_project,
+            "--filter",
+            &of_service,
+            "--filter",
+            "label=com.docker.compose.oneoff=False",
+        ])?;
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.docker.ask(["container", "inspect"].into_iter().chain(ids))?;
+        serde_json::from_str(&answer).map_err(|cause| strange("docker inspect", &cause))
+    }
+
+    /// The one container of a service that runs.
+    ///
+    /// # Errors
+    /// `container_down` where none does.
+    pub fn running(&self, service: &str) -> Result<Container> {
+        self.containers(service)?.into_iter().find(Container::is_running).ok_or_else(|| {
+            Error::failed("container_down", format!("There is no running container of the service “{service}”."))
+                .remedy("Start it with “docker compose up -d” in the folder of the application, then try again.")
+        })
+    }
+}
+
+fn strange(what: &str, cause: &serde_json::Error) -> Error {
+    Error::failed("docker_strange", format!("The answer of “{what}” could not be understood."))
+        .remedy("Use Docker Compose 2.24 or newer. If it is, report it with the details.")
+        .because(cause)
+}

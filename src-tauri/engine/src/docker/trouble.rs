@@ -1,0 +1,138 @@
+//! What Docker says when it does not work, understood.
+
+use crate::error::Error;
+use crate::process::printable;
+
+/// Lines of it that say why.
+const TOLD: usize = 6;
+
+/// There is no `docker`.
+pub(super) fn no_docker(cause: &Error) -> Error {
+    Error::refused("docker_missing", "Docker is not installed on this computer, or not in the PATH of this user.")
+        .remedy("Install Docker with Docker Compose 2.24 or newer, then try again.")
+        .detail(cause.message.clone())
+}
+
+/// The error that its words tell.
+pub(crate) fn understood(words: &str) -> Error {
+    let text = words.to_lowercase();
+    let says = |any: &[&str]| any.iter().any(|it| text.contains(it));
+    let error = if says(&["no space left on device"]) {
+        Error::failed("disk_full", "The disk on which Docker keeps its images and containers is full.")
+            .remedy("Free some space there (“docker system df” shows what takes it), then try again.")
+    } else if says(&["permission denied while trying to connect"]) {
+        Error::refused("docker_forbidden", "This user may not talk to Docker.")
+            .remedy("Add the user to the group “docker”, use rootless Docker, or run Liftlock as the user who runs the application.")
+    } else if says(&["cannot connect to the docker daemon", "error during connect", "is the docker daemon running"]) {
+        Error::failed("docker_down", "Docker does not run.")
+            .remedy("Start Docker (on Linux: “systemctl start docker”), then try again.")
+    } else if says(&[
+        "'compose' is not a docker command",
+        "unknown command: docker compose",
+        "unknown shorthand flag: 'f'",
+        "unknown flag: --project-directory",
+    ]) {
+        Error::refused("compose_missing", "This Docker has no Docker Compose 2.")
+            .remedy("Install the plug-in of Docker Compose 2.24 or newer (on Debian: docker-compose-plugin or docker-compose-v2). The old program “docker-compose” is not enough.")
+    } else if says(&["port is already allocated", "address already in use", "ports are not available"]) {
+        Error::failed("port_taken", "A port that the application needs is taken.")
+            .remedy("Stop the program that uses this port, or choose another port in the settings of the application.")
+    } else if says(&["failed to solve", "executor failed running", "returned a non-zero code"]) {
+        Error::failed("build_failed", "An image of the release could not be built.")
+            .remedy("Nothing was stopped. Report the last words to the makers of the application.")
+    } else if says(&[
+        "no such host",
+        "tls handshake timeout",
+        "i/o timeout",
+        "dial tcp",
+        "connection reset",
+        "unexpected eof",
+    ]) {
+        Error::failed("registry_unreachable", "The registry from which the images come does not answer.")
+            .remedy("Check the connection to the network, then try again. Nothing was stopped.")
+    } else if says(&["unauthorized", "authentication required", "denied: "]) {
+        Error::failed("registry_forbidden", "The registry does not give out the image to this user.")
+            .remedy("Log in with “docker login”, then try again.")
+    } else if says(&[
+        "no such image",
+        "manifest unknown",
+        "pull access denied",
+        "manifest for",
+        "repository does not exist",
+    ]) {
+        Error::failed("image_missing", "An image of the release is not there.")
+            .remedy("Check the name of the image in the profile, or wait until its publisher has put it there.")
+    } else if says(&["no such container", "is not running", "is restarting, wait"]) {
+        Error::failed("container_down", "A container that is needed does not run.")
+            .remedy("Start the application with “docker compose up -d”, and look at “docker compose logs”.")
+    } else if says(&["executable file not found", "no such file or directory: unknown"]) {
+        Error::failed("command_missing", "A program that is needed is not in the image.")
+            .remedy("Check the commands in the profile, and the image that the compose file names.")
+    } else if says(&["required variable", "is missing a value"]) {
+        Error::refused("setting_missing", "The compose file needs a setting that is not there.")
+            .remedy("Add it to the .env file beside the compose file, then try again.")
+    } else if says(&[
+        "no configuration file provided",
+        "yaml:",
+        "validating ",
+        "invalid compose",
+        "additional properties",
+    ]) {
+        Error::refused("compose_file", "The compose file cannot be used.")
+            .remedy("Run “docker compose config” in the folder of the application and correct what it says.")
+    } else {
+        Error::failed("docker_failed", "Docker could not do what it was asked for.")
+            .remedy("The details have its last words.")
+    };
+    let lines: Vec<&str> = words.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    lines.iter().rev().take(TOLD).rev().fold(error, |error, line| error.detail(printable(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_docker_says_is_understood() {
+        for (words, class) in [
+            (
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+                "docker_down",
+            ),
+            (
+                "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+                "docker_forbidden",
+            ),
+            ("docker: 'compose' is not a docker command.\nSee 'docker --help'", "compose_missing"),
+            (
+                "Error response from daemon: driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:80 failed: port is already allocated",
+                "port_taken",
+            ),
+            (
+                "Error response from daemon: manifest for shop:9 not found: manifest unknown: manifest unknown",
+                "image_missing",
+            ),
+            ("Error response from daemon: No such image: shop:9", "image_missing"),
+            (
+                "Error response from daemon: Get \"https://r.example/v2/\": dial tcp: lookup r.example: no such host",
+                "registry_unreachable",
+            ),
+            (
+                "failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
+                "build_failed",
+            ),
+            ("write /var/lib/docker/tmp/x: no space left on device", "disk_full"),
+            ("Error response from daemon: Container abc is not running", "container_down"),
+            ("no configuration file provided: not found", "compose_file"),
+            (
+                "error while interpolating services.shop: required variable SECRET is missing a value: set it",
+                "setting_missing",
+            ),
+            ("something else", "docker_failed"),
+        ] {
+            let error = understood(words);
+            assert_eq!(error.class, class, "{words}");
+            assert!(!error.remedy.is_empty() && !error.details.is_empty());
+        }
+    }
+}

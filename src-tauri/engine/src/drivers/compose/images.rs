@@ -1,0 +1,244 @@
+//! The images of a release: named by the profile, known by their identity.
+//!
+//! A tag can be moved; an identity cannot. What a release ran from is written down when it is made ready, and a tag
+//! that has been moved since is put back before the release is started again.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Compose;
+use crate::docker::Container;
+use crate::error::{Error, Result};
+use crate::model::profile::{ComposeDriver, Placeholder};
+use crate::ports::{Patience, Reporter};
+
+/// How long images may take to come.
+const FETCH: Patience = Patience { deadline: Duration::from_secs(6 * 3600), stall_after: None };
+const QUICK: Patience = Patience { deadline: Duration::from_secs(60), stall_after: None };
+
+/// An image of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Image {
+    /// As compose files name it.
+    pub(super) reference: String,
+    /// Its identity on this machine; empty before it is here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) id: String,
+    /// Its digest in the registry that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<String>,
+}
+
+/// The images of one release, by service.
+pub(super) type Images = BTreeMap<String, Image>;
+
+/// What is written down of each release.
+pub(super) struct Record(PathBuf);
+
+impl Record {
+    pub(super) fn at(file: &Path) -> Self {
+        Self(file.to_owned())
+    }
+    fn all(&self) -> BTreeMap<String, Images> {
+        std::fs::read(&self.0).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default()
+    }
+    pub(super) fn of(&self, version: &str) -> Option<Images> {
+        self.all().remove(version)
+    }
+}
+
+/// The image of each service in a release.
+pub(super) fn references(layout: &ComposeDriver, version: &str) -> Result<Vec<(String, String)>> {
+    let filled = |(service, image): (&String, &crate::model::profile::Template)| {
+        Ok((service.clone(), image.fill(&[(Placeholder::Version, version)])?))
+    };
+    layout.images.iter().map(filled).collect()
+}
+
+impl Compose {
+    /// The version whose images the compose files name.
+    pub(super) fn version_of_images(&self) -> Result<Option<String>> {
+        let config = self.project.config(&[])?;
+        Ok(self.layout.images.iter().find_map(|(service, template)| {
+            let (before, after) = template.as_str().split_once("{version}")?;
+            let image = config.services.get(service)?.image.as_deref()?;
+            let version = image.strip_prefix(before)?.strip_suffix(after)?;
+            super::super::plain_version(version).is_ok().then(|| version.to_owned())
+        }))
+    }
+
+    /// The identity of an image that is here.
+    fn id_of(&self, reference: &str) -> Result<String> {
+        let answer = self.project.docker().ask(["image", "inspect", "--format", "{{.Id}}", reference])?;
+        Ok(answer.trim().to_owned())
+    }
+
+    pub(super) fn are_there(&self, version: &str) -> bool {
+        let Ok(references) = references(&self.layout, version) else { return false };
+        let recorded = self.images_record().of(version).unwrap_or_default();
+        references.iter().all(|(service, reference)| {
+            recorded.get(service).is_some_and(|it| self.id_of(&it.id).is_ok()) || self.id_of(reference).is_ok()
+        })
+    }
+
+    /// What the plan fixes: digests where a registry tells them, else identities of what is here.
+    pub(super) fn identify_images(&self, version: &str) -> Result<Value> {
+        let mut images = Images::new();
+        for (service, reference) in references(&self.layout, version)? {
+            let here = self.id_of(&reference);
+            let image = match (self.layout.local, here) {
+                (true, here) => Image { id: here.map_err(|it| named(it, &reference))?, reference, digest: None },
+                (false, here) => match (self.digest_of(&reference), here) {
+                    (Ok(digest), here) => Image { id: here.unwrap_or_default(), reference, digest: Some(digest) },
+                    // It is here already, and nobody can say that another one is meant.
+                    (Err(_), Ok(id)) => Image { id, reference, digest: None },
+                    (Err(error), Err(_)) => return Err(named(error, &reference)),
+                },
+            };
+            images.insert(service, image);
+        }
+        recorded(&images)
+    }
+
+    /// What the registry says that a name stands for.
+    fn digest_of(&self, reference: &str) -> Result<String> {
+        let asked = ["buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", reference];
+        let digest = self.project.docker().ask(asked)?.trim().to_owned();
+        if digest.starts_with("sha256:") {
+            return Ok(digest);
+        }
+        Err(Error::failed("registry_strange", format!("The registry of {reference} does not tell its digest."))
+            .remedy("Install the plug-in buildx of Docker, then try again."))
+    }
+
+    /// Gets every image, by the identity that the plan fixed, and writes down what both releases run from.
+    pub(super) fn prepare_images(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
+        let planned: Images = serde_json::from_value(identity.clone()).map_err(|cause| {
+            Error::bug("not_identified", "The images of the release were not fixed before they were fetched.")
+                .because(&cause)
+        })?;
+        let mut images = Images::new();
+        for (service, image) in planned {
+            reporter.check()?;
+            images.insert(service, self.fetch(image, reporter)?);
+        }
+        let mut all = self.images_record().all();
+        if let Some(current) = self.current()? {
+            all.insert(current.0, current.1);
+        }
+        all.insert(version.to_owned(), images.clone());
+        for (version, images) in &all {
+            self.keep(version, images)?;
+        }
+        let text = serde_json::to_string_pretty(&all)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+        self.ours("images.json", &text)?;
+        recorded(&images)
+    }
+
+    fn fetch(&self, image: Image, reporter: &dyn Reporter) -> Result<Image> {
+        let docker = self.project.docker();
+        if let Some(digest) = &image.digest {
+            let name = without_tag(&image.reference);
+            let by_digest = format!("{name}@{digest}");
+            reporter.say(&format!("Fetching {} ({digest}).", image.reference));
+            docker.act(["pull", "--quiet", &by_digest], FETCH, reporter).map_err(|it| named(it, &image.reference))?;
+            docker.act(["tag", &by_digest, &image.reference], QUICK, reporter)?;
+        }
+        let id = self.id_of(&image.reference).map_err(|it| named(it, &image.reference))?;
+        if image.digest.is_none() && id != image.id {
+            return Err(Error::refused(
+                "image_moved",
+                format!("{} is another image than when the update was planned.", image.reference),
+            )
+            .remedy("Start the update again, and find out who changes images on this computer."));
+        }
+        Ok(Image { id, ..image })
+    }
+
+    /// What runs now, with its version.
+    fn current(&self) -> Result<Option<(String, Images)>> {
+        let Some(version) = super::Driver::current_release(self)? else { return Ok(None) };
+        let config = self.project.config(&[])?;
+        let mut images = self.images_record().of(&version).unwrap_or_default();
+        for service in self.layout.images.keys() {
+            let Some(reference) = config.services.get(service).and_then(|it| it.image.clone()) else { continue };
+            // What runs is the truth; a service that only migrates has nothing that runs.
+            let running = self.project.containers(service)?.into_iter().find(Container::is_running).map(|it| it.image);
+            let id = running.or_else(|| self.id_of(&reference).ok());
+            if let Some(id) = id {
+                images.insert(service.clone(), Image { reference, id, digest: None });
+            }
+        }
+        Ok(Some((version, images)))
+    }
+
+    /// Gives the images of a release a name of ours, so that nobody's tidying removes what is needed for the way back.
+    fn keep(&self, version: &str, images: &Images) -> Result<()> {
+        for (service, image) in images {
+            let ours = self.kept_name(service, version)?;
+            if self.id_of(&ours).ok().as_ref() != Some(&image.id) && self.id_of(&image.id).is_ok() {
+                self.project.docker().act(["tag", &image.id, &ours], QUICK, &crate::process::Silent)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kept_name(&self, service: &str, version: &str) -> Result<String> {
+        let name = format!("{}-{service}", self.project.name()?).to_lowercase();
+        Ok(format!("liftlock-kept/{name}:{}", version.replace('+', "_")))
+    }
+
+    /// Sees to it that the names in the compose files stand for what the release is known to have run from.
+    pub(super) fn ensure(&self, version: &str) -> Result<()> {
+        for image in self.images_record().of(version).unwrap_or_default().values() {
+            if self.id_of(&image.reference).ok().as_ref() != Some(&image.id) {
+                self.project.docker().act(["tag", &image.id, &image.reference], QUICK, &crate::process::Silent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a container was made of the image that the release is known to run from.
+    pub(super) fn is_of(&self, container: &Container, component: &str, version: &str) -> bool {
+        let Ok(service) = self.service(component) else { return false };
+        let known = self.images_record().of(version).and_then(|mut it| it.remove(service));
+        known.is_none_or(|it| it.id == container.image)
+    }
+}
+
+fn recorded(images: &Images) -> Result<Value> {
+    serde_json::to_value(images)
+        .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
+}
+
+/// Which image it is that has this trouble.
+fn named(error: Error, reference: &str) -> Error {
+    Error { message: format!("{} ({reference})", error.message.trim_end_matches('.')) + ".", ..error }
+}
+
+/// `registry:5000/shop:1.0` → `registry:5000/shop`.
+fn without_tag(reference: &str) -> &str {
+    match reference.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => reference,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_a_registry_is_no_tag() {
+        assert_eq!(without_tag("r.example:5000/shop:1.0"), "r.example:5000/shop");
+        assert_eq!(without_tag("r.example:5000/shop"), "r.example:5000/shop");
+        assert_eq!(without_tag("shop:1.0"), "shop");
+    }
+}

@@ -1,0 +1,332 @@
+//! A project of Docker Compose whose services run the images of a release.
+//!
+//! The user's compose files are never written. Which release runs is said by one line of a settings file that the
+//! profile names, or by an override file of ours that Docker Compose finds by itself. What holds only for a while
+//! (another port behind the gate, another network in a rehearsal) stands in files of ours in `.liftlock`, which are
+//! given over the user's. Nothing but the services of the profile is stopped, started or made anew: the database stays.
+//!
+//! A service is held by taking the restart policy from its containers, which the daemon keeps over a restart of the
+//! computer; it is put back at the end.
+
+mod errand;
+mod images;
+mod overlay;
+mod pin;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
+use crate::docker::{Container, Docker, Project, succeeded};
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::profile::{self, ComposeDriver, Limits, Profile, Run};
+use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
+
+/// The folder of ours in that of the project.
+const OURS: &str = ".liftlock";
+/// On a container behind the gate: the private port.
+const GATE_LABEL: &str = "liftlock.gate";
+/// Lines of a log that are quoted.
+const LAST_WORDS: usize = 10;
+/// What a daemon may take beyond what it was told to wait for.
+const AFTER_DOCKER: Duration = Duration::from_secs(120);
+
+/// An installation that is a compose project.
+#[derive(Debug)]
+pub struct Compose {
+    dir: PathBuf,
+    layout: ComposeDriver,
+    project: Project,
+    /// Component and service, in the order in which they are started.
+    components: Vec<(String, String)>,
+    gate: Option<profile::Gate>,
+    limits: Limits,
+}
+
+/// How a service was found, for the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Found {
+    service: String,
+    /// As `docker update --restart` takes it.
+    restart: String,
+}
+
+impl Compose {
+    /// The installation of `profile` in `dir`; `runner` runs `docker`.
+    pub fn new(profile: &Profile, layout: &ComposeDriver, dir: &Path, runner: Arc<dyn Runner>) -> Self {
+        let components = profile.phases().into_iter().flatten();
+        Self {
+            dir: dir.to_owned(),
+            layout: layout.clone(),
+            project: project(layout, dir, runner),
+            components: components
+                .filter_map(|it| match &it.run {
+                    Run::Service { service } => Some((it.name.clone(), service.clone())),
+                    Run::Command(_) | Run::Unit { .. } => None,
+                })
+                .collect(),
+            gate: profile.gate.clone(),
+            limits: profile.limits.clone(),
+        }
+    }
+
+    fn service(&self, component: &str) -> Result<&str> {
+        let found = self.components.iter().find(|it| it.0 == component);
+        found.map(|it| it.1.as_str()).ok_or_else(|| {
+            Error::bug("component_unknown", format!("The profile has no component called “{component}”."))
+        })
+    }
+
+    fn containers(&self, component: &str) -> Result<Vec<Container>> {
+        self.project.containers(self.service(component)?)
+    }
+
+    /// A file of ours, written whole.
+    fn ours(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let folder = self.dir.join(OURS);
+        fs::create_dir_all(&folder).map_err(|cause| Error::io("create", &folder, &cause))?;
+        let ignore = folder.join(".gitignore");
+        if !ignore.exists() {
+            durable::write(&ignore, b"*\n")?;
+        }
+        let file = folder.join(name);
+        durable::write(&file, text.as_bytes())?;
+        Ok(file)
+    }
+
+    fn images_record(&self) -> images::Record {
+        images::Record::at(&self.dir.join(OURS).join("images.json"))
+    }
+
+    /// The files of ours that always hold.
+    fn always(&self) -> Vec<PathBuf> {
+        // Where Docker Compose looks for files by itself, it finds this one too.
+        if self.layout.pin.is_some() || self.layout.files.is_empty() { Vec::new() } else { vec![self.override_file()] }
+    }
+
+    fn override_file(&self) -> PathBuf {
+        pin::override_file(&self.dir, &self.layout)
+    }
+
+    /// Starts a service as the files say, and looks whether it stays up.
+    fn up(&self, component: &str, over: &[PathBuf], reporter: &dyn Reporter) -> Result<()> {
+        let service = self.service(component)?;
+        let mut all = self.always();
+        all.extend(over.iter().cloned());
+        let over: Vec<&Path> = all.iter().map(PathBuf::as_path).collect();
+        let stop = self.limits.stop_within.as_secs().to_string();
+        let up = self
+            .project
+            .compose(&over)
+            .args(["up", "--detach", "--no-deps", "--no-build", "--pull=never", "--quiet-pull", "--timeout", &stop])
+            .arg(service);
+        let patience = self.patience(self.limits.start_within + self.limits.stop_within);
+        let done = succeeded(self.project.docker().runner().run(&up, patience, &[], reporter));
+        let containers = self.project.containers(service);
+        let is_up = containers.as_ref().is_ok_and(|it| it.iter().any(Container::is_running));
+        match done {
+            Ok(_) if is_up => Ok(()),
+            Ok(_) => Err(self.not_started(component, None, reporter)),
+            Err(error) if matches!(error.class.as_ref(), "docker_failed" | "container_down") => {
+                Err(self.not_started(component, Some(error), reporter))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn not_started(&self, component: &str, cause: Option<Error>, reporter: &dyn Reporter) -> Error {
+        let error = Error::failed("start_failed", format!("“{component}” could not be started."))
+            .remedy(format!("Look at its log with “docker compose logs {component}”."));
+        let error = cause.into_iter().flat_map(|it| it.details).fold(error, Error::detail);
+        self.last_words(component, reporter).into_iter().fold(error, Error::detail)
+    }
+
+    fn patience(&self, within: Duration) -> Patience {
+        Patience { deadline: within + AFTER_DOCKER, stall_after: None }
+    }
+
+    fn set_restart(&self, container: &Container, policy: &str, reporter: &dyn Reporter) -> Result<()> {
+        if container.restart_policy() == policy {
+            return Ok(());
+        }
+        let option = format!("--restart={policy}");
+        let update = ["container", "update", &option, &container.id];
+        self.project.docker().act(update, self.patience(Duration::ZERO), reporter).map(drop)
+    }
+}
+
+/// The project of an installation.
+pub fn project(layout: &ComposeDriver, dir: &Path, runner: Arc<dyn Runner>) -> Project {
+    let files = layout.files.iter().map(|it| it.under(dir)).collect();
+    Project::new(Docker::new(runner), dir, files)
+}
+
+impl Driver for Compose {
+    fn current_release(&self) -> Result<Option<String>> {
+        if let Some(version) = pin::said(&self.dir, &self.layout)? {
+            return Ok(Some(version));
+        }
+        self.version_of_images()
+    }
+
+    fn is_fetched(&self, version: &str) -> bool {
+        self.are_there(version)
+    }
+
+    fn release_folder(&self, version: &str) -> Result<Option<PathBuf>> {
+        super::plain_version(version)?;
+        Ok(Some(self.dir.join(OURS).join("releases").join(version)))
+    }
+
+    fn switch(&self, version: &str) -> Result<()> {
+        super::plain_version(version)?;
+        self.ensure(version)?;
+        pin::write(&self.dir, &self.layout, version)
+    }
+
+    fn components(&self) -> Vec<String> {
+        self.components.iter().map(|it| it.0.clone()).collect()
+    }
+
+    fn is_running(&self, component: &str, _reporter: &dyn Reporter) -> Result<bool> {
+        Ok(self.containers(component)?.iter().any(Container::is_running))
+    }
+
+    fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
+        let mut ending = Ending::WasGone;
+        for container in self.containers(component)? {
+            // First, so that no restart of Docker brings back what is stopped here.
+            self.set_restart(&container, "no", reporter)?;
+            if !container.is_running() {
+                continue;
+            }
+            let time = self.limits.stop_within.as_secs().to_string();
+            let stop = ["container", "stop", "--time", &time, &container.id];
+            self.project.docker().act(stop, self.patience(self.limits.stop_within), reporter)?;
+            ending = Ending::Gently;
+        }
+        let left: Vec<_> = self.containers(component)?.into_iter().filter(Container::is_running).collect();
+        if let Some(container) = left.first() {
+            return Err(Error::failed("stop_failed", format!("“{component}” could not be stopped.")).remedy(format!(
+                "Stop it with “docker stop {}”, then try again.",
+                container.name.trim_start_matches('/')
+            )));
+        }
+        Ok(ending)
+    }
+
+    fn start(&self, component: &str, _variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
+        let wanted = gate.private_port().map(|it| it.to_string());
+        let version = self.current_release()?.unwrap_or_default();
+        let is_it = |it: &Container| {
+            it.is_running() && it.label(GATE_LABEL) == wanted.as_deref() && self.is_of(it, component, &version)
+        };
+        if self.containers(component)?.iter().any(is_it) {
+            return Ok(());
+        }
+        self.ensure(&version)?;
+        match gate {
+            Gate::Public => self.up(component, &[], reporter),
+            Gate::Private(port) => {
+                let file = self.ours("gate.yaml", &self.behind_the_gate(port)?)?;
+                self.up(component, &[file], reporter)
+            }
+        }
+    }
+
+    fn last_words(&self, component: &str, _reporter: &dyn Reporter) -> Vec<String> {
+        let Some(container) = self.containers(component).ok().and_then(|it| it.into_iter().next()) else {
+            return Vec::new();
+        };
+        let lines = LAST_WORDS.to_string();
+        let log = crate::docker::invocation().args(["logs", "--tail", &lines, &container.id]).quiet();
+        let patience = Patience { deadline: Duration::from_secs(20), stall_after: None };
+        let said = self.project.docker().runner().run(&log, patience, &[], &crate::process::Silent).unwrap_or_default();
+        let lines: Vec<&str> = said.stdout.lines().chain(said.stderr.lines()).collect();
+        lines.into_iter().rev().take(LAST_WORDS).rev().map(crate::process::printable).collect()
+    }
+
+    fn autostart(&self, component: &str, _reporter: &dyn Reporter) -> Result<Autostart> {
+        let service = self.service(component)?;
+        let config = self.project.config(&[])?;
+        let declared = config.services.get(service).ok_or_else(|| {
+            Error::refused("service_missing", format!("The compose file has no service called “{service}”."))
+                .remedy("Correct the name in the profile, or the compose file.")
+        })?;
+        let found = self.containers(component)?.first().map(Container::restart_policy);
+        let restart = found.or_else(|| declared.restart.clone()).unwrap_or_else(|| "no".to_owned());
+        let found = Found { service: service.to_owned(), restart };
+        serde_json::to_value(found)
+            .map(Autostart)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
+    }
+
+    fn hold_autostart(&self, component: &str, _found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        self.containers(component)?.iter().try_for_each(|it| self.set_restart(it, "no", reporter))
+    }
+
+    fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        let Ok(found) = serde_json::from_value::<Found>(found.0.clone()) else { return Ok(()) };
+        self.containers(component)?.iter().try_for_each(|it| self.set_restart(it, &found.restart, reporter))
+    }
+
+    fn run(
+        &self,
+        line: &profile::CommandLine,
+        errand: &Errand<'_>,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished> {
+        self.run_errand(line, errand, patience, signs, reporter)
+    }
+
+    fn prepares(&self) -> Option<String> {
+        Some(if self.layout.local {
+            "Look whether the images of the new version are all there.".to_owned()
+        } else {
+            "Fetch the images of the new version, while the old one is in use.".to_owned()
+        })
+    }
+
+    fn identify(&self, version: &str) -> Result<Value> {
+        self.identify_images(version)
+    }
+
+    fn prepare(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
+        self.prepare_images(version, identity, reporter)
+    }
+
+    fn confirm(&self, version: &str) -> Result<()> {
+        for (component, _) in &self.components {
+            for container in self.containers(component)? {
+                if container.is_running() && !self.is_of(&container, component, version) {
+                    return Err(Error::failed(
+                        "wrong_digest",
+                        format!("“{component}” runs from another image than that of {version}."),
+                    )
+                    .remedy(
+                        "Find out who moves tags of images or starts containers on this computer, then try again.",
+                    ));
+                }
+                if container.is_running() && container.is_unhealthy() {
+                    return Err(Error::failed("unhealthy", format!("Docker says that “{component}” is not healthy."))
+                        .remedy(format!("Look at “docker compose logs {component}”.")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&self, reporter: &dyn Reporter) -> Result<()> {
+        self.sweep_errands(reporter)
+    }
+}

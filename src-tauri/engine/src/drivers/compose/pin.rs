@@ -1,0 +1,161 @@
+//! Which release runs: one line of a settings file, or an override file of ours.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::profile::{ComposeDriver, EnvFile, Pin};
+
+/// The first line of an override file of ours; one without it is not ours.
+const OURS: &str = "# Made by Liftlock: it says which version runs. Docker Compose reads it by itself.\n";
+const VERSION: &str = "# version ";
+
+/// The version that is said; `None` where nobody has said one yet.
+pub(super) fn said(dir: &Path, layout: &ComposeDriver) -> Result<Option<String>> {
+    let Some(pin) = &layout.pin else {
+        let text = fs::read_to_string(override_file(dir, layout)).unwrap_or_default();
+        let line = text.strip_prefix(OURS).and_then(|it| it.lines().next()).and_then(|it| it.strip_prefix(VERSION));
+        return Ok(line.map(str::to_owned));
+    };
+    let file = pin.file.under(dir);
+    let text = fs::read_to_string(&file).map_err(|cause| Error::io("read", &file, &cause))?;
+    let settings = EnvFile::parse(&text);
+    let value = settings.entries().filter(|it| it.0 == pin.key).last().map(|it| it.1.trim().to_owned());
+    match value {
+        Some(version) if !version.is_empty() => Ok(Some(version)),
+        _ => Err(Error::refused("setting_missing", format!("There is no setting {} in {}.", pin.key, pin.file))
+            .remedy("Write into it which version runs, then try again.")),
+    }
+}
+
+/// Says that this version is to run, by one atomic act.
+pub(super) fn write(dir: &Path, layout: &ComposeDriver, version: &str) -> Result<()> {
+    match &layout.pin {
+        Some(pin) => write_line(dir, pin, version),
+        None => write_override(dir, layout, version),
+    }
+}
+
+fn write_line(dir: &Path, pin: &Pin, version: &str) -> Result<()> {
+    let file = pin.file.under(dir);
+    // Through a link to the file itself: what points to it goes on doing so.
+    let file = file.canonicalize().map_err(|cause| Error::io("read", &file, &cause))?;
+    let text = fs::read_to_string(&file).map_err(|cause| Error::io("read", &file, &cause))?;
+    let new = with_line(&text, &pin.key, version).ok_or_else(|| {
+        Error::failed("setting_missing", format!("There is no setting {} in {}.", pin.key, pin.file))
+            .remedy("Write into it which version runs, then try again.")
+    })?;
+    if new == text {
+        return durable::fsync_dir(durable::parent(&file)?);
+    }
+    let meta = fs::metadata(&file).map_err(|cause| Error::io("read", &file, &cause))?;
+    let parent = durable::parent(&file)?;
+    let failed = |cause: std::io::Error| Error::io("write", &file, &cause);
+    let mut beside = tempfile::Builder::new().prefix(".liftlock-").tempfile_in(parent).map_err(failed)?;
+    std::io::Write::write_all(beside.as_file_mut(), new.as_bytes()).map_err(failed)?;
+    beside.as_file().set_permissions(meta.permissions()).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // Only root may give a file away, and only root finds one that is not its own.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(beside.path(), Some(meta.uid()), Some(meta.gid())).map_err(failed)?;
+        }
+    }
+    beside.as_file().sync_all().map_err(failed)?;
+    beside.persist(&file).map_err(|it| failed(it.error))?;
+    durable::fsync_dir(parent)
+}
+
+/// The text with another value in the last line that sets `key`; all else stays byte for byte.
+fn with_line(text: &str, key: &str, value: &str) -> Option<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let at = lines.iter().rposition(|line| key_of(line) == Some(key))?;
+    let line = lines[at];
+    let (before, after) = line.split_once('=')?;
+    let blank = after.len() - after.trim_start_matches([' ', '\t']).len();
+    let (blank, old) = after.split_at(blank);
+    let rest = match old.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let end = old[1..].find(quote).map_or(old.trim_end().len(), |it| it + 2);
+            return Some(joined(&lines, at, &format!("{before}={blank}{quote}{value}{quote}{}", &old[end..])));
+        }
+        _ => {
+            let end = old.find(" #").unwrap_or_else(|| old.trim_end().len());
+            &old[old[..end].trim_end().len()..]
+        }
+    };
+    Some(joined(&lines, at, &format!("{before}={blank}{value}{rest}")))
+}
+
+fn joined(lines: &[&str], at: usize, line: &str) -> String {
+    lines.iter().enumerate().map(|(number, old)| if number == at { line } else { old }).collect()
+}
+
+fn key_of(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches('\u{feff}').trim_start();
+    if line.starts_with('#') {
+        return None;
+    }
+    let key = line.split_once('=')?.0.trim();
+    Some(key.strip_prefix("export ").unwrap_or(key).trim())
+}
+
+/// The override file that Docker Compose finds beside the compose file by itself.
+pub(super) fn override_file(dir: &Path, layout: &ComposeDriver) -> PathBuf {
+    let first = layout.files.first().map(|it| it.as_str().to_owned());
+    let old = first.unwrap_or_else(|| {
+        let there = ["compose.yaml", "compose.yml"].iter().any(|it| dir.join(it).is_file());
+        if there { "compose.yaml" } else { "docker-compose.yml" }.to_owned()
+    });
+    dir.join(if old.contains("docker-compose") { "docker-compose.override.yml" } else { "compose.override.yaml" })
+}
+
+fn write_override(dir: &Path, layout: &ComposeDriver, version: &str) -> Result<()> {
+    let file = override_file(dir, layout);
+    may_be_written(&file)?;
+    let images = super::images::references(layout, version)?;
+    let mut text = format!("{OURS}{VERSION}{version}\nservices:\n");
+    for (service, image) in images {
+        text.push_str(&format!("  {}:\n    image: {}\n", super::overlay::text(&service), super::overlay::text(&image)));
+    }
+    durable::write(&file, text.as_bytes())
+}
+
+/// Whether an override file is ours to write.
+pub(super) fn may_be_written(file: &Path) -> Result<()> {
+    match fs::read_to_string(file) {
+        Ok(text) if !text.starts_with(OURS) => Err(Error::refused(
+            "override_taken",
+            format!("{} is there already, and Liftlock never writes into files of yours.", file.display()),
+        )
+        .remedy(
+            "Let the compose file take the version from a variable in .env, and name that in “pin” of the profile.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_value_of_the_line_changes() {
+        for (before, after) in [
+            ("A=1\nV=1.0.0\nB=2\n", "A=1\nV=1.1.0\nB=2\n"),
+            ("V=1.0.0", "V=1.1.0"),
+            ("export V = \"1.0.0\" # which\r\n", "export V = \"1.1.0\" # which\r\n"),
+            ("V='1.0.0'\n", "V='1.1.0'\n"),
+            ("# V=0\nV=1.0.0 # V=2\n", "# V=0\nV=1.1.0 # V=2\n"),
+            ("V=1\nV=1.0.0\r\n", "V=1\nV=1.1.0\r\n"),
+            ("V=\nVV=3\n", "V=1.1.0\nVV=3\n"),
+        ] {
+            assert_eq!(with_line(before, "V", "1.1.0").as_deref(), Some(after), "{before:?}");
+        }
+        assert_eq!(with_line("#V=1\nVV=2\n", "V", "1.1.0"), None);
+    }
+}

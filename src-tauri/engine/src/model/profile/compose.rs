@@ -1,0 +1,35 @@
+//! How an application that is a project of Docker Compose is told its release.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{FilePath, InsidePath, Template};
+
+/// A project of Docker Compose, in whose folder the compose file stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComposeDriver {
+    /// Its compose files, in the order in which they are given. None: those that Docker Compose finds by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<InsidePath>,
+    /// The one line of a settings file that says which version runs. None: an override file of ours says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// The image of each service that belongs to a release, also of those that only migrate. Placeholder: `{version}`.
+    pub images: BTreeMap<String, Template>,
+    /// The images are only ever on this machine, and never fetched.
+    #[serde(default)]
+    pub local: bool,
+}
+
+/// A line of a file of environment variables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// The file.
+    pub file: FilePath,
+    /// The variable, which holds the version and nothing else.
+    pub key: String,
+}
