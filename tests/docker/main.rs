@@ -8,6 +8,8 @@
 #[path = "../support/docker.rs"]
 mod docker;
 
+mod case;
 mod demo;
 mod engine;
 mod support;
+mod upgrades;

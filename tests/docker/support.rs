@@ -21,19 +21,42 @@ pub(crate) struct World {
     pub(crate) up: Value,
     /// What `hash` answered before anything was done.
     pub(crate) before: Value,
+    /// The same of what was there at first, whatever was ordered since.
+    pub(crate) seeded: Value,
 }
 
 impl World {
     /// Corner Shop 1.0.0, running, with these releases out.
     pub(crate) fn with(releases: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-in-docker-").tempdir().unwrap().keep();
-        let mut world = Self { engine: Engine::start(), dir, up: Value::Null, before: Value::Null };
+        let mut world =
+            Self { engine: Engine::start(), dir, up: Value::Null, before: Value::Null, seeded: Value::Null };
         world.up = world.demo(&["up", "--compose", "--orders", "200"]);
         world.before = world.demo(&["hash"]);
+        world.seeded = world.demo(&["hash", "--seeded"]);
         if !releases.is_empty() {
             world.demo(&[&["publish"], releases].concat());
         }
         world
+    }
+
+    /// The folder of the project.
+    pub(crate) fn shop(&self) -> PathBuf {
+        PathBuf::from(self.up["install_dir"].as_str().unwrap())
+    }
+
+    /// The container of a service.
+    pub(crate) fn container(&self, service: &str) -> String {
+        let project = format!("label=com.docker.compose.project={}", self.up["project"].as_str().unwrap());
+        let service = format!("label=com.docker.compose.service={service}");
+        let ids = self.engine.docker(&["ps", "--all", "--quiet", "--filter", &project, "--filter", &service]);
+        assert_eq!(ids.lines().count(), 1, "one container of {service}: {ids}");
+        ids
+    }
+
+    /// Since when the container of a service runs.
+    pub(crate) fn started_at(&self, service: &str) -> String {
+        self.engine.docker(&["inspect", "--format", "{{.State.StartedAt}}", &self.container(service)])
     }
 
     /// The version that answers on the public port.
