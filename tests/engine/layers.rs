@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["docker"],
     &["state"],
     &["history"],
-    &["stores", "drivers", "page", "probes", "releases"],
+    &["stores", "drivers", "page", "probes", "releases", "upstream"],
     &["backups", "export", "receipt"],
     &["import"],
     &["site"],

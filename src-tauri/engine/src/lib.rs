@@ -32,6 +32,7 @@ pub mod state;
 pub mod steps;
 pub mod stores;
 pub mod upgrade;
+pub mod upstream;
 pub mod view;
 
 pub use engine::Engine;

@@ -1,0 +1,253 @@
+//! The comparison itself, one kind of difference a function.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::database::major_of;
+use super::project::{Mount, Project, Service};
+use super::variables::{Without, filled};
+use super::{Difference, Question, Sides};
+use crate::model::finding::{Finding, Severity};
+
+/// Lays the documents side by side.
+pub fn compare(sides: &Sides<'_>) -> Difference {
+    let mut difference = Difference::default();
+    missing_settings(sides, &mut difference);
+    let findings = &mut difference.findings;
+    databases(sides, findings);
+    volumes(sides, findings);
+    services(sides, findings);
+    ports(sides, findings);
+    findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
+    difference
+}
+
+/// What the release refers to or offers, has no value of its own, and is not set.
+fn missing_settings(sides: &Sides<'_>, difference: &mut Difference) {
+    let offered = example(sides.example);
+    let mut needed: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for (name, references) in &sides.after.variables {
+        let refused = references.iter().find_map(|it| match &it.without {
+            Without::Refused(words) => Some(words.as_str()),
+            _ => None,
+        });
+        let is_bare = references.iter().any(|it| it.without == Without::Nothing);
+        // One that was already empty before is not this release's doing.
+        let was_bare = [sides.before, sides.mine].iter().any(|it| it.variables.contains_key(name));
+        if refused.is_some() || (is_bare && !was_bare) {
+            needed.insert(name, refused.filter(|it| !it.is_empty()));
+        }
+    }
+    let is_set = |name: &str| sides.settings.get(name).is_some_and(|it| !it.is_empty());
+    for (name, words) in needed.into_iter().filter(|(name, _)| !is_set(name)) {
+        let offer = offered.iter().find(|it| it.name == name);
+        let why = words.map(str::to_owned).or_else(|| offer.and_then(|it| it.comment.clone()));
+        let can_generate = sides.generated.iter().any(|it| it == name);
+        let default = offer.map(|it| it.value.clone()).filter(|it| !it.is_empty() && !can_generate);
+        let because = why.as_ref().map(|it| format!(": {}", it.trim_end_matches('.'))).unwrap_or_default();
+        difference.findings.push(Finding::new(
+            Severity::Stop,
+            "setting_missing",
+            format!("The new version needs the setting {name}, which is not set{because}."),
+            match (can_generate, &default) {
+                (true, _) => format!("Add a line {name}=… with a long random value to .env, then try again."),
+                (false, Some(value)) => {
+                    format!("Add the line {name}={value} to .env, or another value, then try again.")
+                }
+                (false, None) => format!("Add a line {name}=… to .env, then try again."),
+            },
+        ));
+        difference.questions.push(Question { name: name.to_owned(), why, default, can_generate });
+    }
+}
+
+/// A line of an example of settings, with the comment right before it.
+struct Offered {
+    name: String,
+    value: String,
+    comment: Option<String>,
+}
+
+fn example(text: &str) -> Vec<Offered> {
+    let mut offered = Vec::new();
+    let mut comment: Vec<&str> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix('#') {
+            comment.push(words.trim());
+        } else if let Some((name, value)) = line.split_once('=') {
+            let value = value.trim().trim_matches(['"', '\'']).to_owned();
+            let said = comment.join(" ");
+            offered.push(Offered { name: name.trim().to_owned(), value, comment: (!said.is_empty()).then_some(said) });
+            comment.clear();
+        } else {
+            comment.clear();
+        }
+    }
+    offered
+}
+
+/// The data folder of one major version is never opened by another.
+fn databases(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
+    for (name, mine, after) in both(sides) {
+        let major = |service: &Service, settings| major_of(&filled(service.image.as_deref()?, settings));
+        let (Some(from), Some(to)) = (major(mine, sides.settings), major(after, sides.settings)) else { continue };
+        if from == to {
+            continue;
+        }
+        findings.push(if sides.is_taken_over {
+            Finding::new(
+                Severity::Stop,
+                "database_major",
+                format!("The new version brings PostgreSQL {to} for the service {name}, and your data is of PostgreSQL {from}: it would not start."),
+                format!(
+                    "Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL {to} with a new, empty volume, restore the \
+                     backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then."
+                ),
+            )
+        } else {
+            Finding::new(
+                Severity::Warning,
+                "database_major",
+                format!("The makers of the new version run it with PostgreSQL {to}; your service {name} stays at PostgreSQL {from}."),
+                "Read in the release notes whether the new version still works with yours. The rehearsal shows whether its migrations do.",
+            )
+        });
+    }
+}
+
+/// A folder of a container that lasts, and stands on something else afterwards.
+fn volumes(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
+    for (name, mine, after) in both(sides) {
+        let lasting = |service: &Service| -> BTreeMap<String, String> {
+            let mounts = service.mounts.iter().filter(|(_, it)| **it != Mount::Passing);
+            mounts.map(|(target, mount)| (target.clone(), source(mount))).collect()
+        };
+        let named = |project: &Project, mount: Option<&Mount>| match mount {
+            Some(Mount::Volume(key)) => project.volume_name(key, sides.settings),
+            _ => None,
+        };
+        let (old, new) = (lasting(mine), lasting(after));
+        for (target, from) in &old {
+            let same_name = named(sides.mine, mine.mounts.get(target)) == named(sides.after, after.mounts.get(target));
+            let to = new.get(target);
+            if to == Some(from) && same_name {
+                continue;
+            }
+            // The same volume at another folder, as with PostgreSQL 18.
+            let moved = new.iter().find(|(place, it)| *it == from && !old.contains_key(*place)).map(|(place, _)| place);
+            let what = match (to, moved) {
+                (_, Some(place)) => format!("{from} is mounted at {place} instead of {target}"),
+                (Some(to), None) if to != from => format!("{target} stands on {to} instead of {from}"),
+                (Some(_), None) => format!("the volume {from} bears another name for Docker"),
+                (None, None) => format!("{from} is not mounted at {target} any more"),
+            };
+            findings.push(if sides.is_taken_over {
+                Finding::new(
+                    Severity::Stop,
+                    "volume_changed",
+                    format!("In the new version's project {what} in the service {name}: your data would look empty."),
+                    format!(
+                        "Nothing was changed. Add a file compose.override.yaml that gives {name} its place back ({from} at {target}), or copy the \
+                         data to the new place with the application stopped, then try again. Keep the old one until you have seen your data."
+                    ),
+                )
+            } else {
+                Finding::new(
+                    Severity::Note,
+                    "volume_changed",
+                    format!("In the new version's own project {what} in the service {name}; yours stays as it is."),
+                    "Nothing needs to be done.",
+                )
+            });
+        }
+    }
+}
+
+fn services(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
+    let names = |project: &Project| project.services.keys().cloned().collect::<BTreeSet<_>>();
+    let (before, mine, after) = (names(sides.before), names(sides.mine), names(sides.after));
+    for name in after.difference(&before).filter(|it| !mine.contains(*it)) {
+        findings.push(if sides.is_taken_over {
+            Finding::new(
+                Severity::Note,
+                "service_new",
+                format!("The new version has a further service, {name}; it is started with the others."),
+                "Nothing needs to be done.",
+            )
+        } else {
+            Finding::new(
+                Severity::Warning,
+                "service_new",
+                format!("The new version's own project has a further service, {name}, which yours lacks."),
+                "Read in the release notes whether it is needed, and add it to your compose file before you update: Liftlock never rewrites it.",
+            )
+        });
+    }
+    for name in before.difference(&after).filter(|it| mine.contains(*it)) {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "service_gone",
+            format!("The new version does without the service {name}, which your project has."),
+            "Its containers and volumes are left as they are. Remove them yourself once you know that nothing uses them.",
+        ));
+    }
+}
+
+/// Where visitors come in is the user's own choice: a change that meets one is said to be a conflict.
+fn ports(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
+    for (name, mine, after) in both(sides) {
+        let Some(before) = sides.before.services.get(name) else { continue };
+        if before.ports == after.ports || mine.ports == after.ports {
+            continue;
+        }
+        let words = |service: &Service| -> String {
+            let one = |(inside, outside): (&String, &BTreeSet<String>)| {
+                outside
+                    .iter()
+                    .map(|it| format!("{}→{inside}", filled(it, sides.settings)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let all: Vec<String> = service.ports.iter().map(one).collect();
+            if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+        };
+        let is_own = mine.ports != before.ports;
+        let (from, to) = (words(mine), words(after));
+        let (class, message) = match (sides.is_taken_over, is_own) {
+            (true, true) => (
+                "port_conflict",
+                format!("The new version changes the ports of {name} to {to}, and you have chosen {from} yourself."),
+            ),
+            (true, false) => {
+                ("port_changed", format!("The new version changes the ports of {name} from {from} to {to}."))
+            }
+            (false, _) => (
+                "port_changed",
+                format!("The new version's own project has other ports for {name}: {to}; yours stay {from}."),
+            ),
+        };
+        let severity = if sides.is_taken_over { Severity::Warning } else { Severity::Note };
+        findings.push(Finding::new(
+            severity,
+            class,
+            message,
+            match (sides.is_taken_over, is_own) {
+                (true, true) => "Put your ports into compose.override.yaml, which stays yours, before you update.",
+                (true, false) => "Tell whoever visits it, and change a proxy in front of it. To keep the old port, name it in compose.override.yaml.",
+                (false, _) => "Where the new version listens elsewhere inside of its container, change your compose file before you update.",
+            },
+        ));
+    }
+}
+
+/// Services that the user has and the release too.
+fn both<'s>(sides: &'s Sides<'_>) -> impl Iterator<Item = (&'s String, &'s Service, &'s Service)> {
+    sides.mine.services.iter().filter_map(|(name, mine)| Some((name, mine, sides.after.services.get(name)?)))
+}
+
+fn source(mount: &Mount) -> String {
+    match mount {
+        Mount::Volume(key) => format!("the volume {key}"),
+        Mount::Folder(folder) => format!("the folder {folder}"),
+        Mount::Passing => "nothing that lasts".to_owned(),
+    }
+}

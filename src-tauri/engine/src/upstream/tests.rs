@@ -1,0 +1,250 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::finding::Severity;
+
+/// A project with a database and a shop, as the user has it and as both of upstream's are unless a case says otherwise.
+fn usual() -> Value {
+    json!({
+        "name": "shop",
+        "services": {
+            "db": {
+                "image": "postgres:16",
+                "environment": { "POSTGRES_PASSWORD": "${DB_PASSWORD}" },
+                "volumes": [{ "type": "volume", "source": "pgdata", "target": "/var/lib/postgresql/data" }],
+            },
+            "web": {
+                "image": "web:${VERSION:-1}",
+                "ports": ["127.0.0.1:8000:8000"],
+                "volumes": [{ "type": "bind", "source": "/srv/shop/uploads", "target": "/uploads" }],
+            },
+        },
+        "volumes": { "pgdata": { "name": "shop_pgdata" } },
+    })
+}
+
+/// The usual one with one place of it changed.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut document = usual();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    document.pointer_mut(parent).unwrap()[key] = value;
+    document
+}
+
+fn without(service: &str) -> Value {
+    let mut document = usual();
+    document["services"].as_object_mut().unwrap().remove(service);
+    document
+}
+
+/// What is said where upstream's file changes from the first to the last, and the user has the one between.
+fn said(documents: [&Value; 3], example: &str, is_taken_over: bool) -> Difference {
+    let [before, mine, after] = documents.map(|it| Project::read(it, "/srv/shop"));
+    let settings = [("DB_PASSWORD".to_owned(), "s3cret".to_owned())].into();
+    let generated = ["SECRET_KEY".to_owned()];
+    compare(&Sides {
+        before: &before,
+        mine: &mine,
+        after: &after,
+        settings: &settings,
+        example,
+        generated: &generated,
+        is_taken_over,
+    })
+}
+
+/// Class, severity and sentence of every finding, with the remedy.
+fn lines(difference: &Difference) -> String {
+    let line = |it: &Finding| format!("{:?} {}: {} → {}", it.severity, it.class, it.message, it.remedy);
+    difference.findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn where_nothing_differs_nothing_is_said() {
+    for is_taken_over in [true, false] {
+        assert_eq!(said([&usual(), &usual(), &usual()], "DB_PASSWORD=\n", is_taken_over), Difference::default());
+    }
+    // The user's own changes are no business of a release that leaves those places alone.
+    let mine = with("/services/web/ports", json!(["0.0.0.0:80:8000"]));
+    assert_eq!(said([&usual(), &mine, &usual()], "", true), Difference::default());
+}
+
+#[test]
+fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
+    use Severity::{Note, Stop, Warning};
+
+    let volume = |source: &str, target: &str| json!([{ "type": "volume", "source": source, "target": target }]);
+    let data = "/var/lib/postgresql/data";
+    let place = "/services/db/volumes";
+    // What upstream's new file says; what is found where it is taken over; what where the user's stays.
+    let cases: [(&str, Value, &str, Severity, Option<Severity>); 12] = [
+        ("a renamed volume", with(place, volume("filaops_pgdata", data)), "volume_changed", Stop, Some(Note)),
+        (
+            "a volume at another folder",
+            with(place, volume("pgdata", "/var/lib/postgresql")),
+            "volume_changed",
+            Stop,
+            Some(Note),
+        ),
+        ("a volume that is gone", with(place, json!([])), "volume_changed", Stop, Some(Note)),
+        (
+            "a folder instead of a volume",
+            with(place, json!([format!("./pg:{data}")])),
+            "volume_changed",
+            Stop,
+            Some(Note),
+        ),
+        (
+            "another folder",
+            with("/services/web/volumes", json!(["./files:/uploads"])),
+            "volume_changed",
+            Stop,
+            Some(Note),
+        ),
+        (
+            "a volume named for all projects",
+            with("/volumes/pgdata", json!({ "name": "other" })),
+            "volume_changed",
+            Stop,
+            Some(Note),
+        ),
+        ("a newer database", with("/services/db/image", json!("postgres:17")), "database_major", Stop, Some(Warning)),
+        (
+            "an older database",
+            with("/services/db/image", json!("postgres:15-alpine")),
+            "database_major",
+            Stop,
+            Some(Warning),
+        ),
+        (
+            "a further service",
+            with("/services/cache", json!({ "image": "redis:7" })),
+            "service_new",
+            Note,
+            Some(Warning),
+        ),
+        ("a service less", without("web"), "service_gone", Warning, Some(Warning)),
+        (
+            "other ports",
+            with("/services/web/ports", json!(["127.0.0.1:9000:8000"])),
+            "port_changed",
+            Warning,
+            Some(Note),
+        ),
+        (
+            "a setting",
+            with("/services/web/environment", json!({ "KEY": "${KEY:?for sessions}" })),
+            "setting_missing",
+            Stop,
+            Some(Stop),
+        ),
+    ];
+    for (what, after, class, taken, kept) in cases {
+        for (is_taken_over, severity) in [(true, Some(taken)), (false, kept)] {
+            let difference = said([&usual(), &usual(), &after], "", is_taken_over);
+            let found: Vec<_> = difference.findings.iter().map(|it| (it.class.as_str(), Some(it.severity))).collect();
+            assert_eq!(found, [(class, severity)], "{what}, taken over: {is_taken_over}");
+        }
+    }
+    // A minor release of the database opens the same data.
+    assert_eq!(
+        said([&usual(), &usual(), &with("/services/db/image", json!("postgres:16.4"))], "", true),
+        Difference::default()
+    );
+}
+
+#[test]
+fn the_users_own_place_for_the_data_counts_and_not_the_one_upstream_had() {
+    let volume = |source: &str| json!([{ "type": "volume", "source": source, "target": "/var/lib/postgresql/data" }]);
+    let renamed = with("/services/db/volumes", volume("filaops_pgdata"));
+    // Someone who renamed it before upstream did has nothing to fear.
+    assert_eq!(said([&usual(), &renamed, &renamed], "", true), Difference::default());
+    // Someone whose volume was never upstream's loses sight of it, though upstream changed nothing.
+    let found = said([&usual(), &renamed, &usual()], "", true);
+    assert_eq!(found.findings.iter().map(|it| it.class.as_str()).collect::<Vec<_>>(), ["volume_changed"]);
+}
+
+#[test]
+fn ports_that_the_user_has_chosen_are_a_conflict() {
+    let mine = with("/services/web/ports", json!(["0.0.0.0:80:8000"]));
+    let after = with("/services/web/ports", json!(["127.0.0.1:9000:8000"]));
+    insta::assert_snapshot!(lines(&said([&usual(), &mine, &after], "", true)), @r#"
+    Warning port_conflict: The new version changes the ports of web to 127.0.0.1:9000→8000, and you have chosen 0.0.0.0:80→8000 yourself. → Put your ports into compose.override.yaml, which stays yours, before you update.
+    "#);
+}
+
+#[test]
+fn settings_that_are_missing_are_asked_for_with_a_reason() {
+    let mut after = usual();
+    after["services"]["web"]["environment"] = json!({
+        "A": "${SECRET_KEY:?}", "B": "${MAIL_FROM}", "C": "${CURRENCY:?the shop does not start without it}",
+        "D": "${COLOUR:-blue}", "E": "${DB_PASSWORD}",
+    });
+    let example =
+        "# Who mail comes from.\n# One address.\nMAIL_FROM=shop@example.org\n\nCURRENCY=EUR\nSECRET_KEY=changeme\n";
+    let difference = said([&usual(), &usual(), &after], example, false);
+    insta::assert_snapshot!(lines(&difference), @r#"
+    Stop setting_missing: The new version needs the setting CURRENCY, which is not set: the shop does not start without it. → Add the line CURRENCY=EUR to .env, or another value, then try again.
+    Stop setting_missing: The new version needs the setting MAIL_FROM, which is not set: Who mail comes from. One address. → Add the line MAIL_FROM=shop@example.org to .env, or another value, then try again.
+    Stop setting_missing: The new version needs the setting SECRET_KEY, which is not set. → Add a line SECRET_KEY=… with a long random value to .env, then try again.
+    "#);
+    insta::assert_debug_snapshot!(difference.questions, @r#"
+    [
+        Question {
+            name: "CURRENCY",
+            why: Some(
+                "the shop does not start without it",
+            ),
+            default: Some(
+                "EUR",
+            ),
+            can_generate: false,
+        },
+        Question {
+            name: "MAIL_FROM",
+            why: Some(
+                "Who mail comes from. One address.",
+            ),
+            default: Some(
+                "shop@example.org",
+            ),
+            can_generate: false,
+        },
+        Question {
+            name: "SECRET_KEY",
+            why: None,
+            default: None,
+            can_generate: true,
+        },
+    ]
+    "#);
+}
+
+#[test]
+fn what_was_empty_before_is_no_new_question() {
+    let bare = with("/services/web/environment", json!({ "MAIL": "${MAIL_FROM}" }));
+    assert_eq!(said([&bare, &bare, &bare], "", true), Difference::default());
+    // What it refuses to go without is one all the same.
+    let strict = with("/services/web/environment", json!({ "MAIL": "${MAIL_FROM:?}" }));
+    assert_eq!(said([&bare, &bare, &strict], "", true).questions.len(), 1);
+}
+
+#[test]
+fn the_gravest_comes_first_and_reads_well() {
+    let mut after = with("/services/db/image", json!("postgres:17"));
+    after["services"]["cache"] = json!({ "image": "redis:7" });
+    after["services"]["web"]["ports"] = json!(["8000:8000"]);
+    after["services"]["db"]["volumes"] = json!(["filaops_pgdata:/var/lib/postgresql/data"]);
+    insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", true)), @r#"
+    Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL 17 with a new, empty volume, restore the backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then.
+    Stop volume_changed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Nothing was changed. Add a file compose.override.yaml that gives db its place back (the volume pgdata at /var/lib/postgresql/data), or copy the data to the new place with the application stopped, then try again. Keep the old one until you have seen your data.
+    Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it. To keep the old port, name it in compose.override.yaml.
+    Note service_new: The new version has a further service, cache; it is started with the others. → Nothing needs to be done.
+    "#);
+    insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", false)), @r#"
+    Warning database_major: The makers of the new version run it with PostgreSQL 17; your service db stays at PostgreSQL 16. → Read in the release notes whether the new version still works with yours. The rehearsal shows whether its migrations do.
+    Warning service_new: The new version's own project has a further service, cache, which yours lacks. → Read in the release notes whether it is needed, and add it to your compose file before you update: Liftlock never rewrites it.
+    Note volume_changed: In the new version's own project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db; yours stays as it is. → Nothing needs to be done.
+    Note port_changed: The new version's own project has other ports for web: 8000→8000; yours stay 127.0.0.1:8000→8000. → Where the new version listens elsewhere inside of its container, change your compose file before you update.
+    "#);
+}
