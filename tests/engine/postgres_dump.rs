@@ -277,3 +277,44 @@ fn a_scratch_server_that_a_killed_worker_left_is_ended_and_only_our_folder_goes(
     assert_eq!(Scratch::sweep(&theirs).unwrap_err().class, "not_ours");
     assert!(theirs.exists());
 }
+
+#[test]
+fn a_hostile_dump_runs_nothing_with_rights_that_its_owner_never_had() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let bait = tempfile::tempdir().unwrap();
+    fs::set_permissions(bait.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let canary = bait.path().join("was-here");
+    let touch = format!("touch {}", canary.display());
+    run_all(
+        &mut admin.connect(&name).unwrap(),
+        &[
+            &format!("SET SESSION AUTHORIZATION {owner}"),
+            // It waits until a superuser loads the rows.
+            &format!(
+                "CREATE FUNCTION public.trap(word text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+                 IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN \
+                 EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}'''; END IF; RETURN true; END $$"
+            ),
+            "CREATE TABLE public.bait (word text CHECK (public.trap(word)))",
+            "INSERT INTO public.bait VALUES ('x')",
+            "CREATE MATERIALIZED VIEW public.seen AS SELECT public.trap(word) AS seen FROM public.bait",
+            // What psql would take for a command of its own, in a name and in a remark.
+            &format!(
+                "DO $$ BEGIN EXECUTE format('CREATE TABLE public.%I (id int)', 'a' || chr(10) || '\\! {touch}'); \
+                 EXECUTE format('COMMENT ON TABLE public.bait IS %L', 'a' || chr(10) || '\\! {touch}'); END $$"
+            ),
+        ],
+    );
+    let (_dir, path, dump) = dumped(&admin, &name);
+    assert!(!canary.exists(), "the dump alone has run it");
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let scratch = Scratch::start(admin.tools(), &home.path().join("one"), &scratch_options()).unwrap();
+    scratch.restore(&path, &dump, "shop", &Silent).unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+    assert!(!canary.exists(), "the proof has run it");
+
+    // The trap is a real one.
+    scratch.client().connect("shop").unwrap().run("INSERT INTO public.bait VALUES ('y')").unwrap();
+    assert!(canary.exists());
+}
