@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
+use crate::docker::Docker;
 use crate::drivers::command::{Place, reader, secret};
 use crate::drivers::{self, Autostart, Driver, Gate};
 use crate::error::{Error, Result};
@@ -33,6 +34,9 @@ use crate::stores::{DataStore, ServerLease};
 
 pub use folder::{is_release_from, mark_release};
 
+/// How long a worker waits for a Docker that went away.
+const DOCKER_WITHIN: Duration = Duration::from_secs(60);
+
 /// An installation, looked up.
 pub struct Site {
     /// As recorded.
@@ -47,6 +51,7 @@ pub struct Site {
     pub stores: Vec<Arc<dyn DataStore>>,
     /// The way it is run.
     pub driver: Box<dyn Driver>,
+    docker: Docker,
     runner: Arc<dyn Runner>,
     clock: Arc<dyn Clock>,
     /// Last, because it goes after the stores whose passfiles are in it.
@@ -67,7 +72,10 @@ impl Site {
     ) -> Result<Self> {
         let profile = Profile::parse(&installation.profile)
             .map_err(|mistakes| crate::profiles::invalid(installation.name.as_str(), &mistakes))?;
-        let driver = drivers::of(&profile, &installation.folder, Arc::clone(&runner));
+        // A worker waits for what comes back; a question of a person's is answered now.
+        let patience = if label.contains('/') { DOCKER_WITHIN } else { Duration::ZERO };
+        let docker = Docker::new(Arc::clone(&runner)).patient(patience);
+        let driver = drivers::of(&profile, &installation.folder, &docker);
         let scratch = scratch_of(home, &installation)?;
         let mut site = Self {
             installation,
@@ -76,6 +84,7 @@ impl Site {
             scratch,
             stores: Vec::new(),
             driver,
+            docker,
             runner,
             clock,
             _secrets: EmptyFolder(secrets_of(home, label)),
@@ -117,7 +126,7 @@ impl Site {
 
     /// The container of a service, where the installation is a compose project.
     fn inside(&self, service: &str) -> Option<Inside> {
-        let project = drivers::project_of(&self.profile, &self.installation.folder, Arc::clone(&self.runner))?;
+        let project = drivers::project_of(&self.profile, &self.installation.folder, &self.docker)?;
         Some(Inside { project, service: service.to_owned() })
     }
 

@@ -8,7 +8,14 @@ mod inside;
 mod project;
 mod trouble;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::clock::SystemClock;
 use crate::error::Result;
@@ -24,7 +31,13 @@ const QUESTION: Patience = Patience { deadline: Duration::from_secs(60), stall_a
 
 /// The `docker` of this user.
 #[derive(Clone)]
-pub struct Docker(Arc<dyn Runner>);
+pub struct Docker {
+    runner: Arc<dyn Runner>,
+    /// How long a daemon that went away is waited for.
+    patience: Duration,
+    /// It was waited for, and did not come: nobody waits a second time.
+    in_vain: Arc<AtomicBool>,
+}
 
 impl fmt::Debug for Docker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,12 +48,33 @@ impl fmt::Debug for Docker {
 impl Docker {
     /// Docker as `runner` runs it.
     pub fn new(runner: Arc<dyn Runner>) -> Self {
-        Self(runner)
+        Self { runner, patience: Duration::ZERO, in_vain: Arc::default() }
+    }
+
+    /// Waits so long for a daemon that went away before it counts as down: it is started anew for its own updates too.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Does what can be done twice, once more where the daemon was away and has come back.
+    pub(crate) fn again<T>(&self, act: impl Fn() -> Result<T>) -> Result<T> {
+        let answer = act();
+        let is_down = matches!(&answer, Err(error) if error.class == "docker_down");
+        if !is_down || self.patience.is_zero() || self.in_vain.load(Ordering::Acquire) {
+            return answer;
+        }
+        if self.wait_until_up(self.patience, &Silent).is_err() {
+            self.in_vain.store(true, Ordering::Release);
+            return answer;
+        }
+        act()
     }
 
     /// What runs it.
     pub fn runner(&self) -> &Arc<dyn Runner> {
-        &self.0
+        &self.runner
     }
 
     /// The answer to a question, whatever it is about.
@@ -48,8 +82,12 @@ impl Docker {
     /// # Errors
     /// `docker_missing`, `docker_down`, `docker_forbidden`, …: why there is none.
     pub fn ask<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
-        let finished = self.0.run(&invocation().args(args).quiet(), QUESTION, &[], &Silent);
-        succeeded(finished).map(|it| it.stdout)
+        let question = invocation().args(args).quiet();
+        self.again(|| self.ask_once(&question))
+    }
+
+    fn ask_once(&self, question: &Invocation) -> Result<String> {
+        succeeded(self.runner.run(question, QUESTION, &[], &Silent)).map(|it| it.stdout)
     }
 
     /// Waits for a daemon that is only coming up.
@@ -60,7 +98,8 @@ impl Docker {
         let clock = SystemClock;
         let until = clock.since_boot() + within;
         loop {
-            match self.ask(["version", "--format", "{{.Server.Version}}"]) {
+            let question = invocation().args(["version", "--format", "{{.Server.Version}}"]).quiet();
+            match self.ask_once(&question) {
                 Err(error) if error.class == "docker_down" && clock.since_boot() < until => {
                     reporter.check()?;
                     std::thread::sleep(Duration::from_millis(500));
@@ -70,7 +109,7 @@ impl Docker {
         }
     }
 
-    /// Something that changes the world, and takes so long.
+    /// Something that changes the world and may be done twice, and takes so long.
     ///
     /// # Errors
     /// As [`Docker::ask`], and the class of what did not work: `image_missing`, `port_taken`, `disk_full`, ….
@@ -80,7 +119,8 @@ impl Docker {
         patience: Patience,
         reporter: &dyn Reporter,
     ) -> Result<Finished> {
-        succeeded(self.0.run(&invocation().args(args), patience, &[], reporter))
+        let act = invocation().args(args);
+        self.again(|| succeeded(self.runner.run(&act, patience, &[], reporter)))
     }
 }
 
@@ -96,5 +136,48 @@ pub(crate) fn succeeded(finished: Result<Finished>) -> Result<Finished> {
         Ok(finished) => Err(understood(&finished.stderr)),
         Err(error) if error.class == "command_missing" => Err(trouble::no_docker(&error)),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ports::{Pipes, SignOfWork};
+
+    /// A daemon that is away for so many questions.
+    struct Away(Mutex<usize>);
+
+    impl Runner for Away {
+        fn pipe(
+            &self,
+            _: &Invocation,
+            _: Pipes<'_>,
+            _: Patience,
+            _: &[&dyn SignOfWork],
+            _: &dyn Reporter,
+        ) -> Result<Finished> {
+            let mut left = self.0.lock().unwrap();
+            let is_away = *left > 0;
+            *left = left.saturating_sub(1);
+            let stderr = if is_away {
+                "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+            } else {
+                ""
+            };
+            Ok(Finished { code: Some(i32::from(is_away)), stdout: "26.1".to_owned(), stderr: stderr.to_owned() })
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_comes_back_is_waited_for_once_and_only_by_whoever_has_patience() {
+        let asked = |times, patience| Docker::new(Arc::new(Away(Mutex::new(times)))).patient(patience);
+        let error = asked(1, Duration::ZERO).ask(["ps"]).unwrap_err();
+        assert_eq!(error.class, "docker_down");
+        assert_eq!(asked(2, Duration::from_secs(30)).ask(["ps"]).unwrap(), "26.1");
+        let gone = asked(usize::MAX, Duration::from_millis(1));
+        assert_eq!(gone.ask(["ps"]).unwrap_err().class, "docker_down");
+        assert!(gone.in_vain.load(Ordering::Acquire), "nobody waits a second time");
     }
 }

@@ -197,7 +197,8 @@ impl Project {
     /// `compose_file`, `setting_missing`, `compose_missing`, `docker_missing`.
     pub fn config(&self, over: &[&Path]) -> Result<Config> {
         let question = self.compose(over).args(["config", "--format", "json"]).quiet();
-        let answer = succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent))?.stdout;
+        let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
+        let answer = self.docker.again(ask)?.stdout;
         serde_json::from_str(&answer).map_err(|cause| strange("docker compose config", &cause))
     }
 

@@ -21,10 +21,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::docker::Project;
+use crate::docker::{Docker, Project};
 use crate::error::{Error, Result};
+use crate::model::finding::Finding;
 use crate::model::profile::{self, CommandLine, Profile};
-use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
+use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 pub use crate::process::Ending;
 
 pub use compose::Compose;
@@ -130,6 +131,19 @@ pub trait Driver: Send + Sync + fmt::Debug {
         reporter: &dyn Reporter,
     ) -> Result<Finished>;
 
+    /// What stands in the way of an update to `target`, and what a person should know of it.
+    fn obstacles(&self, _target: Option<&str>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Lets go of what a release ran from beside its folder, which nobody goes back to.
+    ///
+    /// # Errors
+    /// It cannot be asked about.
+    fn forget(&self, _version: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// What it does to make a release ready beside its folder, in one sentence; `None` where a folder is all there is.
     fn prepares(&self) -> Option<String> {
         None
@@ -190,19 +204,19 @@ pub trait Driver: Send + Sync + fmt::Debug {
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
 }
 
-/// The driver that a profile names, for the installation in `dir`.
-pub fn of(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Box<dyn Driver> {
+/// The driver that a profile names, for the installation in `dir`; what runs `docker` runs all else.
+pub fn of(profile: &Profile, dir: &Path, docker: &Docker) -> Box<dyn Driver> {
     match &profile.driver {
-        profile::Driver::Native(layout) => Box::new(Native::new(profile, layout, dir, runner)),
-        profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, runner)),
+        profile::Driver::Native(layout) => Box::new(Native::new(profile, layout, dir, Arc::clone(docker.runner()))),
+        profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, docker)),
     }
 }
 
 /// The compose project of an installation, where it is one.
-pub fn project_of(profile: &Profile, dir: &Path, runner: Arc<dyn Runner>) -> Option<Project> {
+pub fn project_of(profile: &Profile, dir: &Path, docker: &Docker) -> Option<Project> {
     match &profile.driver {
         profile::Driver::Native(_) => None,
-        profile::Driver::Compose(layout) => Some(compose::project(layout, dir, runner)),
+        profile::Driver::Compose(layout) => Some(compose::project(layout, dir, docker)),
     }
 }
 

@@ -128,6 +128,7 @@ impl Site {
         durable::remove_tree_that_we_made(&bin, REMOVING)?;
         let baseline = self.home.baseline(&self.installation.name, version);
         fs::remove_file(&baseline).map_err(|cause| Error::io("remove", &baseline, &cause))?;
+        self.driver.forget(version)?;
         Ok(true)
     }
 
@@ -155,6 +156,7 @@ impl Site {
             Err(error) => found.push(Finding::stop(&error)),
         }
         found.extend(self.odd_settings());
+        found.extend(self.driver.obstacles(target.map(ToString::to_string).as_deref()));
         if let Err(error) = self.autostart(reporter) {
             found.push(Finding::stop(&error));
         }

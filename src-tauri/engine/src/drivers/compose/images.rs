@@ -190,6 +190,28 @@ impl Compose {
         Ok(())
     }
 
+    /// Lets go of a release that nobody goes back to: names of ours, and images that we fetched. One that a container
+    /// still uses stays, because Docker does not remove it.
+    pub(super) fn forget_images(&self, version: &str) -> Result<()> {
+        let mut all = self.images_record().all();
+        let Some(images) = all.remove(version) else { return Ok(()) };
+        for (service, image) in &images {
+            let mut names = vec![self.kept_name(service, version)?];
+            if !self.layout.local && image.digest.is_some() {
+                names.push(image.reference.clone());
+            }
+            for name in names.iter().filter(|it| self.id_of(it).is_ok()) {
+                match self.project.docker().ask(["image", "rm", "--no-prune", name]) {
+                    Err(error) if error.class != "docker_failed" => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        let text = serde_json::to_string_pretty(&all)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+        self.ours("images.json", &text).map(drop)
+    }
+
     fn kept_name(&self, service: &str, version: &str) -> Result<String> {
         let name = format!("{}-{service}", self.project.name()?).to_lowercase();
         Ok(format!("liftlock-kept/{name}:{}", version.replace('+', "_")))

@@ -16,7 +16,6 @@ mod pin;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -27,8 +26,9 @@ use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
 use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::model::finding::Finding;
 use crate::model::profile::{self, ComposeDriver, Limits, Profile, Run};
-use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
+use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 
 /// The folder of ours in that of the project.
 const OURS: &str = ".liftlock";
@@ -60,13 +60,13 @@ struct Found {
 }
 
 impl Compose {
-    /// The installation of `profile` in `dir`; `runner` runs `docker`.
-    pub fn new(profile: &Profile, layout: &ComposeDriver, dir: &Path, runner: Arc<dyn Runner>) -> Self {
+    /// The installation of `profile` in `dir`.
+    pub fn new(profile: &Profile, layout: &ComposeDriver, dir: &Path, docker: &Docker) -> Self {
         let components = profile.phases().into_iter().flatten();
         Self {
             dir: dir.to_owned(),
             layout: layout.clone(),
-            project: project(layout, dir, runner),
+            project: project(layout, dir, docker),
             components: components
                 .filter_map(|it| match &it.run {
                     Run::Service { service } => Some((it.name.clone(), service.clone())),
@@ -129,7 +129,8 @@ impl Compose {
             .args(["up", "--detach", "--no-deps", "--no-build", "--pull=never", "--quiet-pull", "--timeout", &stop])
             .arg(service);
         let patience = self.patience(self.limits.start_within + self.limits.stop_within);
-        let done = succeeded(self.project.docker().runner().run(&up, patience, &[], reporter));
+        let docker = self.project.docker();
+        let done = docker.again(|| succeeded(docker.runner().run(&up, patience, &[], reporter)));
         let containers = self.project.containers(service);
         let is_up = containers.as_ref().is_ok_and(|it| it.iter().any(Container::is_running));
         match done {
@@ -153,6 +154,18 @@ impl Compose {
         Patience { deadline: within + AFTER_DOCKER, stall_after: None }
     }
 
+    /// Overrides and resets, on which the gate rests, came with 2.24.
+    fn is_new_enough(&self) -> Result<()> {
+        let told = self.project.docker().ask(["compose", "version", "--short"])?;
+        let told = told.trim().trim_start_matches('v');
+        let mut numbers = told.split(['.', '-']).map(|it| it.parse::<u32>().unwrap_or(0));
+        if (numbers.next(), numbers.next()) >= (Some(2), Some(24)) {
+            return Ok(());
+        }
+        Err(Error::refused("compose_too_old", format!("Docker Compose {} is too old.", told.escape_debug()))
+            .remedy("Install Docker Compose 2.24 or newer, then try again."))
+    }
+
     fn set_restart(&self, container: &Container, policy: &str, reporter: &dyn Reporter) -> Result<()> {
         if container.restart_policy() == policy {
             return Ok(());
@@ -164,9 +177,9 @@ impl Compose {
 }
 
 /// The project of an installation.
-pub fn project(layout: &ComposeDriver, dir: &Path, runner: Arc<dyn Runner>) -> Project {
+pub fn project(layout: &ComposeDriver, dir: &Path, docker: &Docker) -> Project {
     let files = layout.files.iter().map(|it| it.under(dir)).collect();
-    Project::new(Docker::new(runner), dir, files)
+    Project::new(docker.clone(), dir, files)
 }
 
 impl Driver for Compose {
@@ -287,6 +300,22 @@ impl Driver for Compose {
         reporter: &dyn Reporter,
     ) -> Result<Finished> {
         self.run_errand(line, errand, patience, signs, reporter)
+    }
+
+    fn obstacles(&self, target: Option<&str>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        if let Err(error) = self.is_new_enough() {
+            found.push(Finding::stop(&error));
+        }
+        match pin::change(&self.dir, &self.layout, target) {
+            Ok(finding) => found.extend(finding),
+            Err(error) => found.push(Finding::stop(&error)),
+        }
+        found
+    }
+
+    fn forget(&self, version: &str) -> Result<()> {
+        self.forget_images(version)
     }
 
     fn prepares(&self) -> Option<String> {

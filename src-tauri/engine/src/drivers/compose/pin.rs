@@ -7,6 +7,7 @@ use std::{
 
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::model::finding::{Finding, Severity};
 use crate::model::profile::{ComposeDriver, EnvFile, Pin};
 
 /// The first line of an override file of ours; one without it is not ours.
@@ -37,6 +38,24 @@ pub(super) fn write(dir: &Path, layout: &ComposeDriver, version: &str) -> Result
         Some(pin) => write_line(dir, pin, version),
         None => write_override(dir, layout, version),
     }
+}
+
+/// What will be written, for whoever confirms it.
+pub(super) fn change(dir: &Path, layout: &ComposeDriver, target: Option<&str>) -> Result<Option<Finding>> {
+    let now = said(dir, layout)?;
+    let Some(pin) = &layout.pin else {
+        may_be_written(&override_file(dir, layout))?;
+        return Ok(None);
+    };
+    let (Some(now), Some(target)) = (now, target) else { return Ok(None) };
+    Ok((now != target).then(|| {
+        Finding::new(
+            Severity::Note,
+            "setting_changes",
+            format!("One line of {} is changed: {key}={now} becomes {key}={target}.", pin.file, key = pin.key),
+            "Nothing to do. Nothing else in your files is changed.",
+        )
+    }))
 }
 
 fn write_line(dir: &Path, pin: &Pin, version: &str) -> Result<()> {

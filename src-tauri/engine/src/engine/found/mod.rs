@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::docker::Docker;
 use crate::drivers;
 use crate::engine::{AddRequest, Engine};
 use crate::error::{Error, Result};
@@ -97,7 +98,7 @@ impl Engine {
                 continue;
             }
             let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
-            let driver = drivers::of(&profile, folder, Arc::new(SystemRunner::new()));
+            let driver = drivers::of(&profile, folder, &Docker::new(Arc::new(SystemRunner::new())));
             let mut found = Found {
                 folder: folder.to_owned(),
                 application: (*id).to_owned(),

@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::ports::{Invocation, Runner};
 use crate::secrets::Secret;
 
+/// How long a worker waits for the container of a database that went away.
+const CONTAINER_WITHIN: Duration = Duration::from_secs(45);
+
 /// How a connection is secured, in libpq's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -222,6 +225,10 @@ impl Client {
     /// Why there is none: `connection_refused`, `timeout`, `dns`, `tls`, `auth_failed`, `database_missing`,
     /// `database_closed`, `too_many_connections`, `server_starting`, …
     pub fn connect(&self, database: &str) -> Result<Session> {
+        if self.0.tools.is_inside && self.0.label.contains('/') {
+            // A worker waits for a container that is only coming up again, with Docker or by itself.
+            return self.retried(database, CONTAINER_WITHIN);
+        }
         Session::open(self, database)
     }
 
@@ -239,13 +246,17 @@ impl Client {
     /// # Errors
     /// The last reason why there is none.
     pub fn connect_again(&self, database: &str, within: Duration) -> Result<Session> {
+        self.retried(database, within)
+    }
+
+    fn retried(&self, database: &str, within: Duration) -> Result<Session> {
         use backon::{BlockingRetryable, ExponentialBuilder};
         let often = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
             .with_max_delay(Duration::from_secs(2))
             .with_total_delay(Some(within))
             .without_max_times();
-        (|| self.connect(database)).retry(often).when(super::answer::is_cut).sleep(std::thread::sleep).call()
+        (|| Session::open(self, database)).retry(often).when(super::answer::is_cut).sleep(std::thread::sleep).call()
     }
 
     /// One of the tools, with where to connect. The caller adds what it shall do.
