@@ -81,10 +81,11 @@ pub(crate) fn back_up_all(app: &AppHandle) {
     });
 }
 
-/// Asks every application how it is, except those that are being worked on.
+/// Asks every application how it is, except those that are being worked on, and those that are set aside.
 fn ask_health(app: &AppHandle) {
     for card in app.state::<App>().view().installations {
-        if card.upgrade.as_ref().is_some_and(|it| !it.state.is_final()) {
+        let works = card.upgrade.as_ref().is_some_and(|it| !it.state.is_final());
+        if works || card.set_aside_for.is_some() {
             continue;
         }
         let check = with(app, |engine| Ok((engine.check(&card.name.parse()?)?, engine.now())));

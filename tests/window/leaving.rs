@@ -1,8 +1,6 @@
 //! Leaving an old version for one that begins empty, in the window: from the warning to the data in its new place, left
 //! and come back to on the way, taken back, and the old one removed at last.
 
-use std::process::Command;
-
 use crate::support::{Desktop, SOON, UPDATE, Window};
 
 const TITLE: &str = "Corner Shop 2.0.0 starts with empty data";
@@ -67,25 +65,25 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     window.click("act-dry-run");
     window.part_within("imported", UPDATE);
     window.says("Nothing was changed yet.");
-    assert_eq!(orders(&desktop), 0, "a trial changes nothing");
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 0, "a trial changes nothing");
     window.picture("leaving-7-tried");
     window.click("act-bring-in");
     window.sees("what came in", UPDATE, || {
         let said = window.find("imported")?.text();
         (said.contains("came in") && !said.contains("Nothing was changed")).then_some(())
     });
-    assert_eq!(orders(&desktop), 300);
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 300);
     window.picture("leaving-7-came-in");
 
     window.click("act-undo");
     window.part_within("taken-back", UPDATE);
-    assert_eq!(orders(&desktop), 0);
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 0);
     window.picture("leaving-7-taken-back");
     window.click("act-dry-run");
     window.part_within("act-bring-in", UPDATE);
     window.click("act-bring-in");
     window.part_within("act-undo", UPDATE);
-    assert_eq!(orders(&desktop), 300);
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 300);
     window.click("act-done");
 
     // Both are listed; the old one goes by a typed word only.
@@ -107,7 +105,7 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     window.sees("the old one gone", UPDATE, || window.find("set-aside").is_none().then_some(()));
     let left = desktop.shop.liftlock(&["list"]);
     assert_eq!(left["installations"].as_array().map(Vec::len), Some(1), "{left:#}");
-    assert_eq!(orders(&desktop), 300, "the new one has all of it");
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 300, "the new one has all of it");
 }
 
 /// The version of an installation that answers.
@@ -115,20 +113,4 @@ fn version_of(desktop: &Desktop, name: &str) -> String {
     let all = desktop.shop.liftlock(&["list"]);
     let found = all["installations"].as_array().unwrap().iter().find(|it| it["name"] == name);
     found.and_then(|it| it["version"].as_str()).unwrap_or_default().to_owned()
-}
-
-/// Orders in the new shop, asked of its own database.
-fn orders(desktop: &Desktop) -> u64 {
-    let settings = std::fs::read_to_string(desktop.shop.dir.join("world/shop-v2/.env")).unwrap();
-    let url = settings.lines().find_map(|it| it.strip_prefix("DATABASE_URL=")).unwrap().trim();
-    let (who, place) = url.rsplit_once('@').unwrap();
-    let (who, password) = who.rsplit_once(':').unwrap();
-    let asked = Command::new("psql")
-        .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command=SELECT count(*) FROM orders"])
-        .arg(format!("--dbname={who}@{place}"))
-        .env("PGPASSWORD", password)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
-    said.parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&asked.stderr)))
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
 mod bad_input;
+mod ends;
 mod journeys;
 mod leaving;
 mod notices;

@@ -3,12 +3,13 @@
 use liftlock_engine::engine::LeavingWord;
 use liftlock_engine::error::Error;
 use liftlock_engine::process::Silent;
-use liftlock_engine::view::window::{EntityPreview, LeavingAct, LeavingChoice, LeavingStep, LeavingView};
+use liftlock_engine::view::window::{AppView, EntityPreview, LeavingAct, LeavingChoice, LeavingStep, LeavingView};
 use liftlock_engine::view::{Duplicates, ErrorView, SetAsideView};
-use tauri::AppHandle;
+use tauri::{AppHandle, Manager};
 use tauri_plugin_opener::OpenerExt;
 
 use super::{Answer, ask, named};
+use crate::app::App;
 use crate::watch;
 
 /// Where it stands.
@@ -46,6 +47,13 @@ pub(crate) async fn leaving_begin(
     duplicates: Option<Duplicates>,
 ) -> Answer<LeavingView> {
     ask(&app, move |engine| engine.leaving_begin(&name, &to, act, &LeavingWord { typed, duplicates })).await
+}
+
+/// Forgets where it stood; everything else stays.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn leaving_forget(app: AppHandle, name: String, to: String) -> Answer<AppView> {
+    ask(&app, move |engine| engine.leaving_forget(&name, &to)).await?;
+    Ok(app.state::<App>().view())
 }
 
 /// Shows the files of the export, or what did not come in.

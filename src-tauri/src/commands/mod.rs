@@ -79,6 +79,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         leaving::leaving_choose,
         leaving::leaving_begin,
         leaving::leaving_open,
+        leaving::leaving_forget,
         leaving::set_aside,
         leaving::look_at_set_aside,
         leaving::stop_set_aside,

@@ -1,6 +1,7 @@
 //! Update, Progress and Result.
 
 use chrono::{DateTime, Utc};
+use liftlock_engine::process::Silent;
 use liftlock_engine::view::window::{AppView, ConfirmView, GoBackView, LogLine, NotesView, UpgradeView};
 use tauri::{AppHandle, Manager};
 
@@ -128,11 +129,11 @@ pub(crate) async fn go_back_preview(app: AppHandle, name: String) -> Answer<GoBa
     ask(&app, move |engine| engine.go_back_preview(&name)).await
 }
 
-/// Goes back to the version before, as a person confirmed who has read what would be lost.
+/// Goes back to the version before, as a person confirmed who has read what was entered since; that is saved first.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn go_back(app: AppHandle, name: String) -> Answer<UpgradeView> {
     ask(&app, move |engine| {
-        let id = engine.rollback(&named(&name)?, true)?;
+        let id = engine.go_back(&named(&name)?, &Silent)?;
         engine.upgrade_view(id)
     })
     .await

@@ -102,6 +102,22 @@ impl Shop {
         serde_json::from_str(said.lines().last().unwrap()).unwrap()
     }
 
+    /// Orders of the shop in this folder, asked of its own database.
+    pub(crate) fn orders(&self, shop: &str) -> u64 {
+        let settings = std::fs::read_to_string(self.dir.join(shop).join(".env")).unwrap();
+        let url = settings.lines().find_map(|it| it.strip_prefix("DATABASE_URL=")).unwrap().trim();
+        let (who, place) = url.rsplit_once('@').unwrap();
+        let (who, password) = who.rsplit_once(':').unwrap();
+        let asked = Command::new("psql")
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command=SELECT count(*) FROM orders"])
+            .arg(format!("--dbname={who}@{place}"))
+            .env("PGPASSWORD", password)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+        said.parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&asked.stderr)))
+    }
+
     /// A program of ours as this user starts it.
     pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(self.app(program));

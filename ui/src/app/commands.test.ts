@@ -124,6 +124,7 @@ const ACTS: Record<keyof Commands, Act> = {
   leaving_preview: { scene: 'breaking-choose', press: ['act-preview-customers'] },
   leaving_choose: { scene: 'breaking', press: ['act-next'] },
   leaving_begin: { scene: 'breaking-export', press: ['act-export'] },
+  leaving_forget: { scene: 'go-back-brought', press: ['act-forget'] },
   leaving_open: { scene: 'breaking-check', press: ['act-open-export'] },
   set_aside: { scene: 'home-set-aside' },
   look_at_set_aside: { scene: 'home-set-aside', press: ['act-look'] },

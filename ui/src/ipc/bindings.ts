@@ -71,6 +71,7 @@ export type Commands = {
     typed: string | null;
     duplicates: Duplicates | null;
   }) => LeavingView;
+  leaving_forget: (a: { name: string; to: string }) => AppView;
   leaving_open: (a: { name: string; to: string; what: 'export' | 'rest' }) => null;
   set_aside: (a: { name: string }) => SetAsideView;
   look_at_set_aside: (a: { name: string }) => SetAsideView;

@@ -614,6 +614,10 @@ to: string,
  */
 step: LeavingStep, 
 /**
+ * Whether it is about what was entered in a version that was gone back from: only the last page is there.
+ */
+is_return: boolean, 
+/**
  * Why the data cannot come along, in sentences.
  */
 reasons: Array<string>, 
@@ -868,6 +872,10 @@ to: string,
  */
 step: LeavingStep, 
 /**
+ * Whether it is about what was entered in a version that was gone back from.
+ */
+is_return: boolean, 
+/**
  * Whether something runs now.
  */
 works: boolean, 
@@ -1096,7 +1104,7 @@ outcome: string | null,
  */
 seconds: number | null, };
 
-export type PhaseState = "done" | "now" | "to_come" | "skipped" | "failed";
+export type PhaseState = "done" | "now" | "to_come" | "skipped" | "failed" | "stopped";
 
 export type StepBack = { 
 /**

@@ -24,6 +24,8 @@ pub struct ExportChoice {
     pub only: Vec<String>,
     /// Every other table too.
     pub everything: bool,
+    /// The tables themselves, whatever the profile names.
+    pub as_tables: bool,
     /// The forms of files; CSV and JSON lines where empty.
     pub formats: Vec<FileFormat>,
     /// What separates the fields of CSV files; a comma otherwise.
@@ -74,7 +76,7 @@ impl Engine {
             application: &site.profile.application.name,
             installation: name.as_str(),
             version: version.as_deref(),
-            declared: &site.profile.exports,
+            declared: if choice.as_tables { &[] } else { &site.profile.exports },
             only: &choice.only,
             everything: choice.everything,
             formats: if choice.formats.is_empty() { &both } else { &choice.formats },

@@ -32,6 +32,7 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, args: ExportArgs) -> Result<
         to: args.to,
         only: args.only,
         everything: args.everything,
+        as_tables: false,
         formats,
         separator: Some(match args.separator {
             Separator::Comma => ',',

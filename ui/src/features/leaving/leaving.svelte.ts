@@ -47,7 +47,7 @@ export class LeavingStore {
     if (!view) return;
     this.choice = { ...view.choice };
     this.at = view.step;
-    this.wasLeft = view.step !== 'changes' && !view.work;
+    this.wasLeft = view.step !== 'changes' && !view.work && !view.is_return;
   }
 
   /** Hears how it goes; answers how to stop. */

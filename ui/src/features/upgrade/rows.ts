@@ -16,11 +16,13 @@ export function phaseRows(view: UpgradeView): Row[] {
       it.outcome ??
       (it.state === 'skipped'
         ? m.phase_skipped()
-        : it.state === 'failed'
-          ? m.phase_failed()
-          : it.state === 'done' && it.seconds !== null
-            ? measured(it.seconds)
-            : null),
+        : it.state === 'stopped'
+          ? m.phase_stopped()
+          : it.state === 'failed'
+            ? m.phase_failed()
+            : it.state === 'done' && it.seconds !== null
+              ? measured(it.seconds)
+              : null),
   }));
 }
 

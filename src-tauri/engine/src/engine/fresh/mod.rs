@@ -473,6 +473,7 @@ impl Work<'_> {
             to: None,
             only: manifest.entities.iter().map(|it| it.entity.clone()).collect(),
             everything: true,
+            as_tables: false,
             formats,
             separator: Some(manifest.separator),
         };

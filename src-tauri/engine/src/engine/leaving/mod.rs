@@ -3,6 +3,7 @@
 //! Each page can be left and is come back to; what takes time is done by a worker and goes on without a window. The acts
 //! themselves are the verbs that the command line has too; what stands here is only which of them is next.
 
+mod going_back;
 mod record;
 mod work;
 
@@ -40,7 +41,7 @@ impl Engine {
         let name = named(name)?;
         let mut record = self.leaving_record(&name, to)?;
         let is_at_rest = self.leaving_works(&name, &record)?.is_none();
-        if is_at_rest && record.exported.is_none() && self.fresh_start_of(&name)?.is_none() {
+        if is_at_rest && !record.is_return && record.exported.is_none() && self.fresh_start_of(&name)?.is_none() {
             record.entities = self.what_there_is(&name)?;
             if record.reasons.is_empty() {
                 record.reasons = self.why_it_breaks(&name, to)?;
@@ -104,6 +105,21 @@ impl Engine {
         Err(Error::usage("unknown_entity", format!("There is nothing called “{entity}”.")).remedy("Choose another."))
     }
 
+    /// Forgets where it stood, as a person asked for. Files, installations and what came in stay.
+    ///
+    /// # Errors
+    /// `unknown_installation`; `busy` where something is at work.
+    pub fn leaving_forget(&self, name: &str, to: &str) -> Result<()> {
+        let name = named(name)?;
+        let record = self.leaving_record(&name, to)?;
+        if self.leaving_works(&name, &record)?.is_some() {
+            return Err(
+                Error::refused("busy", "Something is being done for it just now.").remedy("Wait until it has ended.")
+            );
+        }
+        self.forget_leaving(&name)
+    }
+
     /// Where the files of the export stand, or what did not come in.
     ///
     /// # Errors
@@ -144,6 +160,7 @@ impl Engine {
             installation: left.to_string(),
             to: record.to,
             step: record.step,
+            is_return: record.is_return,
             works,
             is_stuck: record.problem.is_some() || (record.asked.is_some() && !works),
         }))
@@ -183,6 +200,7 @@ impl Engine {
             from: record.from.clone(),
             to: record.to.clone(),
             step,
+            is_return: record.is_return,
             reasons: record.reasons.clone(),
             help: help(&profile),
             notes: self

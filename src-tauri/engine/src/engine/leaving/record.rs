@@ -35,6 +35,9 @@ pub(super) struct Record {
     pub(super) imported: Option<LeavingImport>,
     /// The folder that comes in next; the export where there is none.
     pub(super) source: Option<PathBuf>,
+    /// It is about what was entered in a version that was gone back from.
+    #[serde(default)]
+    pub(super) is_return: bool,
     /// Imports that are not taken back, oldest first.
     pub(super) runs: Vec<String>,
     pub(super) taken_back: Option<LeavingTakenBack>,
@@ -65,6 +68,7 @@ impl Record {
             problem: None,
             imported: None,
             source: None,
+            is_return: false,
             runs: Vec::new(),
             taken_back: None,
         }

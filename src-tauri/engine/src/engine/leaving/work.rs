@@ -61,6 +61,10 @@ impl Engine {
         if matches!(act, LeavingAct::Try | LeavingAct::BringIn) && record.exported.is_none() {
             return Err(no_export());
         }
+        if record.is_return {
+            return Err(Error::refused("comes_twice", "What was there before would come in twice.")
+                .remedy("The files hold what was entered; enter what is missing by hand."));
+        }
         record.problem = None;
         record.taken_back = None;
         let duplicates = word.duplicates;
@@ -134,6 +138,7 @@ impl Engine {
                     // With everything the declared ones are all in it.
                     only: if chosen.everything { Vec::new() } else { chosen.entities },
                     everything: chosen.everything,
+                    as_tables: false,
                     formats: chosen.formats,
                     separator: Some(match chosen.separator {
                         Separator::Comma => ',',

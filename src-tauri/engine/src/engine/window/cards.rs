@@ -40,7 +40,8 @@ impl Engine {
         };
         let newest = db.newest_upgrade(name)?;
         let alone = self.unattended_of(db, name)?;
-        let backups = self.backup_lines(Some(name))?;
+        // A folder that cannot be read is told where backups are listed; it hides no application.
+        let backups = self.backup_lines(Some(name)).unwrap_or_default();
         // Its door belongs to the new one; nothing is expected of it and nothing offered.
         let set_aside_for = crate::engine::fresh::is_set_aside(db, name)?;
         let is_in_use = set_aside_for.is_none();

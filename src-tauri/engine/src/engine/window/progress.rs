@@ -235,6 +235,15 @@ impl Engine {
         Some(Estimate { seconds, source: EstimateSource::Size, made_at: None })
     }
 
+    /// That the computer was started anew in the middle of it, and when.
+    fn restart_since(&self, upgrade: &Upgrade) -> Option<String> {
+        let up = chrono::TimeDelta::from_std(self.clock.since_boot()).ok()?;
+        let booted = self.clock.now() - up;
+        let was_cut = upgrade.started_at.is_some_and(|it| it < booted);
+        let at = booted.with_timezone(&chrono::Local).format("%H:%M");
+        was_cut.then(|| format!("The computer was restarted at {at}."))
+    }
+
     pub(super) fn upgrade_view_in(&self, db: &Db, upgrade: &Upgrade, status: UpgradeStatus) -> Result<UpgradeView> {
         let runs = runs_of(db, upgrade.id)?;
         let profile = db.installation(&upgrade.installation).and_then(|it| self.profile_of(&it)).ok();
@@ -251,10 +260,10 @@ impl Engine {
             kind: UpgradeKind::of(&upgrade.options),
             state: status.state,
             active: status.active,
-            interrupted: status.interrupted,
+            interrupted: status.interrupted || (status.active && upgrade.restarts > 0),
             from: status.from,
             to: status.to,
-            interrupted_because: None,
+            interrupted_because: self.restart_since(upgrade).filter(|_| status.active),
             holder: status.holder.map(|it| HolderView {
                 user: it.user,
                 host: it.host,
@@ -337,7 +346,8 @@ fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
                 // One that stops after its rehearsal has not failed in it.
                 Some(reached) if place == reached && upgrade.error.is_none() => PhaseState::Done,
                 // One that was stopped by a person has not failed either.
-                Some(reached) if place == reached && !was_stopped(upgrade) => PhaseState::Failed,
+                Some(reached) if place == reached && was_stopped(upgrade) => PhaseState::Stopped,
+                Some(reached) if place == reached => PhaseState::Failed,
                 _ if upgrade.state.is_final() || upgrade.state == State::RollingBack => PhaseState::Skipped,
                 _ => PhaseState::ToCome,
             };

@@ -89,6 +89,8 @@ pub struct LeavingView {
     pub to: String,
     /// Where a person was last.
     pub step: LeavingStep,
+    /// Whether it is about what was entered in a version that was gone back from: only the last page is there.
+    pub is_return: bool,
     /// Why the data cannot come along, in sentences.
     pub reasons: Vec<String>,
     /// Where to ask.
@@ -293,6 +295,8 @@ pub struct LeavingLine {
     pub to: String,
     /// Where a person was.
     pub step: LeavingStep,
+    /// Whether it is about what was entered in a version that was gone back from.
+    pub is_return: bool,
     /// Whether something runs now.
     pub works: bool,
     /// Whether something was kept from its end.

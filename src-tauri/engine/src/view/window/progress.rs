@@ -139,6 +139,8 @@ pub enum PhaseState {
     Skipped,
     /// What was looked for in it did not hold, or its work did not succeed.
     Failed,
+    /// A person stopped it here.
+    Stopped,
 }
 
 /// A step of the way back.
