@@ -42,9 +42,7 @@ fn left_of(dir: &Path) -> Vec<String> {
 
 /// The first process of the shop's container, where it runs.
 fn shop(world: &World) -> Option<u32> {
-    let name = format!("{}-shop-1", world.up["project"].as_str().unwrap());
-    let output = world.engine.command(&["inspect", "--format", "{{.State.Pid}}", &name]).output().ok()?;
-    String::from_utf8_lossy(&output.stdout).trim().parse().ok().filter(|it| *it > 0)
+    world.inspect("shop", ".State.Pid")?.parse().ok().filter(|it| *it > 0)
 }
 
 #[test]

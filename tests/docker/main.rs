@@ -3,13 +3,15 @@
 //! `LIFTLOCK_SEED` replays the sampled runs, `LIFTLOCK_LONG=1` runs what is sampled otherwise in full.
 
 #![cfg(target_os = "linux")]
+#![allow(dead_code, reason = "the support is shared with the tests of the native driver")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
 #[path = "../support/docker.rs"]
 mod docker;
 
-mod case;
 mod demo;
 mod engine;
+mod struck;
 mod support;
 mod upgrades;
+mod variants;

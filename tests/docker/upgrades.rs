@@ -1,65 +1,89 @@
-//! Updates of a compose project from its first look to its last word: the good, the bad, and workers that are killed.
+//! Every release that Corner Shop ever had, as a project of Compose: each row as with the native driver.
 
-use liftlock_engine::model::state::State::{Complete, Failed, RolledBack};
+use serde_json::Value;
 
-use crate::case::{Case, limit};
-use crate::support::World;
+use crate::support::{Case, Ended, Expected, World, judge, limit};
+
+/// The project is whole, and its database was never stopped.
+fn the_database_stayed(world: &World, begun: &str, version: &str) {
+    assert_eq!(world.inspect("db", ".State.StartedAt").as_deref(), Some(begun), "the database stays up");
+    world.is_whole(version);
+}
+
+fn database_since(world: &World) -> String {
+    world.inspect("db", ".State.StartedAt").unwrap()
+}
 
 #[test]
-fn a_good_release_is_reached_and_a_bad_one_is_brought_back_from_the_same_image() {
-    let world = World::with(&["1.1.0", "1.2.0", "1.3.0", "1.5.0"]);
-    let case = Case::new(&world, |it| limit(it, "start_within", "12s"));
-
-    // What the rehearsal sees never reaches the application.
-    case.run("1.3.0", (Failed, Some("rehearsal_failed")), "1.0.0");
-    world.demo(&["fault", "--spare-rehearsal"]);
-    case.run("1.3.0", (RolledBack, Some("migration_failed")), "1.0.0");
-    case.run("1.2.0", (RolledBack, Some("unhealthy")), "1.0.0");
-    case.run("1.5.0", (RolledBack, Some("wrong_version")), "1.0.0");
-
-    let mut shopping = world.demo_command(&["shop", "--seconds", "45", "--rate", "10"]);
-    let shopper = shopping.stdout(std::process::Stdio::piped()).spawn().unwrap();
+fn a_good_release_is_reached_in_containers_while_people_shop() {
+    let world = World::with(&["1.1.0"]);
+    let begun = database_since(&world);
+    let case = world.case();
+    let shopper = world.shopper();
     let (code, answer) = case.answer(&["upgrade", "--yes", "--to", "1.1.0"]);
-    assert_eq!((code, answer["state"].as_str()), (0, Some("complete")), "{answer:#}");
-    case.judge(answer["upgrade_id"].as_str().unwrap().parse().unwrap(), (Complete, None), "1.1.0");
-    let shopped: serde_json::Value = serde_json::from_slice(&shopper.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!((shopped["lost"].as_u64(), shopped["duplicated"].as_u64()), (Some(0), Some(0)), "{shopped:#}");
-    assert!(shopped["away_seconds"].as_f64().is_some_and(|it| it > 0.0), "{shopped:#}");
-}
-
-/// The steps at which this driver does what the native one does not, forward; each is cut after its effect and before
-/// its record, and in the middle where it has one.
-const STEPS: &[&str] = &[
-    "prepare_release",
-    "rehearse",
-    "hold_autostart",
-    "stop:shop",
-    "switch_release",
-    "start_behind_gate",
-    "verify",
-    "open_gate",
-    "restore_autostart",
-];
-
-fn points(direction: &str, moment: &str) -> Vec<String> {
-    STEPS.iter().map(|it| format!("{direction}/{it}/{moment}")).collect()
+    assert_eq!((code, &answer["state"]), (0, &Value::from("complete")), "{answer:#}");
+    let id = answer["upgrade_id"].as_str().unwrap().parse().unwrap();
+    let shopped = shopper.judge();
+    println!("away {} s", shopped["away_seconds"]);
+    judge::judge(&case, &Ended { id, killed: 0, heard: Vec::new() }, &Expected::complete("1.1.0").while_shopping());
+    the_database_stayed(&world, &begun, "1.1.0");
+    // What a person does next works on the new version, without Liftlock.
+    world.demo(&["down"]);
+    world.demo(&["up"]);
+    assert_eq!(world.version().as_deref(), Some("1.1.0"));
 }
 
 #[test]
-fn workers_that_are_killed_at_every_step_reach_the_end_or_bring_everything_back() {
-    let world = World::with(&["1.1.0", "1.5.0"]);
-    let case = Case::new(&world, |it| limit(it, "start_within", "20s"));
+fn what_is_bad_never_stays_in_containers() {
+    let world = World::with(&["1.2.0", "1.3.0", "1.4.0", "1.5.0", "1.6.0"]);
+    let begun = database_since(&world);
+    let shopper = world.shopper();
+    for (release, class) in [("1.3.0", "rehearsal_failed"), ("1.4.0", "rows_lost"), ("1.6.0", "stalled")] {
+        let case = world.case_with(|it| limit(it, "stall_after", "6s"));
+        case.run(release, &[], &Expected::failed(class).while_shopping());
+        the_database_stayed(&world, &begun, "1.0.0");
+    }
+    for (release, class) in [("1.2.0", "unhealthy"), ("1.5.0", "wrong_version")] {
+        let case = world.case_with(|it| limit(it, "start_within", "12s"));
+        case.run(release, &[], &Expected::rolled_back(class).while_shopping());
+        the_database_stayed(&world, &begun, "1.0.0");
+    }
+    shopper.judge();
+}
 
-    // The way back, killed at every step of it.
-    let id = case.ask("1.5.0");
-    let back = points("back", "mid_effect");
-    let killed = case.work(id, &back, |_| {});
-    case.judge(id, (RolledBack, Some("wrong_version")), "1.0.0");
-    assert!(killed >= 4, "{:?}\n{}", case.died_at(id), case.story(id));
+#[test]
+fn what_only_happens_in_the_real_migration_is_brought_back_in_containers() {
+    let world = World::with(&["1.3.0", "1.4.0", "1.6.0"]);
+    let begun = database_since(&world);
+    world.demo(&["fault", "--spare-rehearsal"]);
+    let shopper = world.shopper();
+    for (release, class) in [("1.3.0", "migration_failed"), ("1.4.0", "rows_lost"), ("1.6.0", "stalled")] {
+        let case = world.case_with(|it| limit(it, "stall_after", "6s"));
+        case.run(release, &[], &Expected::rolled_back(class).while_shopping());
+        the_database_stayed(&world, &begun, "1.0.0");
+    }
+    shopper.judge();
+}
 
-    // The way forward.
-    let id = case.ask("1.1.0");
-    let killed = case.work(id, &points("forward", "after_effect"), |_| {});
-    case.judge(id, (Complete, None), "1.1.0");
-    assert_eq!(killed, STEPS.len(), "{:?}", case.died_at(id));
+#[test]
+fn a_migration_that_works_for_long_without_a_word_is_given_its_time_in_containers() {
+    let world = World::with(&["1.7.0"]);
+    let case = world.case_with(|it| limit(it, "stall_after", "6s"));
+    world.demo(&["fault", "--migration-seconds", "9"]);
+    case.run("1.7.0", &[], &Expected::complete("1.7.0"));
+}
+
+#[test]
+fn what_can_be_known_beforehand_is_refused_in_containers() {
+    let world = World::with(&["1.1.0", "1.8.0", "2.0.0"]);
+    let refuse = |case: Case<'_>, to: &str, class: &str| {
+        case.run(to, &[], &Expected::refused(class));
+    };
+    refuse(world.case(), "1.8.0", "setting_missing");
+    refuse(world.case(), "2.0.0", "breaking_release");
+    refuse(world.case(), "1.0.0", "same_version");
+    refuse(world.case(), "1.9.9", "unknown_release");
+    // Its image is nowhere, though the release is out.
+    world.engine.docker(&["image", "rm", "corner-shop:1.1.0"]);
+    refuse(world.case(), "1.1.0", "image_missing");
 }

@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use liftlock_engine::Engine;
-use liftlock_engine::engine::AddRequest;
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::Db;
@@ -71,9 +70,13 @@ impl<'w> Case<'w> {
         // Where the server's user can go too; a home is closed to it.
         let scratch = world.dir.join("scratch").join(root.file_name().unwrap());
         engine.choose("scratch_dir", Some(scratch.to_str().unwrap())).unwrap();
-        let request = AddRequest { profile: profile.display().to_string(), folder, name: None };
-        let added = engine.add(&request).unwrap_or_else(|error| panic!("cannot be added: {error:?}"));
-        Self { world, home, engine, name: added.name }
+        let name = "unnamed".parse().unwrap();
+        let mut case = Self { world, home, engine, name };
+        // From outside, because some worlds are only reached through the environment of a process.
+        let (code, added) = case.answer(&["add", profile.to_str().unwrap(), folder.to_str().unwrap()]);
+        assert_eq!(code, 0, "cannot be added: {added:#}");
+        case.name = added["name"].as_str().unwrap().parse().unwrap();
+        case
     }
 
     pub(crate) fn scratch(&self) -> PathBuf {
@@ -108,6 +111,7 @@ impl<'w> Case<'w> {
             .env("TZ", "UTC")
             .env("LIFTLOCK_HOME", self.home.root())
             .env("LIFTLOCK_LOG", "info")
+            .envs(self.world.environment())
             .stdin(Stdio::null());
         command
     }

@@ -191,6 +191,11 @@ impl World {
         });
     }
 
+    /// What a process must know to reach this world.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// What answers on the public port: status and body.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
