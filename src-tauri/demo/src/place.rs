@@ -2,11 +2,14 @@
 
 use std::{
     fs,
+    hash::{BuildHasher, RandomState},
     io::Write,
+    net::{TcpListener, UdpSocket},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::docker::project::Project;
@@ -156,12 +159,26 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A port on 127.0.0.1 that was free a moment ago.
+/// Ports that no system gives to a connection of its own accord: what is chosen here is bound seconds later.
+const PORTS: std::ops::Range<u16> = 10_240..32_768;
+
+/// A port of the loopback that nobody has now, and that no other demo chooses while this process runs.
 ///
 /// # Errors
-/// There is none.
+/// All are taken.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    // The same port of the other kind is held as the sign that it is given away.
+    static GIVEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = usize::try_from(RandomState::new().hash_one(0) % PORTS.len() as u64)?;
+    for port in PORTS.cycle().skip(first).take(PORTS.len()) {
+        let Ok(sign) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            given.push(sign);
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// Letters and digits that nobody guesses.
