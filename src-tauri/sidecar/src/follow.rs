@@ -77,6 +77,9 @@ async fn watch(engine: &Engine, screen: &Screen, mut id: UpgradeId, whose: Watch
         if status.state.is_final() {
             display.end(&status);
             let Some(next) = engine.next_hop(id)?.filter(|_| status.state == State::Complete) else {
+                if whose == Watching::Own {
+                    until_the_worker_is_gone(engine, &status).await?;
+                }
                 return Ok(status.exit_code());
             };
             // It was a stop on the way, and the watching goes on with the upgrade.
@@ -111,6 +114,15 @@ async fn watch(engine: &Engine, screen: &Screen, mut id: UpgradeId, whose: Watch
             }
         }
     }
+}
+
+/// The next command of a script must not find the worker that is just about to leave.
+async fn until_the_worker_is_gone(engine: &Engine, status: &UpgradeStatus) -> Result<()> {
+    let begun = Instant::now();
+    while engine.is_worked_on(&status.installation)? && begun.elapsed() < GRACE {
+        tokio::time::sleep(LOOK / 10).await;
+    }
+    Ok(())
 }
 
 fn interrupted(engine: &Engine, id: UpgradeId) -> Error {

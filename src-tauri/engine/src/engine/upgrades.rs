@@ -197,6 +197,15 @@ impl Engine {
         self.db()?.next_hop(id)
     }
 
+    /// Whether anybody works on an installation now, also one whose upgrade has ended: a worker says the last word first,
+    /// and lets go of the installation then.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn is_worked_on(&self, name: &InstallationName) -> Result<bool> {
+        Ok(Lease::holder(&self.home, name)?.is_some())
+    }
+
     /// Asks a running upgrade to stop; one that nobody works on is ended by the worker that is started for it.
     ///
     /// # Errors
