@@ -153,11 +153,6 @@ pub fn is_zombie(pid: u32) -> bool {
     stat(pid).is_some_and(|(_, _, is_dead)| is_dead)
 }
 
-/// Whether a process is dead, and this one has to take note of it.
-pub fn is_dead_child(pid: u32) -> bool {
-    stat(pid).is_some_and(|(_, parent, is_dead)| is_dead && parent == std::process::id())
-}
-
 fn parent(pid: u32) -> Option<u32> {
     stat(pid).map(|(_, parent, _)| parent)
 }

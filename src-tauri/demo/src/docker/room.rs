@@ -14,9 +14,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::detached::{self, wait_until};
+use crate::detached::wait_until;
 
 /// The second figure of the addresses 10.x.0.0/16, which is the number of the room too.
 const NUMBERS: std::ops::RangeInclusive<u8> = 141..=240;
@@ -44,7 +44,6 @@ impl Room {
             rustix::process::geteuid().is_root(),
             "an engine of Docker can only be started by root: run this as root, or allow `sudo` without a password"
         );
-        adopt_orphans();
         for number in NUMBERS {
             let base = std::env::temp_dir().join(format!("liftlock-docker-{number}"));
             let lock = File::create(base.with_extension("lock"))?;
@@ -192,7 +191,6 @@ impl Room {
         send(engine.id(), signal);
         let gone = wait_until(Duration::from_secs(40), || engine.try_wait().is_ok_and(|it| it.is_some()));
         ensure!(gone, "the engine of Docker does not end");
-        self.bury();
         Ok(())
     }
 
@@ -203,7 +201,6 @@ impl Room {
                 let _ = engine.kill();
                 let _ = engine.try_wait();
             }
-            self.bury();
             let left = self.processes();
             left.iter().for_each(|pid| send(*pid, Signal::KILL));
             left.is_empty()
@@ -216,17 +213,6 @@ impl Room {
     }
 
     /// The engine, its runtime and its keepers by their command lines; what runs in containers by its control group.
-    /// Takes note of the end of orphans. As long as nobody has, the next engine waits for the runtime of the last one, and
-    /// a container for what was run in it.
-    fn bury(&self) {
-        let engine = self.engine.as_ref().map(Child::id);
-        for pid in all_processes().filter(|it| Some(*it) != engine && detached::is_dead_child(*it)) {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-            }
-        }
-    }
-
     fn processes(&self) -> Vec<u32> {
         let dir = self.dir.display().to_string() + "/";
         let (namespace, group) = (self.name(), format!("/{}/", self.name()));
@@ -239,7 +225,9 @@ impl Room {
             (is_docker.contains(&program.as_str()) && words.any(|it| it.contains(&dir) || it == namespace))
                 || String::from_utf8_lossy(&read("cgroup")).contains(&group)
         };
-        all_processes().filter(|pid| belongs(*pid) && !detached::is_zombie(*pid)).collect()
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| belongs(*pid) && !crate::detached::is_zombie(*pid)).collect()
     }
 
     fn unmount(&self) {
@@ -313,18 +301,6 @@ pub fn keep(group: Option<u32>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn all_processes() -> impl Iterator<Item = u32> {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    pids.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok())
-}
-
-/// Makes this process the one that learns of the end of what an engine leaves: where the first process of a system is no
-/// init, as in many containers, nobody else would.
-fn adopt_orphans() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
 fn send(pid: u32, signal: Signal) {
