@@ -16,7 +16,6 @@ use crate::model::state::State;
 use crate::ports::Reporter;
 use crate::state::Db;
 use crate::state::installations::Installation;
-use crate::state::lease::Lease;
 use crate::state::upgrades::Options;
 use crate::view::{
     ErrorView, PlannedUpdate, TickView, UnattendedOutcome, UnattendedRun, UnattendedUpdate, UnattendedView,
@@ -205,7 +204,7 @@ impl Engine {
             to,
             // A security hole that became known since ends what a person wished, here as in the notices.
             is_quiet: !is_ended && wishes.iter().flatten().any(|it| it.holds(now)),
-            is_busy: waits || Lease::holder(&self.home, &installation.name)?.is_some(),
+            is_busy: waits || self.is_worked_on(&installation.name)?,
             on_battery: machine.on_battery,
             unused_for: machine.unused_for,
             opening,

@@ -215,7 +215,7 @@ impl Engine {
         let mut db = self.db()?;
         let installation = db.installation(&db.upgrade(id)?.installation)?;
         db.ask_to_cancel(id, &opening(&self.profile_of(&installation)?).step, self.clock.now())?;
-        if Lease::holder(&self.home, &installation.name)?.is_none() {
+        if !self.is_worked_on(&installation.name)? {
             self.launch(id)?;
         }
         self.upgrade_status(id)

@@ -136,10 +136,14 @@ impl Compose {
         for (version, images) in &all {
             self.keep(version, images)?;
         }
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
-        self.ours("images.json", &text)?;
+        self.write_down(&all)?;
         recorded(&images)
+    }
+
+    fn write_down(&self, all: &BTreeMap<String, Images>) -> Result<()> {
+        let text = serde_json::to_string_pretty(all)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+        self.ours("images.json", &text).map(drop)
     }
 
     fn fetch(&self, image: Image, reporter: &dyn Reporter) -> Result<Image> {
@@ -207,9 +211,7 @@ impl Compose {
                 }
             }
         }
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
-        self.ours("images.json", &text).map(drop)
+        self.write_down(&all)
     }
 
     fn kept_name(&self, service: &str, version: &str) -> Result<String> {

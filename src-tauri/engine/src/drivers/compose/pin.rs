@@ -137,10 +137,7 @@ fn write_override(dir: &Path, layout: &ComposeDriver, version: &str) -> Result<(
     let file = override_file(dir, layout);
     may_be_written(&file)?;
     let images = super::images::references(layout, version)?;
-    let mut text = format!("{OURS}{VERSION}{version}\nservices:\n");
-    for (service, image) in images {
-        text.push_str(&format!("  {}:\n    image: {}\n", super::overlay::text(&service), super::overlay::text(&image)));
-    }
+    let text = format!("{OURS}{VERSION}{version}\n{}", super::overlay::images(&images));
     durable::write(&file, text.as_bytes())
 }
 
