@@ -42,7 +42,19 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     window.part("was-left");
     goes_to(&window, "Export");
     window.picture("leaving-4-export");
+
+    // Asked for, and the power goes before any worker has come: the next start sees to it.
+    window.kill();
+    let mut dies = desktop.program(&[]);
+    dies.env("LIFTLOCK_CRASH_AT", "forward/leaving/asked/after_intent");
+    dies.env("LIFTLOCK_CRASH_LOG", desktop.shop.dir.join("crashes"));
+    let window = Window::attach(&desktop, dies);
+    window.click("leaving-line");
+    goes_to(&window, "Export");
     window.click("act-export");
+    window.ended();
+    let window = desktop.open();
+    window.click("leaving-line");
     window.part_within("exported", UPDATE);
     goes_to(&window, "Check");
     assert!(window.part("exported").text().contains("customers.csv"), "{}", window.text());

@@ -11,7 +11,7 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     let out = desktop.bus.note("Corner Shop 1.1.0 is out", SOON);
     assert!(!out.body.is_empty(), "it says what is new");
     desktop.bus.item().says("Liftlock: Corner Shop 1.1.0 is out", SOON);
-    let first = desktop.bus.item().process();
+    let first = desktop.bus.item().process().expect("it lives");
 
     window.part("act-update");
     desktop.screen.close(desktop.screen.window());
@@ -21,10 +21,10 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     window.click_last("act-close");
     until("no window", SOON, || desktop.screen.windows().is_empty().then_some(()));
     let item = until("the tray item of a fresh process", SOON, || {
-        desktop.bus.items().into_iter().find(|it| it.process() != first)
+        desktop.bus.items().into_iter().find(|it| it.process().is_some_and(|it| it != first))
     });
     item.says("Liftlock: Corner Shop 1.1.0 is out", SOON);
-    let left = children(item.process());
+    let left = children(item.process().expect("it lives"));
     assert!(!left.iter().any(|it| it.starts_with("WebKit")), "nothing of a web view is left: {left:?}");
     assert_eq!(
         item.menu().into_iter().map(|it| it.1).filter(|it| !it.is_empty()).collect::<Vec<_>>()[1..],
@@ -40,9 +40,9 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     item.choose("Open Liftlock");
     let window = desktop.screen.window();
     desktop.screen.close(window);
-    let second = item.process();
+    let second = item.process().expect("it lives");
     let item = until("the tray item of a third process", SOON, || {
-        desktop.bus.items().into_iter().find(|it| ![first, second].contains(&it.process()))
+        desktop.bus.items().into_iter().find(|it| it.process().is_some_and(|it| ![first, second].contains(&it)))
     });
     item.says("Liftlock: all is well", SOON);
     let told: Vec<_> = desktop.bus.notes().into_iter().map(|it| it.title).collect();
@@ -89,12 +89,12 @@ fn without_a_tray_and_without_notifications_closing_says_so_and_quits() {
 fn a_window_that_is_closed_before_it_has_loaded_closes_without_a_question() {
     let desktop = Desktop::bare(Hosts::BOTH);
     let mut program = crate::support::Ends(desktop.program(&[]).spawn().unwrap());
-    let first = desktop.bus.item().process();
+    let first = desktop.bus.item().process().expect("it lives");
     desktop.screen.close(desktop.screen.window());
     let item = until("the tray item of a fresh process", SOON, || {
         // Where the page was quicker than we were it has asked; whoever closes once more has answered.
         desktop.screen.windows().into_iter().for_each(|it| desktop.screen.close(it));
-        desktop.bus.items().into_iter().find(|it| it.process() != first)
+        desktop.bus.items().into_iter().find(|it| it.process().is_some_and(|it| it != first))
     });
     item.says("Liftlock: all is well", SOON);
     assert!(desktop.screen.windows().is_empty());

@@ -188,10 +188,10 @@ pub(crate) struct Item<'a> {
 type Node = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
 impl Item<'_> {
-    /// The process that it belongs to.
-    pub(crate) fn process(&self) -> u32 {
+    /// The process that it belongs to; none once that has ended.
+    pub(crate) fn process(&self) -> Option<u32> {
         let proxy = zbus::blocking::fdo::DBusProxy::new(&self.bus.asks).unwrap();
-        proxy.get_connection_unix_process_id(self.name.as_str().try_into().unwrap()).unwrap()
+        proxy.get_connection_unix_process_id(self.name.as_str().try_into().unwrap()).ok()
     }
 
     /// The lines of its menu, with the number of each.

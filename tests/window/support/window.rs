@@ -140,6 +140,11 @@ impl Window {
         self.program.0.kill().unwrap();
         self.program.0.wait().unwrap();
     }
+
+    /// Waits for the end of a program that ends by itself.
+    pub(crate) fn ended(mut self) {
+        until("the end of the program", SOON, || self.program.0.try_wait().unwrap());
+    }
 }
 
 /// Something on the page.

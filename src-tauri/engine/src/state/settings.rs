@@ -1,6 +1,6 @@
 //! The rows of `setting`: what a person may choose, with defaults and limits in one table.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Error, Result};
 use crate::seal::{KeyPlace, Keys, To};
@@ -247,5 +247,32 @@ impl Db {
             params![key, value],
         )?;
         Ok(())
+    }
+
+    /// Remembers it where nothing is remembered yet, or what is may be replaced; says whether. Nobody comes between the look
+    /// and the change.
+    ///
+    /// # Errors
+    /// Those of the state itself; those of `may_go`.
+    pub(crate) fn replace_note(
+        &mut self,
+        key: &str,
+        value: &str,
+        may_go: impl FnOnce(&str) -> Result<bool>,
+    ) -> Result<bool> {
+        let tx = self.write()?;
+        let kept: Option<String> =
+            tx.query_row("SELECT value FROM setting WHERE key = '_' || ?1", [key], |row| row.get(0)).optional()?;
+        if let Some(kept) = kept
+            && !may_go(&kept)?
+        {
+            return Ok(false);
+        }
+        tx.execute(
+            "INSERT INTO setting (key, value) VALUES ('_' || ?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            params![key, value],
+        )?;
+        tx.commit()?;
+        Ok(true)
     }
 }

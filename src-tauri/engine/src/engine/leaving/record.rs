@@ -48,6 +48,9 @@ pub(super) struct Record {
 pub(super) struct Asked {
     pub(super) act: LeavingAct,
     pub(super) at: DateTime<Utc>,
+    /// The process that starts the worker.
+    #[serde(default)]
+    pub(super) by: Option<Identity>,
     /// Begin without an export, where a person said so.
     pub(super) without_export: bool,
     /// What happens to rows that are there.
@@ -120,19 +123,20 @@ impl Db {
         Ok(())
     }
 
-    /// Who was started to do what was asked for.
+    /// The worker that took it on last, alive or not.
     pub(super) fn leaving_worker(&self, name: &InstallationName) -> Result<Option<Identity>> {
         self.note(&worker_key(name))?.map(|text| read(&text)).transpose()
     }
 
-    pub(super) fn keep_leaving_worker(&mut self, name: &InstallationName, worker: Option<&Identity>) -> Result<()> {
-        match worker {
-            Some(worker) => {
-                let text = written(worker)?;
-                self.set_note(&worker_key(name), &text)
-            }
-            None => self.forget_note(&worker_key(name)),
-        }
+    /// Makes this worker the one that does what was asked for, unless another one that lives does it already.
+    pub(super) fn take_on_leaving(&mut self, name: &InstallationName, worker: &Identity) -> Result<bool> {
+        let text = written(worker)?;
+        let key = worker_key(name);
+        self.replace_note(&key, &text, |kept| Ok(!read::<Identity>(kept)?.is_alive()))
+    }
+
+    pub(super) fn let_go_of_leaving(&mut self, name: &InstallationName) -> Result<()> {
+        self.forget_note(&worker_key(name))
     }
 
     /// How far it is.

@@ -9,13 +9,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::record::{Asked, Record};
+use crate::crash::{self, Moment};
 use crate::engine::{EMPTY, Engine, ExportChoice, FreshChoice, ImportChoice};
 use crate::error::{Error, Result};
 use crate::import::mapping::Duplicates;
 use crate::model::fresh::FreshState;
 use crate::model::ids::InstallationName;
 use crate::ports::{Invocation, Reporter, Unit};
-use crate::process::{LogFile, spawn_detached};
+use crate::process::{Identity, LogFile, spawn_detached};
 use crate::view::window::{
     LeavingAct, LeavingImport, LeavingImported, LeavingProblem, LeavingStep, LeavingTakenBack, LeavingView,
     LeavingWork, RowsOut, Separator,
@@ -68,12 +69,11 @@ impl Engine {
         record.problem = None;
         record.taken_back = None;
         let duplicates = word.duplicates;
-        record.asked = Some(Asked { act, at: self.clock.now(), without_export, duplicates });
+        let asked = Asked { act, at: self.clock.now(), by: None, without_export, duplicates };
         let mut db = self.db()?;
-        db.keep_leaving_worker(&name, None)?;
+        db.let_go_of_leaving(&name)?;
         db.keep_leaving_work(&name, None)?;
-        db.keep_leaving(&name, &record)?;
-        if let Err(error) = self.launch_leaving(&name) {
+        if let Err(error) = self.launch_leaving(&name, &mut record, asked) {
             record.asked = None;
             db.keep_leaving(&name, &record)?;
             return Err(error);
@@ -81,26 +81,33 @@ impl Engine {
         self.leaving_view(&name, &record)
     }
 
-    fn launch_leaving(&self, name: &InstallationName) -> Result<()> {
+    /// Starts a worker for what was asked for. Which worker does it is between the workers: who starts one may be ended
+    /// before it can say whom it started.
+    fn launch_leaving(&self, name: &InstallationName, record: &mut Record, asked: Asked) -> Result<()> {
+        record.asked = Some(Asked { at: self.clock.now(), by: Some(Identity::of_self()?), ..asked });
+        self.db()?.keep_leaving(name, record)?;
+        crash::point("forward", "leaving/asked", Moment::AfterIntent);
         let invocation: Invocation = self.worker_invocation()?.args(["leaving-work", name.as_str()]);
         let log = self.home.root().join("leaving").join(format!("{name}.log"));
-        let worker = spawn_detached(&invocation, &LogFile::at(log))?;
-        self.db()?.keep_leaving_worker(name, Some(&worker))
+        spawn_detached(&invocation, &LogFile::at(log)).map(drop)
     }
 
-    /// Goes on with fresh starts whose worker has died: until they are through nobody may be able to use either version.
+    /// Goes on with what was asked for and no worker ever took on, and with fresh starts whose worker has died: until those
+    /// are through nobody may be able to use either version.
     ///
     /// # Errors
     /// What keeps a worker from being started.
     pub fn resume_leaving(&self) -> Result<()> {
         for installation in self.db()?.installations()? {
-            let Some(record) = self.db()?.leaving(&installation.name)? else { continue };
+            let Some(mut record) = self.db()?.leaving(&installation.name)? else { continue };
+            let Some(asked) = record.asked.clone() else { continue };
             let is_stuck = self.leaving_works(&installation.name, &record)?.is_none();
+            let was_taken_on = self.db()?.leaving_worker(&installation.name)?.is_some();
             let begun = self.db()?.fresh_starts(Some(&installation.name))?.pop().map(|it| it.state);
             let stands_open =
                 matches!(begun, Some(FreshState::SettingAside | FreshState::Opening | FreshState::Undoing));
-            if record.asked.is_some() && is_stuck && stands_open {
-                self.launch_leaving(&installation.name)?;
+            if is_stuck && (stands_open || !was_taken_on) {
+                self.launch_leaving(&installation.name, &mut record, asked)?;
             }
         }
         Ok(())
@@ -112,8 +119,11 @@ impl Engine {
     /// Those of the state itself; what the act met is kept for whoever looks.
     pub fn work_on_leaving(&self, name: &InstallationName) -> Result<()> {
         let mut db = self.db()?;
-        let Some(mut record) = db.leaving(name)? else { return Ok(()) };
-        let Some(asked) = record.asked.clone() else { return Ok(()) };
+        if !db.take_on_leaving(name, &Identity::of_self()?)? {
+            return Ok(());
+        }
+        let asked = db.leaving(name)?.and_then(|record| Some((record.asked.clone()?, record)));
+        let Some((asked, mut record)) = asked else { return db.let_go_of_leaving(name) };
         // Whoever asked was allowed to: it is on record.
         let engine = self.permitted()?;
         let teller = Teller::new(&engine, name.clone(), &asked, &record);
@@ -126,7 +136,7 @@ impl Engine {
         }
         db.keep_leaving(name, &record)?;
         db.keep_leaving_work(name, None)?;
-        db.keep_leaving_worker(name, None)
+        db.let_go_of_leaving(name)
     }
 
     fn act(&self, name: &InstallationName, asked: &Asked, record: &mut Record, reporter: &dyn Reporter) -> Result<()> {
@@ -225,7 +235,10 @@ impl Engine {
         let db = self.db()?;
         let works = match db.leaving_worker(name)? {
             Some(worker) => worker.is_alive(),
-            None => self.clock.now() - asked.at < COMES_WITHIN,
+            None => {
+                let is_awaited = asked.by.as_ref().is_none_or(Identity::is_alive);
+                is_awaited && self.clock.now() - asked.at < COMES_WITHIN
+            }
         };
         if !works {
             return Ok(None);
