@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod ends;
+mod figures;
 mod journeys;
 mod leaving;
 mod notices;

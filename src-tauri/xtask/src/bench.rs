@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::{
+    desktop,
     parts::Parts,
     run::{cargo, read, run, target_dir},
 };
@@ -34,13 +35,29 @@ impl Size {
     pub(crate) fn of(trial: bool) -> Self {
         if trial { Self { profile: "debug", orders: 2_000 } } else { Self { profile: "release", orders: 200_000 } }
     }
+
+    /// The folder of the programs that are measured.
+    pub(crate) fn programs(self) -> PathBuf {
+        target_dir().join(self.profile)
+    }
+
+    /// What Cargo is told for that.
+    pub(crate) fn to_build(self) -> &'static [&'static str] {
+        if self.profile == "release" { &["--release"] } else { &[] }
+    }
 }
 
 /// One group of figures.
 type Bench = (&'static str, fn(&Path, Size) -> Result<Value>);
 
-const BENCHES: &[Bench] =
-    &[("state", state), ("processes", processes), ("size", size), ("away", away), ("discovery", discovery)];
+const BENCHES: &[Bench] = &[
+    ("state", state),
+    ("processes", processes),
+    ("size", size),
+    ("away", away),
+    ("discovery", discovery),
+    ("desktop", desktop::figures),
+];
 
 /// Runs every group, or the one that is named.
 pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Result<()> {
@@ -50,12 +67,11 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Resu
         bail!("there is no such bench; there are {}", known.join(", "));
     }
     let built = parts.part("build", || {
-        let profile: &[&str] = if size.profile == "release" { &["--release"] } else { &[] };
         // Alone, as it is shipped: together with others it would carry their features too.
-        run(cargo().arg("build").args(profile).args(["--package", "liftlock", "--bins"]))?;
+        run(cargo().arg("build").args(size.to_build()).args(["--package", "liftlock", "--bins"]))?;
         run(cargo()
             .arg("build")
-            .args(profile)
+            .args(size.to_build())
             .args(["--package", "liftlock-engine", "--package", "liftlock-demo"])
             .args(["--bins", "--example", "state_figures", "--example", "discovery_figures"]))?;
         Ok(String::new())
@@ -166,7 +182,7 @@ fn answer(command: &mut Command) -> Result<Value> {
 }
 
 fn program(size: Size, name: &str) -> PathBuf {
-    target_dir().join(size.profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    size.programs().join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 fn state_figures(size: Size) -> PathBuf {
@@ -174,7 +190,7 @@ fn state_figures(size: Size) -> PathBuf {
 }
 
 fn example(size: Size, name: &str) -> PathBuf {
-    target_dir().join(size.profile).join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    size.programs().join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 fn rounded(value: f64) -> f64 {

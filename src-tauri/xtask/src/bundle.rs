@@ -20,7 +20,7 @@ use crate::{
 /// The command line of Tauri that bundles; its major and minor are those of the crate.
 const TAURI_CLI: &str = "@tauri-apps/cli@2.12.5";
 /// What a package of Debian may weigh.
-const LIMIT: u64 = 14_000_000;
+pub(crate) const LIMIT: u64 = 14_000_000;
 /// What stands beside the window's program; the sample shop is made for Linux.
 const BESIDE: &[&str] =
     if cfg!(target_os = "linux") { &["liftlock", "liftlock-demo", "corner-shop"] } else { &["liftlock"] };

@@ -7,6 +7,7 @@ mod bindings;
 mod bundle;
 mod check;
 mod demo;
+mod desktop;
 mod docker;
 mod icons;
 mod machine;

@@ -70,7 +70,12 @@ impl Desktop {
 
     /// The program as its desktop entry starts it.
     pub(crate) fn program(&self, args: &[&str]) -> Command {
-        let mut command = self.shop.command("liftlock-desktop", args);
+        self.named("liftlock-desktop", args)
+    }
+
+    /// Another program of this desktop.
+    pub(crate) fn named(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = self.shop.command(name, args);
         command
             .env("DISPLAY", &self.screen.name)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus.address)
@@ -108,7 +113,8 @@ pub(crate) fn pictures() -> PathBuf {
     folder
 }
 
-/// Where Cargo has put the programs.
-pub(crate) fn built() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_liftlock-desktop")).parent().unwrap()
+/// Where Cargo has put the programs; `LIFTLOCK_PROGRAMS` names those of another build.
+pub(crate) fn built() -> PathBuf {
+    let others = std::env::var_os("LIFTLOCK_PROGRAMS").map(PathBuf::from);
+    others.unwrap_or_else(|| Path::new(env!("CARGO_BIN_EXE_liftlock-desktop")).parent().unwrap().to_owned())
 }
