@@ -23,8 +23,8 @@ const HEALTH: Duration = Duration::from_secs(300);
 const ALONE: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked for backups that are due, as the timer of the system does.
 const BACKUPS: Duration = Duration::from_secs(15 * 60);
-/// How often the disk is looked at, and said to be getting full.
-const DISK: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the disk is looked at. That it is getting full is said once a day.
+const DISK: Duration = Duration::from_secs(5 * 60);
 
 /// Begins, and goes on until the program ends. A backup takes long and must not hold up the rest.
 pub(crate) fn begin(app: &AppHandle) {
@@ -45,7 +45,7 @@ pub(crate) fn begin(app: &AppHandle) {
                 told(with(&quick, |engine| engine.check_releases(None, Look::WhereDue, &Silent).map(drop)));
             }
             if disk.is_due() {
-                look_at_disk(&quick);
+                notify::disk(&quick);
             }
             thread::sleep(LOOK);
         }
@@ -68,14 +68,14 @@ pub(crate) fn back_up_all(app: &AppHandle) {
         let done = with(&app, |engine| {
             engine.installations()?.iter().try_for_each(|it| match engine.backup(&it.name, "", &Silent) {
                 Err(error) if error.class != "locked" => {
-                    notify::backup_failed(&app, it.name.as_str(), &error);
+                    notify::backup_failed(&app, &it.name, &error);
                     Ok(())
                 }
                 other => other.map(drop),
             })
         });
         if let Err(error) = done {
-            notify::backup_failed(&app, "your applications", &error);
+            notify::no_backup(&app, &error);
         }
         watch::tell(&app);
     });
@@ -97,21 +97,10 @@ fn ask_health(app: &AppHandle) {
     watch::tell(app);
 }
 
-fn look_at_disk(app: &AppHandle) {
-    match with(app, Engine::doctor) {
-        Ok(found) => {
-            if let Some(full) = found.findings.iter().find(|it| it.class == "disk_low" || it.class == "disk_full") {
-                notify::disk_is_full(app, &full.message);
-            }
-        }
-        Err(error) => told(Err(error)),
-    }
-}
-
 fn tell_failed(app: &AppHandle, due: &DueView) {
     use liftlock_engine::view::DueOutcome::Failed;
     if let (Failed, Some(error)) = (due.outcome, &due.error) {
-        notify::backup_failed(app, due.installation.as_str(), &Error::failed("backup_failed", error.message.clone()));
+        notify::backup_failed(app, &due.installation, &Error::failed("backup_failed", error.message.clone()));
     }
 }
 

@@ -22,6 +22,17 @@ impl Desk for ThisDesk {
     }
 }
 
+/// Whether notifications have buttons here. Where the service does not say that it shows them, they are left out.
+#[cfg(target_os = "linux")]
+pub(crate) fn notifications_have_buttons() -> bool {
+    std::thread::spawn(linux::has_buttons).join().ok().flatten().unwrap_or(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn notifications_have_buttons() -> bool {
+    true
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::time::Duration;
@@ -41,9 +52,19 @@ mod linux {
 
     /// What the notification service says of itself (KDE, Xfce, Cinnamon, MATE): do-not-disturb, or a presentation.
     fn is_inhibited() -> Option<bool> {
+        notifications()?.get_property("Inhibited").ok()
+    }
+
+    /// What the notification service says that it can do.
+    pub(super) fn has_buttons() -> Option<bool> {
+        let can: Vec<String> = notifications()?.call("GetCapabilities", &()).ok()?;
+        Some(can.iter().any(|it| it == "actions"))
+    }
+
+    fn notifications() -> Option<Proxy<'static>> {
         let bus = connection::Builder::session().ok()?.method_timeout(ANSWERS_WITHIN).build().ok()?;
         let (name, path) = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications");
-        Proxy::new(&bus, name, path, name).ok()?.get_property("Inhibited").ok()
+        Proxy::new(&bus, name, path, name).ok()
     }
 
     /// GNOME's "Do not disturb". Its shell holds notifications back over a full screen by itself.

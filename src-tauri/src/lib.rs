@@ -47,6 +47,7 @@ pub fn run() -> ExitCode {
             app.manage(commands::Jobs::default());
             let has_tray = tray::raise(handle);
             app.state::<App>().found_tray(has_tray);
+            notify::begin(handle);
             watch::begin(handle);
             chores::begin(handle);
             if !in_tray || !has_tray {

@@ -1,15 +1,72 @@
 //! Notifications of the desktop. Never the only way to learn something: everything they say stands in the window too.
+//!
+//! Each leads to a page of the window, by a click on it and by a button where the desktop shows buttons. None begins
+//! anything: an update is begun on its page, by whoever has read it.
 
 use liftlock_engine::error::Error;
+use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::model::state::State;
 use liftlock_engine::view::window::{AppView, UpgradeView};
 use tauri::{AppHandle, Manager};
-use tauri_plugin_notification::NotificationExt;
+use tauri_plugin_notification::{Action, ActionType, NotificationExt};
 
 use crate::app::App;
+use crate::{desk, window};
 
 /// The observer under whose name it is remembered which results were notified.
 const OBSERVER: &str = "notification";
+/// Under which name the page that a notification leads to goes along with it.
+const ROUTE: &str = "route";
+
+/// The page of backups.
+const BACKUPS: &str = "/backups";
+
+/// What the button of a notification is called.
+#[derive(Debug, Clone, Copy)]
+enum Button {
+    Update,
+    Look,
+    Reason,
+    Steps,
+    Backups,
+}
+
+impl Button {
+    const ALL: [Self; 5] = [Self::Update, Self::Look, Self::Reason, Self::Steps, Self::Backups];
+
+    /// Also the name of the kind of notification that has it.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Update => "Update…",
+            Self::Look => "Show it",
+            Self::Reason => "See what went wrong",
+            Self::Steps => "Show the steps",
+            Self::Backups => "Show the backups",
+        }
+    }
+}
+
+/// Makes notifications lead to their pages from now on, where the desktop lets them.
+pub(crate) fn begin(app: &AppHandle) {
+    // One without buttons may show a box in their place that must be answered.
+    if !desk::notifications_have_buttons() {
+        return;
+    }
+    let kind = |it: Button| {
+        let button = Action::builder("open", it.words()).build();
+        ActionType::builder(it.words()).actions(vec![button]).build()
+    };
+    let handle = app.clone();
+    let begun = app.notification().register_action_types(Button::ALL.map(kind).to_vec()).and_then(|()| {
+        app.notification().on_action(move |done| {
+            let route = done.notification().and_then(|it| it.extra().get(ROUTE)?.as_str().map(str::to_owned));
+            window::show(&handle, &route.unwrap_or_else(|| "/".to_owned()));
+        })
+    });
+    if let Err(cause) = begun {
+        tracing::warn!("notifications lead nowhere: {cause}");
+    }
+}
 
 /// Says how an update ended, once, whoever watched it.
 pub(crate) fn ended(app: &AppHandle, before: Option<&UpgradeView>, now: &UpgradeView) {
@@ -25,19 +82,23 @@ pub(crate) fn ended(app: &AppHandle, before: Option<&UpgradeView>, now: &Upgrade
     let from = now.from.as_deref().unwrap_or_default();
     let said = match now.state {
         State::Complete => Some((
+            Button::Look,
             format!("{} {} is running", now.title, now.to),
             now.away_seconds
                 .map_or_else(String::new, |it| format!("Away for {}.", liftlock_engine::receipt::duration(it))),
         )),
         State::RolledBack => Some((
+            Button::Reason,
             format!("{} {from} is running again", now.title),
             "The update did not work; your data is as it was.".to_owned(),
         )),
-        State::NeedsAttention => Some((format!("{} needs you", now.title), "Open Liftlock for the steps.".to_owned())),
+        State::NeedsAttention => {
+            Some((Button::Steps, format!("{} needs you", now.title), "Open Liftlock for the steps.".to_owned()))
+        }
         _ => None,
     };
-    if let Some((title, body)) = said {
-        show(app, &title, &body);
+    if let Some((button, title, body)) = said {
+        show(app, &title, &body, button, &format!("/app/{name}/upgrade/{id}"));
     }
     if let Err(error) = engine.saw(OBSERVER, id) {
         tracing::warn!(class = %error.class, "{}", error.message);
@@ -57,6 +118,8 @@ pub(crate) fn offers(app: &AppHandle, view: &AppView) {
                     app,
                     &format!("{} {} is out", card.title, offer.to),
                     offer.headline.as_deref().unwrap_or_default(),
+                    Button::Update,
+                    &format!("/app/{name}/update"),
                 );
             }
             Ok(None) => {}
@@ -78,6 +141,8 @@ pub(crate) fn by_itself(app: &AppHandle) {
                     app,
                     &format!("{} will be updated to {} by itself", card.title, planned.to),
                     &format!("{at} at the earliest. Your data will be backed up and tested first."),
+                    Button::Look,
+                    &format!("/app/{name}"),
                 );
             }
             Ok(None) => {}
@@ -86,21 +151,33 @@ pub(crate) fn by_itself(app: &AppHandle) {
     }
 }
 
-/// Says that a backup failed.
-pub(crate) fn backup_failed(app: &AppHandle, title: &str, error: &Error) {
+/// Says that a backup of an application failed.
+pub(crate) fn backup_failed(app: &AppHandle, name: &InstallationName, error: &Error) {
+    let title = app.state::<App>().engine().map_or_else(|_| name.to_string(), |engine| engine.title_of(name));
     if error.class != "cancelled" {
-        show(app, &format!("The backup of {title} failed"), &error.message);
+        show(app, &format!("The backup of {title} failed"), &error.message, Button::Backups, BACKUPS);
     }
 }
 
-/// Says that the disk with the backups is getting full.
-pub(crate) fn disk_is_full(app: &AppHandle, message: &str) {
-    show(app, "The disk is getting full", message);
+/// Says that no application could be backed up.
+pub(crate) fn no_backup(app: &AppHandle, error: &Error) {
+    show(app, "The backup of your applications failed", &error.message, Button::Backups, BACKUPS);
 }
 
-fn show(app: &AppHandle, title: &str, body: &str) {
+/// Says that the disk with the backups is getting full: at most once a day, which the engine keeps account of.
+pub(crate) fn disk(app: &AppHandle) {
+    match app.state::<App>().engine().and_then(|engine| engine.announce_disk()) {
+        Ok(Some(disk)) => show(app, "The disk is getting full", &disk.sentence(), Button::Backups, BACKUPS),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(class = %error.class, "{}", error.message),
+    }
+    tracing::info!("the disk was looked at");
+}
+
+fn show(app: &AppHandle, title: &str, body: &str, button: Button, route: &str) {
+    let note = app.notification().builder().title(title).body(body);
     // A desktop without notifications is no fault: the window says the same.
-    if let Err(cause) = app.notification().builder().title(title).body(body).show() {
+    if let Err(cause) = note.action_type_id(button.words()).extra(ROUTE, route).show() {
         tracing::warn!("no notification: {cause}");
     }
 }

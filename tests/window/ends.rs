@@ -29,7 +29,8 @@ fn what_was_entered_since_an_update_is_saved_before_it_is_gone_back_from() {
     window.click("more");
     window.click("menu-go-back");
     let said = window.part("go-back-dialog").text();
-    assert!(said.contains("orders: 300 after the update, 301 now"), "{said}");
+    assert!(said.contains("\norders: 300 after the update, 301 now"), "{said}");
+    assert!(!said.contains("public."), "people do not know of schemas: {said}");
     window.picture("going-back");
     window.click("act-destructive");
     window.is_at("Corner Shop 1.0.0 is running again", UPDATE);
@@ -120,7 +121,7 @@ fn the_desktop_hears_of_a_backup_that_failed_and_the_session_starts_it_into_the_
     fs::write(&backups, "").unwrap();
     window.click("place-backups");
     window.click("act-back-up");
-    let note = desktop.bus.note("The backup of corner-shop failed", UPDATE);
+    let note = desktop.bus.note("The backup of Corner Shop failed", UPDATE);
     assert!(!note.body.is_empty(), "it says why");
     window.picture("backup-failed");
 

@@ -1,11 +1,13 @@
 //! What is out, said at its four loudnesses: on the page in both themes, and to the desktop.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::support::{Desktop, SOON, Shop, UPDATE, until};
+use crate::support::{Desktop, Ends, Hosts, SOON, Shop, UPDATE, until};
 
 const OUT: &str = "Corner Shop 1.1.0 is out";
 
@@ -90,6 +92,118 @@ fn who_wants_to_be_left_alone_is_told_afterwards() {
     desktop.bus.note(OUT, SOON);
     window.part("daily-dialog");
     assert_eq!(desktop.bus.notes().len(), 1);
+}
+
+#[test]
+fn a_notification_leads_to_its_page_and_begins_nothing() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    let mut program = Ends(desktop.program(&["--tray"]).spawn().unwrap());
+    let note = desktop.bus.note(OUT, SOON);
+    let buttons: Vec<_> = note.buttons.iter().map(|it| it.1.as_str()).collect();
+    assert_eq!(buttons, ["Update…", ""], "a button, and the note itself");
+    assert!(desktop.screen.windows().is_empty());
+
+    desktop.bus.choose(OUT, Some("Update…"));
+    let shown = desktop.screen.window();
+    until("its page", SOON, || (desktop.screen.windows() == [shown]).then_some(()));
+    assert_eq!(desktop.shop.liftlock(&["status"])["upgrade"], Value::Null, "nothing was begun");
+    drop(program.0.kill());
+    drop(program.0.wait());
+
+    // In a window that is open, by a click on the note itself.
+    let window = desktop.open();
+    window.part("act-update");
+    dated(&desktop.shop, 12);
+    desktop.shop.liftlock(&["check", "--releases"]);
+    until("another note", SOON, || (desktop.bus.notes().len() == 2).then_some(()));
+    desktop.bus.choose(OUT, None);
+    window.is_at("Update Corner Shop to 1.1.0?", SOON);
+    window.part("act-update-now");
+    assert_eq!(desktop.shop.liftlock(&["status"])["upgrade"], Value::Null, "nothing was begun");
+
+    desktop.shop.liftlock(&["upgrade", "--yes"]);
+    let running = "Corner Shop 1.1.0 is running";
+    desktop.bus.note(running, UPDATE);
+    window.click("place-help");
+    desktop.bus.choose(running, Some("Show it"));
+    window.is_at(running, SOON);
+}
+
+#[test]
+fn a_desktop_whose_notifications_have_no_buttons_is_sent_none() {
+    let desktop = Desktop::bare(Hosts { buttons: false, ..Hosts::BOTH });
+    desktop.shop.open();
+    desktop.shop.publish(&["1.1.0"]);
+    let _program = Ends(desktop.program(&["--tray"]).spawn().unwrap());
+    assert_eq!(desktop.bus.note(OUT, SOON).buttons, []);
+}
+
+#[test]
+fn a_disk_that_is_getting_full_is_said_in_the_window_and_once_a_day_to_the_desktop() {
+    const FULL: &str = "The disk is getting full";
+    let desktop = Desktop::bare(Hosts::BOTH);
+    let Some(_disk) = SmallDisk::at(&desktop.shop.home()) else { return };
+    desktop.shop.open();
+    desktop.shop.liftlock(&["backup", "create"]);
+    let window = desktop.open();
+    let note = desktop.bus.note(FULL, SOON);
+    assert!(note.body.contains(" left, a backup needs "), "{note:?}");
+    let said = window.part("disk").text();
+    assert!(said.contains(FULL) && said.contains("the next one needs about"), "{said}");
+    window.picture("disk");
+    desktop.bus.choose(FULL, Some("Show the backups"));
+    window.is_at("Backups", SOON);
+    window.part("disk");
+    window.kill();
+
+    // Told again when a day has passed, and not before.
+    let told = || desktop.bus.notes().into_iter().filter(|it| it.title == FULL).count();
+    let note_of = "_disk_told_at";
+    let file = desktop.shop.home().join("liftlock.db");
+    let db = rusqlite::Connection::open(&file).unwrap();
+    for (hours, times) in [(23, 1), (25, 2)] {
+        let at = (Utc::now() - TimeDelta::hours(hours)).to_rfc3339();
+        assert_eq!(db.execute("UPDATE setting SET value = ?1 WHERE key = ?2", [&at, note_of]).unwrap(), 1);
+        let program = Ends(desktop.program(&["--tray"]).spawn().unwrap());
+        desktop.bus.item().says("Liftlock: all is well", SOON);
+        let looked =
+            || db.query_row("SELECT value FROM setting WHERE key = ?1", [note_of], |row| row.get::<_, String>(0));
+        if times == 2 {
+            until("that it is told again", SOON, || (told() == times).then_some(()));
+            assert_ne!(looked().unwrap(), at);
+        } else {
+            // The search for releases comes first among the chores of a start, and the disk after it.
+            until("a look at the disk", SOON, || {
+                let log = fs::read_to_string(desktop.shop.dir.join("window.log")).unwrap();
+                (log.matches("the disk was looked at").count() == 2).then_some(())
+            });
+            assert_eq!((told(), looked().unwrap()), (times, at));
+        }
+        drop(program);
+    }
+}
+
+/// A small file system of its own, taken away with this.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this user may not mount one, which is said.
+    fn at(path: &Path) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let options = "size=1g,mode=0755";
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).status();
+        if mounted.is_ok_and(|it| it.success()) {
+            return Some(Self(path.to_owned()));
+        }
+        eprintln!("not run: this user may not mount a small disk");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
 
 /// Lets the release have been out for so many days.

@@ -39,6 +39,7 @@ fn main() {
         Preferences,
         LockView,
         InstallationCard,
+        DiskView,
         HealthView,
         HealthState,
         ReleasesView,

@@ -197,7 +197,9 @@ impl Teller {
             Err(error) => {
                 self.tell(|job| job.error = Some(ErrorView::from(&error)));
                 let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                notify::backup_failed(&self.app, &job.installation, &error);
+                if let Ok(name) = named(&job.installation) {
+                    notify::backup_failed(&self.app, &name, &error);
+                }
             }
         }
         crate::watch::tell(&self.app);

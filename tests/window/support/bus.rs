@@ -17,11 +17,13 @@ use super::{Ends, SOON, tied, until};
 pub(crate) struct Hosts {
     pub(crate) tray: bool,
     pub(crate) notifications: bool,
+    /// Whether notifications have buttons.
+    pub(crate) buttons: bool,
 }
 
 impl Hosts {
-    pub(crate) const BOTH: Self = Self { tray: true, notifications: true };
-    pub(crate) const NEITHER: Self = Self { tray: false, notifications: false };
+    pub(crate) const BOTH: Self = Self { tray: true, notifications: true, buttons: true };
+    pub(crate) const NEITHER: Self = Self { tray: false, notifications: false, buttons: false };
 }
 
 /// No service is started by being asked for: nothing of this machine's desktop comes along.
@@ -35,6 +37,8 @@ struct Told {
     items: Vec<(String, String)>,
     /// Whether notifications are held back.
     disturbs_not: bool,
+    /// Whether they have buttons.
+    has_buttons: bool,
 }
 
 /// A notification.
@@ -42,6 +46,8 @@ struct Told {
 pub(crate) struct Note {
     pub(crate) title: String,
     pub(crate) body: String,
+    /// Its buttons: what each is called in the program, and on the screen.
+    pub(crate) buttons: Vec<(String, String)>,
 }
 
 /// The bus and the services on it.
@@ -49,7 +55,7 @@ pub(crate) struct Bus {
     pub(crate) address: String,
     told: Arc<Mutex<Told>>,
     asks: Connection,
-    _services: Connection,
+    services: Connection,
     _daemon: Ends,
 }
 
@@ -65,12 +71,13 @@ impl Notifications {
         _icon: &str,
         title: &str,
         body: &str,
-        _actions: Vec<String>,
+        actions: Vec<String>,
         _hints: HashMap<String, Value<'_>>,
         _expires: i32,
     ) -> u32 {
         let notes = &mut self.0.lock().unwrap().notes;
-        notes.push(Note { title: title.to_owned(), body: body.to_owned() });
+        let buttons = actions.chunks(2).filter_map(|it| Some((it.first()?.clone(), it.get(1)?.clone()))).collect();
+        notes.push(Note { title: title.to_owned(), body: body.to_owned(), buttons });
         u32::try_from(notes.len()).unwrap()
     }
 
@@ -82,7 +89,8 @@ impl Notifications {
     }
 
     fn get_capabilities(&self) -> Vec<String> {
-        vec!["body".to_owned(), "actions".to_owned()]
+        let has_buttons = self.0.lock().unwrap().has_buttons;
+        ["body"].into_iter().chain(has_buttons.then_some("actions")).map(str::to_owned).collect()
     }
 
     fn get_server_information(&self) -> (String, String, String, String) {
@@ -129,7 +137,7 @@ impl Bus {
         BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
 
-        let told = Arc::new(Mutex::new(Told::default()));
+        let told = Arc::new(Mutex::new(Told { has_buttons: hosts.buttons, ..Told::default() }));
         let mut services = connection::Builder::address(address.as_str()).unwrap();
         if hosts.tray {
             let watcher = "org.kde.StatusNotifierWatcher";
@@ -141,7 +149,7 @@ impl Bus {
         }
         let services = services.build().unwrap();
         let asks = connection::Builder::address(address.as_str()).unwrap().build().unwrap();
-        Self { address, told, asks, _services: services, _daemon: daemon }
+        Self { address, told, asks, services, _daemon: daemon }
     }
 
     /// Switches do-not-disturb.
@@ -159,6 +167,18 @@ impl Bus {
         until(&format!("the notification “{title}”"), within, || {
             self.notes().into_iter().find(|it| it.title == title)
         })
+    }
+
+    /// Clicks a button of the notification with this title, or the notification itself where none is named.
+    pub(crate) fn choose(&self, title: &str, button: Option<&str>) {
+        let notes = self.notes();
+        let place = notes.iter().rposition(|it| it.title == title).unwrap();
+        let wanted = |it: &&(String, String)| button.map_or(it.0 == "default", |button| it.1 == button);
+        let (action, _) = notes[place].buttons.iter().find(wanted).unwrap_or_else(|| panic!("{:?}", notes[place]));
+        let name = "org.freedesktop.Notifications";
+        let path = "/org/freedesktop/Notifications";
+        let id = u32::try_from(place + 1).unwrap();
+        self.services.emit_signal(None::<()>, path, name, "ActionInvoked", &(id, action)).unwrap();
     }
 
     /// The tray item that is there now: one whose program still lives.

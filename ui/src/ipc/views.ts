@@ -194,6 +194,10 @@ preferences: Preferences,
  */
 lock: LockView, 
 /**
+ * The disk with the backups, where it is getting full.
+ */
+disk: DiskView | null, 
+/**
  * Every application, by name.
  */
 installations: Array<InstallationCard>, };
@@ -323,6 +327,20 @@ unseen: OutcomeLine | null,
  * Originals that updates kept.
  */
 originals: Array<OriginalView>, };
+
+export type DiskView = { 
+/**
+ * Bytes that are left.
+ */
+free: number, 
+/**
+ * Bytes that the next backup takes, as far as the ones before tell.
+ */
+need: number | null, 
+/**
+ * Whether nothing can be begun any more.
+ */
+is_full: boolean, };
 
 export type HealthView = { 
 /**

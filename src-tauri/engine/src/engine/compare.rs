@@ -9,6 +9,7 @@ use crate::backups;
 use crate::drivers::Gate;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::model::profile::Profile;
 use crate::ports::Reporter;
 use crate::stores::{Counts, StoreKind};
 use crate::view::{BackupView, CompareView, ComparedRows};
@@ -42,7 +43,10 @@ impl Engine {
             reporter.check()?;
             let now = store.counts(reporter);
             match (&now, then) {
-                (Ok(now), Some(then)) => loses.extend(lost(store.kind(), now, then)),
+                (Ok(now), Some(then)) => {
+                    let named = |table: &str| named_for_people(&site.profile, store.name(), table);
+                    loses.extend(lost(store.kind(), now, then, named));
+                }
                 (Ok(_), None) => {
                     uncounted.push(format!("“{}” is not in this backup and does not change places.", store.name()))
                 }
@@ -79,10 +83,10 @@ fn beside(store: &str, now: Option<&Counts>, then: Option<&Counts>) -> Vec<Compa
 }
 
 /// What is there now and was not then, each with its weight: how many.
-fn lost(kind: StoreKind, now: &Counts, then: &Counts) -> Vec<(u64, String)> {
+fn lost(kind: StoreKind, now: &Counts, then: &Counts, named: impl Fn(&str) -> String) -> Vec<(u64, String)> {
     let sentence = |(table, rows): (&String, &u64)| {
         let more = rows.checked_sub(then.get(table).copied().unwrap_or(0)).filter(|it| *it > 0)?;
-        let what = plain(table);
+        let what = named(table);
         Some((
             more,
             match kind {
@@ -95,10 +99,22 @@ fn lost(kind: StoreKind, now: &Counts, then: &Counts) -> Vec<(u64, String)> {
     now.iter().filter_map(sentence).collect()
 }
 
-/// A table as people call it: `public.order_lines` is “order lines”.
+/// A table as people call it: by the name that the profile has for what is in it, else by its own.
+pub(super) fn named_for_people(profile: &Profile, store: &str, table: &str) -> String {
+    let entity = profile.exports.iter().find(|it| {
+        it.store.as_deref().is_none_or(|it| it == store) && in_usual_schema(&it.table) == in_usual_schema(table)
+    });
+    entity.map_or_else(|| plain(table), |it| it.entity.clone())
+}
+
+/// `public.order_lines` is “order lines”.
 fn plain(table: &str) -> String {
-    let name = table.strip_prefix("public.").or_else(|| table.strip_prefix("main.")).unwrap_or(table);
-    name.replace('_', " ").replace('"', "")
+    in_usual_schema(table).replace('_', " ").replace('"', "")
+}
+
+/// A table without the schema that nobody names.
+fn in_usual_schema(table: &str) -> &str {
+    table.strip_prefix("public.").or_else(|| table.strip_prefix("main.")).unwrap_or(table)
 }
 
 #[cfg(test)]
@@ -114,12 +130,24 @@ mod tests {
         let now = counts(&[("public.orders", 40), ("public.order_lines", 90), ("public.items", 5), ("public.new", 1)]);
         let then =
             counts(&[("public.orders", 26), ("public.order_lines", 50), ("public.items", 7), ("public.gone", 2)]);
-        let mut lost = lost(StoreKind::Postgres, &now, &then);
+        let mut lost = lost(StoreKind::Postgres, &now, &then, plain);
         lost.sort();
         assert_eq!(
             lost.into_iter().map(|it| it.1).collect::<Vec<_>>(),
             ["1 new entered since then.", "14 orders entered since then.", "40 order lines entered since then."]
         );
+    }
+
+    #[test]
+    fn what_the_profile_has_a_name_for_is_called_by_it() {
+        let text = crate::profiles::text_of("corner-shop").unwrap();
+        let renamed = text.replace("entity = \"orders\"", "entity = \"what people ordered\"");
+        assert_ne!(text, renamed);
+        let profile = Profile::parse(&renamed).unwrap();
+        let named = |table| named_for_people(&profile, "database", table);
+        assert_eq!(named("public.orders"), "what people ordered");
+        assert_eq!(named("public.order_audit_log"), "order audit log", "no name is known for it");
+        assert_eq!(named("sales.orders"), "sales.orders", "another schema's is another thing");
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! How Liftlock itself stands.
 
 use crate::engine::Engine;
+use crate::engine::disk;
 use crate::engine::rescue::Rebuilt;
 use crate::error::Result;
 use crate::history::{self, Verdict};
 use crate::model::finding::{Finding, Severity};
-use crate::space;
 use crate::state::lease::Lease;
 use crate::view::{DoctorView, HistoryCheck};
-
-/// Below this it is said that the disk is getting full, long before something stops.
-const LOW_BYTES: u64 = 2 << 30;
 
 impl Engine {
     /// Whether the chained history is as it was written, and says the same as the state.
@@ -68,20 +65,9 @@ impl Engine {
             )),
             Err(error) => findings.push(Finding::stop(&error)),
         }
-        match space::room(self.home.root()) {
-            Ok(room) if room.free < space::BALLAST_BYTES + space::RESERVE_BYTES => findings.push(Finding::new(
-                Severity::Stop,
-                "disk_full",
-                format!("Only {} are free where Liftlock keeps its data.", space::human(room.free)),
-                "Free some space on this disk.",
-            )),
-            Ok(room) if room.free < LOW_BYTES => findings.push(Finding::new(
-                Severity::Warning,
-                "disk_low",
-                format!("The disk with the backups is getting full: {} are free.", space::human(room.free)),
-                "Free some space, or keep fewer backups in the settings.",
-            )),
-            Ok(_) => {}
+        let (backups, of_backups) = self.backups(None)?;
+        match disk::getting_full(self.home.root(), disk::need(&backups)) {
+            Ok(full) => findings.extend(full.map(|it| it.finding())),
             Err(error) => findings.push(Finding::stop(&error)),
         }
         for upgrade in db.unfinished_upgrades()? {
@@ -96,7 +82,7 @@ impl Engine {
                 ));
             }
         }
-        findings.extend(self.backups(None)?.1);
+        findings.extend(of_backups);
         findings.extend(self.schedule_findings()?);
         for installation in db.installations()? {
             if let Err(error) = self.profile_of(&installation) {

@@ -6,6 +6,7 @@ mod backups;
 mod compare;
 mod copies;
 mod discovery;
+mod disk;
 mod doctor;
 mod exports;
 mod found;

@@ -2,6 +2,7 @@
 
 use crate::drivers::Gate;
 use crate::engine::Engine;
+use crate::engine::compare::named_for_people;
 use crate::error::{Error, Kind, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Event, State};
@@ -278,7 +279,10 @@ fn counted_since(site: &Site, runs: &[StepRun]) -> Vec<String> {
         match store.counts(&Silent) {
             Ok(now) => changes.extend(now.iter().filter_map(|(table, rows)| {
                 let before = after.get(table).copied().unwrap_or(0);
-                (*rows != before).then(|| format!("{table}: {before} after the update, {rows} now"))
+                (*rows != before).then(|| {
+                    let what = named_for_people(&site.profile, store.name(), table);
+                    format!("{what}: {before} after the update, {rows} now")
+                })
             })),
             Err(error) => changes.push(format!("{} cannot be counted: {}", store.name(), error.message)),
         }

@@ -9,6 +9,7 @@ mod settings;
 use std::collections::HashMap;
 
 use crate::engine::Engine;
+use crate::engine::disk;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::state::Db;
@@ -78,6 +79,9 @@ impl Engine {
         view.preferences.first_close_explained = db.note(FIRST_CLOSE)?.is_some();
         view.lock = self.lock_state()?;
         view.installations = self.cards(&db, face)?;
+        let need = view.installations.iter().filter_map(|it| it.newest_backups.first()).map(|it| it.bytes).max();
+        // A disk that does not answer is no reason to show nothing.
+        view.disk = disk::getting_full(self.home.root(), need).unwrap_or_default();
         Ok(())
     }
 
@@ -130,6 +134,7 @@ impl AppView {
                 first_close_explained: false,
             },
             lock: LockView { set: false, locked: false, next_try_at: None },
+            disk: None,
             installations: Vec::new(),
         }
     }

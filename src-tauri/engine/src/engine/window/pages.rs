@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::named;
 use crate::engine::Engine;
+use crate::engine::compare::named_for_people;
 use crate::error::{Error, Result};
 use crate::export::csv;
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::process::Silent;
 use crate::state::installations::Installation;
+use crate::view::ComparedRows;
 use crate::view::window::{
     BackupView, CompareView, DiagnosticsView, Finding, HistoryLine, HistoryView, OutcomeLine, TableRows,
 };
@@ -26,6 +28,12 @@ impl Engine {
         let titles = self.titles(name)?;
         let title = |it: &crate::view::BackupView| titles.get(it.installation.as_str()).cloned().unwrap_or_default();
         Ok(self.backups(name)?.0.into_iter().map(|it| BackupView::of(it.clone(), &title(&it))).collect())
+    }
+
+    /// What people call an application; its own name where nothing is known of it.
+    pub fn title_of(&self, name: &InstallationName) -> String {
+        let title = self.titles(Some(name)).ok().and_then(|mut it| it.remove(name.as_str()));
+        title.unwrap_or_else(|| name.to_string())
     }
 
     /// What people call each application, or the one that is asked about, by its name. A profile is read for each.
@@ -58,8 +66,10 @@ impl Engine {
     pub fn compare_view(&self, id: &str) -> Result<CompareView> {
         let compared = self.compare_backup(&self.backup_folder(id)?, &Silent)?;
         let title = self.titles(None)?.remove(compared.backup.installation.as_str()).unwrap_or_default();
-        let mut rows: Vec<TableRows> =
-            compared.rows.into_iter().map(|it| TableRows { table: it.table, now: it.now, then: it.then }).collect();
+        let profile = self.profile_of(&self.db()?.installation(&compared.backup.installation)?)?;
+        let named = |it: &ComparedRows| named_for_people(&profile, &it.store, &it.table);
+        let row = |it: ComparedRows| TableRows { table: named(&it), now: it.now, then: it.then };
+        let mut rows: Vec<TableRows> = compared.rows.into_iter().map(row).collect();
         rows.sort_by_key(|it| it.now == it.then);
         Ok(CompareView {
             backup: BackupView::of(compared.backup, &title),

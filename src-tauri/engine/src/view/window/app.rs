@@ -22,8 +22,24 @@ pub struct AppView {
     pub preferences: Preferences,
     /// The administrator lock.
     pub lock: LockView,
+    /// The disk with the backups, where it is getting full.
+    pub disk: Option<DiskView>,
     /// Every application, by name.
     pub installations: Vec<InstallationCard>,
+}
+
+/// A disk that is getting full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct DiskView {
+    /// Bytes that are left.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub free: u64,
+    /// Bytes that the next backup takes, as far as the ones before tell.
+    #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
+    pub need: Option<u64>,
+    /// Whether nothing can be begun any more.
+    pub is_full: bool,
 }
 
 /// What was chosen about the window.
