@@ -28,12 +28,18 @@ pub(crate) struct Size {
     profile: &'static str,
     /// Orders in the shop that is upgraded.
     orders: u32,
+    /// Lines of orders in the database that is backed up; the real one has a gigabyte.
+    lines: u32,
 }
 
 impl Size {
     /// The real one, or a trial.
     pub(crate) fn of(trial: bool) -> Self {
-        if trial { Self { profile: "debug", orders: 2_000 } } else { Self { profile: "release", orders: 200_000 } }
+        if trial {
+            Self { profile: "debug", orders: 2_000, lines: 6_000 }
+        } else {
+            Self { profile: "release", orders: 200_000, lines: 620_000 }
+        }
     }
 
     /// The folder of the programs that are measured.
@@ -55,6 +61,7 @@ const BENCHES: &[Bench] = &[
     ("processes", processes),
     ("size", size),
     ("away", away),
+    ("backup", backup),
     ("discovery", discovery),
     ("desktop", desktop::figures),
 ];
@@ -73,7 +80,15 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Resu
             .arg("build")
             .args(size.to_build())
             .args(["--package", "liftlock-engine", "--package", "liftlock-demo"])
-            .args(["--bins", "--example", "state_figures", "--example", "discovery_figures"]))?;
+            .args([
+                "--bins",
+                "--example",
+                "state_figures",
+                "--example",
+                "discovery_figures",
+                "--example",
+                "backup_figures",
+            ]))?;
         Ok(String::new())
     });
     if !built {
@@ -141,6 +156,14 @@ fn away(_: &Path, size: Size) -> Result<Value> {
     // Only this group needs the shop and a server.
     crate::machine::provide(&[crate::machine::POSTGRESQL])?;
     crate::away::figures(size.orders, size.profile)
+}
+
+/// A backup from its making to its restoring, beside PostgreSQL's own tools.
+fn backup(work: &Path, size: Size) -> Result<Value> {
+    crate::machine::provide(&[crate::machine::POSTGRESQL])?;
+    // Its server runs as a user of its own.
+    fs::set_permissions(work, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    answer(Command::new(example(size, "backup_figures")).arg("measure").arg(work).arg(size.lines.to_string()))
 }
 
 /// A thousand installations with nothing new, beside a client that asks one question after the other.
