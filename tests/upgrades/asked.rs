@@ -6,8 +6,9 @@ use liftlock_engine::Engine;
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::upgrades::Options;
 use liftlock_engine::view::window::EstimateSource;
+use rustix::process::Signal;
 
-use crate::support::{Ended, Expected, World, judge, wait_for};
+use crate::support::{Ended, Expected, World, judge, signal, wait_for};
 
 #[test]
 fn a_wish_to_stop_is_heard_until_users_are_let_in_and_refused_from_then_on() {
@@ -63,4 +64,32 @@ fn a_rehearsal_that_takes_much_longer_than_was_said_is_asked_about_before_the_st
             assert_eq!((estimate.source, estimate.seconds > 5.0), (EstimateSource::Rehearsed, true));
         }
     }
+}
+
+#[test]
+fn a_question_that_nobody_answers_ends_the_update_before_the_stop() {
+    let world = World::with(&["1.7.0"]);
+    world.demo(&["fault", "--migration-seconds", "6"]);
+    let case = world.case();
+    let engine = Engine::at(case.home.clone());
+    let id = case.ask_with("1.7.0", &Options { confirmed_seconds: Some(1), ..Options::default() });
+    let mut worker = case.worker(id, &[]);
+    let question = || engine.upgrade_view(id).unwrap().question;
+    let asked = wait_for("the question", Duration::from_secs(120), question);
+    let waits_for = asked.until - chrono::Utc::now();
+    assert!(waits_for > chrono::TimeDelta::minutes(28) && waits_for <= chrono::TimeDelta::minutes(30), "{waits_for}");
+    signal(worker.id(), Signal::KILL);
+    worker.wait().unwrap();
+
+    // The half hour is over while nobody works; who comes then does not begin it anew.
+    let over = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
+    case.tamper(&format!(
+        "UPDATE setting SET value = json_set(value, '$.until', '{}') WHERE key = '_question/{id}'",
+        over.to_rfc3339()
+    ));
+    assert_eq!(question().unwrap().until, over, "it is the one that was changed");
+    let ended = case.work(id, &[]);
+    judge::judge(&case, &ended, &Expected::failed("longer_unanswered"));
+    assert_eq!(world.version().as_deref(), Some("1.0.0"), "nobody was sent away");
+    assert_eq!(question(), None);
 }

@@ -61,6 +61,36 @@ fn a_home_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn without_a_keychain_what_needs_one_says_so_and_the_rest_goes_on() {
+    const NONE: &str = "There is no keychain of the system to be reached from here.";
+    let desktop = Desktop::bare(Hosts::BOTH);
+    desktop.shop.demo(&["up", "--release", "1.0.0", "--orders", "300"]);
+    let (profile, folder) = (desktop.shop.dir.join("world/corner-shop.toml"), desktop.shop.dir.join("world/shop"));
+    let text = fs::read_to_string(&profile).unwrap();
+    fs::write(&profile, text.replace("[releases]", "[releases]\ntoken = { keychain = \"github\" }")).unwrap();
+    desktop.shop.liftlock(&["add", profile.to_str().unwrap(), folder.to_str().unwrap()]);
+    // As it is where a keychain was there when they were chosen.
+    let db = rusqlite::Connection::open(desktop.shop.home().join("liftlock.db")).unwrap();
+    for (key, value) in [("encrypt_backups", "passphrase"), ("backup_key", "keychain:backups")] {
+        db.execute("INSERT INTO setting (key, value) VALUES (?1, ?2)", [key, value]).unwrap();
+    }
+
+    let window = desktop.open();
+    let said = window.part_within("releases-wait", SOON).text();
+    assert!(said.contains(NONE) && said.contains("keep the secret in a file"), "{said}");
+    window.picture("no-keychain");
+    window.click("place-backups");
+    window.click("act-back-up");
+    let said = window.part_within("refusal", SOON).text();
+    assert!(said.contains(NONE) && said.contains("keep the secret in a file"), "{said}");
+    window.picture("no-keychain-backup");
+    let note = desktop.bus.note("The backup of Corner Shop failed", SOON);
+    assert_eq!(note.body, NONE);
+    window.click("place-home");
+    window.says("Running well");
+}
+
+#[test]
 fn hostile_release_notes_run_nothing_and_load_nothing() {
     let desktop = Desktop::with(&["1.1.0"]);
     desktop.shop.demo(&["fault", "--hostile-notes"]);

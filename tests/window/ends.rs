@@ -100,10 +100,20 @@ fn an_update_that_waits_for_a_person_says_so_everywhere_and_is_tried_again() {
 #[test]
 fn an_update_whose_worker_died_with_the_computer_goes_on_and_says_so() {
     let desktop = Desktop::with(&["1.7.0"]);
-    stopped_while(&desktop, "rehearsing");
+    let id = stopped_while(&desktop, "rehearsing");
+    // As if it had begun before this computer was started: no more of a restart can be had in a test.
+    let db = rusqlite::Connection::open(desktop.shop.home().join("liftlock.db")).unwrap();
+    let changed =
+        db.execute("UPDATE system_updates SET started_at = '2001-01-01T00:00:00.000Z' WHERE id = ?1", [id.to_string()]);
+    assert_eq!(changed.unwrap(), 1);
     let window = desktop.open();
     window.click("live-line");
-    window.part_within("interrupted", SOON);
+    let said = window.part_within("interrupted", SOON).text();
+    assert!(said.contains("The update was interrupted and is continuing"), "{said}");
+    assert!(
+        said.contains("The computer was restarted at ") && said.contains("Each finished step is checked"),
+        "{said}"
+    );
     window.picture("interrupted");
     window.sees("its end", UPDATE, || window.find("outcome").map(drop));
     let state = window.part("outcome").attribute("data-state");

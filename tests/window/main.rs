@@ -10,6 +10,7 @@
 mod bad_input;
 mod ends;
 mod figures;
+mod first;
 mod journeys;
 mod leaving;
 mod notices;
