@@ -108,6 +108,10 @@ pub(crate) fn ended(app: &AppHandle, before: Option<&UpgradeView>, now: &Upgrade
 /// Says what is out: once a version and level, which the engine keeps account of.
 pub(crate) fn offers(app: &AppHandle, view: &AppView) {
     let Ok(engine) = app.state::<App>().engine() else { return };
+    // What is not told stays untold: it is told once a person wants to hear of it again.
+    if !engine.notifies(true) {
+        return;
+    }
     let busy = view.installations.iter().any(|it| it.upgrade.as_ref().is_some_and(|it| !it.state.is_final()));
     for card in view.installations.iter().filter(|it| !busy && it.update.as_ref().is_some_and(|it| it.quiet.is_none()))
     {
@@ -175,6 +179,9 @@ pub(crate) fn disk(app: &AppHandle) {
 }
 
 fn show(app: &AppHandle, title: &str, body: &str, button: Button, route: &str) {
+    if app.state::<App>().engine().is_ok_and(|engine| !engine.notifies(false)) {
+        return;
+    }
     let note = app.notification().builder().title(title).body(body);
     // A desktop without notifications is no fault: the window says the same.
     if let Err(cause) = note.action_type_id(button.words()).extra(ROUTE, route).show() {

@@ -124,6 +124,33 @@ fn while_locked_an_update_asks_for_the_passphrase_and_goes_on_with_it() {
 }
 
 #[test]
+fn the_recovery_code_is_shown_once_can_be_printed_and_opens_the_lock() {
+    let desktop = Desktop::with(&["1.1.0"]);
+    let window = desktop.open();
+    window.click("place-settings");
+    window.click("act-set-lock");
+    window.type_into("lock-passphrase", "correct horse");
+    window.type_into("lock-again", "correct horse");
+    window.click("act-lock-go");
+    let code = window.part("recovery-code").text();
+    window.picture("recovery-code");
+    window.click("act-print");
+    until("the dialog of the printer", SOON, || desktop.screen.titles().iter().any(|it| it == "Print").then_some(()));
+
+    // Another program, which nobody has unlocked: it takes the code.
+    window.kill();
+    let window = desktop.open();
+    window.click("act-update");
+    window.click("act-update-now");
+    window.part("unlock-dialog");
+    window.type_into("passphrase", &code);
+    window.click("act-unlock");
+    window.sees("the update begun", SOON, || window.find("says").map(drop));
+    let page = window.run("return document.documentElement.outerHTML").to_string();
+    assert!(!page.contains(code.trim()), "it is shown once");
+}
+
+#[test]
 fn the_sample_shop_comes_up_from_the_welcome_and_is_updated() {
     let desktop = Desktop::bare(Hosts::BOTH);
     let window = desktop.open();

@@ -130,12 +130,23 @@ fn a_notification_leads_to_its_page_and_begins_nothing() {
 }
 
 #[test]
-fn a_desktop_whose_notifications_have_no_buttons_is_sent_none() {
+fn what_the_desktop_may_be_told_is_chosen_and_without_buttons_none_are_sent() {
     let desktop = Desktop::bare(Hosts { buttons: false, ..Hosts::BOTH });
     desktop.shop.open();
     desktop.shop.publish(&["1.1.0"]);
+    desktop.shop.liftlock(&["settings", "notifications", "important"]);
     let _program = Ends(desktop.program(&["--tray"]).spawn().unwrap());
+    desktop.bus.item().says(&format!("Liftlock: {OUT}"), SOON);
+    desktop.shop.liftlock(&["upgrade", "--yes", "--rehearse-only"]);
+    desktop.shop.liftlock(&["check", "--releases"]);
+    assert_eq!(desktop.bus.notes(), [], "new versions are left out");
+
+    desktop.shop.liftlock(&["settings", "notifications", "all"]);
     assert_eq!(desktop.bus.note(OUT, SOON).buttons, []);
+    desktop.shop.liftlock(&["settings", "notifications", "important"]);
+    desktop.shop.liftlock(&["upgrade", "--yes"]);
+    desktop.bus.note("Corner Shop 1.1.0 is running", UPDATE);
+    assert_eq!(desktop.bus.notes().len(), 2);
 }
 
 #[test]

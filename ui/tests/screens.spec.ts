@@ -136,6 +136,14 @@ test('hostile release notes run nothing, load nothing and call nothing', async (
   expect(last).toEqual({ command: 'open_link', argument: { url: 'https://filaops.example/docs' } });
 });
 
+test('on paper stands the recovery code, and nothing of the window', async ({ page }) => {
+  await open(page, 'lock-recovery');
+  await page.emulateMedia({ media: 'print' });
+  const printed = (await page.evaluate(() => document.body.innerText)).split('\n').filter((it) => it !== '');
+  expect(printed.join(' ')).toContain('KR7M-2QXD-9TVB-H4WN');
+  for (const word of ['Settings', 'Print', 'Copy', 'Colours']) expect(printed).not.toContain(word);
+});
+
 async function found(axe: AxeBuilder): Promise<string[]> {
   const { violations } = await axe.analyze();
   return violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);

@@ -1,9 +1,10 @@
 //! The administrator lock. What is unlocked here is this program, as long as it runs.
 
 use liftlock_engine::durable;
-use liftlock_engine::view::LockView;
+use liftlock_engine::error::Error;
+use liftlock_engine::view::{ErrorView, LockView};
 use serde::Serialize;
-use tauri::{AppHandle, Emitter};
+use tauri::{AppHandle, Emitter, WebviewWindow};
 
 use super::{Answer, ask, chosen};
 use crate::watch;
@@ -34,6 +35,19 @@ pub(crate) async fn save_recovery_code(app: AppHandle, code: String) -> Answer<O
         Ok(Some(target.display().to_string()))
     })
     .await
+}
+
+/// Opens the system's dialog for printing what the window shows; on paper that is the code alone. The page's own
+/// `print()` opens nothing where WebKitGTK draws it.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn print_recovery_code(window: WebviewWindow) -> Answer<()> {
+    window.print().map_err(|cause| {
+        ErrorView::from(
+            &Error::failed("no_printer", "The code could not be printed.")
+                .remedy("Save it to a file, or copy it.")
+                .because(&cause),
+        )
+    })
 }
 
 /// Removes the lock.

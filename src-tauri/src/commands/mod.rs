@@ -95,6 +95,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         pages::open_folder,
         lock::set_lock,
         lock::save_recovery_code,
+        lock::print_recovery_code,
         lock::remove_lock,
         lock::lock,
         lock::unlock,

@@ -44,6 +44,12 @@ impl Screen {
         children.into_iter().filter(|it| self.is_visible(*it) && self.title(*it) == "Liftlock").collect()
     }
 
+    /// The titles of everything that can be seen.
+    pub(crate) fn titles(&self) -> Vec<String> {
+        let children = self.x.query_tree(self.root).unwrap().reply().unwrap().children;
+        children.into_iter().filter(|it| self.is_visible(*it)).map(|it| self.title(it)).collect()
+    }
+
     /// Waits for the one window.
     pub(crate) fn window(&self) -> Window {
         until("Liftlock's window", UPDATE, || self.windows().first().copied())

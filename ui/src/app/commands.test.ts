@@ -103,6 +103,16 @@ const ACTS: Record<keyof Commands, Act> = {
       'act-save-code',
     ],
   },
+  print_recovery_code: {
+    scene: 'settings',
+    press: [
+      'act-set-lock',
+      write('lock-passphrase', 'long enough'),
+      write('lock-again', 'long enough'),
+      'act-lock-go',
+      'act-print',
+    ],
+  },
   remove_lock: {
     scene: 'settings-set',
     press: ['act-remove-lock', write('lock-passphrase', 'long enough'), 'act-lock-go'],

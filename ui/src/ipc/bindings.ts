@@ -130,6 +130,8 @@ export type Commands = {
   set_lock: (a: { passphrase: string }) => { recovery_code: string };
   /** Kept in a file of the person's choice; where, or null where the dialog was closed. */
   save_recovery_code: (a: { code: string }) => string | null;
+  /** Opens the system's dialog for printing; on paper stands the code alone. */
+  print_recovery_code: () => null;
   remove_lock: (a: { passphrase: string }) => LockView;
   lock: () => LockView;
   unlock: (a: { passphrase: string }) => LockView;

@@ -171,6 +171,12 @@ impl Engine {
         Ok(first.then_some(offer))
     }
 
+    /// Whether a person wants the desktop to tell things: new versions, or what is more important than them.
+    pub fn notifies(&self, of_releases: bool) -> bool {
+        let chosen = self.db().and_then(|db| db.setting("notifications"));
+        chosen.map_or(true, |it| it == "all" || (it == "important" && !of_releases))
+    }
+
     pub(super) fn notice_of(
         &self,
         shelf: &mut Shelf<'_>,

@@ -126,6 +126,12 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 1, 3650, "a whole number of days from 1 to 3650"),
     },
     Setting {
+        key: "notifications",
+        default: "all",
+        about: "What the desktop tells: all; important, which leaves out new versions; or none. The window says everything.",
+        check: |text| one_of(text, &["all", "important", "none"], "all, important or none"),
+    },
+    Setting {
         key: "theme",
         default: "system",
         about: "Colours of the window: as the system, light or dark.",

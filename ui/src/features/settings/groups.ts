@@ -14,16 +14,25 @@ const LABELS: Record<string, () => string> = {
   backups_budget_gb: m.set_backups_budget_gb,
   copy_folder: m.set_copy_folder,
   prove_again_days: m.set_prove_again_days,
+  keep_copies: m.set_keep_copies,
+  encrypt_backups: m.set_encrypt_backups,
+  backup_key: m.set_backup_key,
   completion_ttl_minutes: m.set_completion_ttl_minutes,
   check_interval_hours: m.set_check_interval_hours,
+  notifications: m.set_notifications,
   keep_originals_days: m.set_keep_originals_days,
   scratch_dir: m.set_scratch_dir,
 };
-const UPDATES = /^(check_interval|completion_ttl|notice|channel)/;
+const UPDATES = /^(check_interval|completion_ttl|notifications)/;
 const BACKUPS = /^(keep_backups|keep_copies|copy_|encrypt_|backup|prove_again)/;
+/** They have a place of their own on the page. */
+const ELSEWHERE = /^(theme|contrast|text_percent)$/;
+/** Chosen where they are tried at once: a typed path or name would only be found wrong by the next backup. */
+export const TRIED_ELSEWHERE = /^(copy_folder|encrypt_backups|backup_key)$/;
 
 export function groups(settings: SettingView[]): { title: string; settings: Named[] }[] {
-  const named = settings.map((it) => ({ ...it, label: LABELS[it.key]?.() ?? it.key.replaceAll('_', ' ') }));
+  const here = settings.filter((it) => !ELSEWHERE.test(it.key));
+  const named = here.map((it) => ({ ...it, label: LABELS[it.key]?.() ?? it.key.replaceAll('_', ' ') }));
   const updates = named.filter((it) => UPDATES.test(it.key));
   const backups = named.filter((it) => BACKUPS.test(it.key));
   const rest = named.filter((it) => !UPDATES.test(it.key) && !BACKUPS.test(it.key));
@@ -33,3 +42,12 @@ export function groups(settings: SettingView[]): { title: string; settings: Name
     { title: m.set_advanced(), settings: rest },
   ].filter((it) => it.settings.length > 0);
 }
+
+/** What a setting may be, where that is a few words. */
+export const CHOICES: Record<string, { key: string; label: string }[]> = {
+  notifications: [
+    { key: 'all', label: m.notifications_all() },
+    { key: 'important', label: m.notifications_important() },
+    { key: 'none', label: m.notifications_none() },
+  ],
+};

@@ -58,6 +58,11 @@ export class SettingsStore {
       this.codeSavedAs = file ?? undefined;
       return true;
     });
+  printCode = () =>
+    this.#save('code', async () => {
+      await this.mirror.client.call('print_recovery_code');
+      return true;
+    });
   forgetCode(): void {
     this.recoveryCode = this.codeSavedAs = undefined;
   }
