@@ -9,6 +9,7 @@
 #[path = "../support/docker.rs"]
 mod docker;
 
+mod built;
 mod demo;
 mod engine;
 mod struck;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf};
 
 use liftlock_engine::{
-    model::profile::{Mistake, Profile},
+    model::profile::{Driver, Mistake, Profile},
     profiles,
 };
 use proptest::prelude::*;
@@ -56,6 +56,24 @@ fn text_that_is_no_toml_is_told_by_line_without_guesses_about_what_is_missing() 
     insta::assert_debug_snapshot!(said);
     let twice = mistakes_with(corner_shop(), "channel =", "tag = \"v{version}\"\nchannel =");
     insta::assert_snapshot!(twice[0], @"line 13: this is not TOML: duplicate key – keep one of the two");
+}
+
+#[test]
+fn what_is_built_from_a_checkout_has_no_images_and_no_line_that_pins_them() {
+    let page = fs::read_to_string(docs("profiles.md")).unwrap();
+    let text = page.split("```toml\n").find(|it| it.contains("id = \"tickets\"")).unwrap();
+    let text = text.split("```").next().unwrap();
+    let images = text.lines().find(|it| it.starts_with("images = ")).unwrap();
+    let built = text.replace(images, "build = [\"web\", \"jobs\", \"migrate\"]");
+    let said: Vec<String> = Profile::parse(&built).unwrap_err().iter().map(ToString::to_string).collect();
+    assert!(said.len() == 2 && said[0].contains("“pin”") && said[1].contains("“local”"), "{said:#?}");
+    let alone = |it: &&str| !it.starts_with("pin = ") && !it.starts_with("local = ");
+    let good = built.lines().filter(alone).collect::<Vec<_>>().join("\n");
+    let Driver::Compose(driver) = Profile::parse(&good).unwrap().driver else { panic!("it is a compose project") };
+    assert!(driver.is_built() && driver.services().eq(["web", "jobs", "migrate"]), "{driver:?}");
+    let both = mistakes_with(&good, "build = [", &format!("{images}\nbuild = ["));
+    assert!(both.iter().any(|it| it.key == "driver.images"), "{both:#?}");
+    assert!(!mistakes_with(&good, "build = [\"web\", \"jobs\", \"migrate\"]", "build = []").is_empty());
 }
 
 #[test]
@@ -287,7 +305,7 @@ fn the_profiles_in_the_documentation_are_good() {
         assert_eq!(checked.mistakes, [], "{text}");
         assert_eq!(checked.warnings, [], "{text}");
     }
-    assert_eq!(texts.len(), 4);
+    assert_eq!(texts.len(), 5);
 }
 
 /// A key that only one of the two knew would be a surprise in an editor or on the command line.

@@ -23,6 +23,15 @@ use crate::docker::{images, project};
 /// Nobody is in the middle of building something that old.
 const SWEPT_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// What a release is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// To be run, or to lie beside images that its makers have published.
+    Program,
+    /// To have images built from it.
+    Source,
+}
+
 /// One file of a release.
 #[derive(Debug)]
 struct Part {
@@ -35,8 +44,8 @@ struct Part {
 ///
 /// # Errors
 /// The program is not built, or the folder cannot be written.
-pub fn unpacked(release: &Release, folder: &Path) -> Result<()> {
-    for part in parts(release, 0)? {
+pub fn unpacked(release: &Release, folder: &Path, form: Form) -> Result<()> {
+    for part in parts(release, 0, form)? {
         let path = folder.join(&part.path);
         fs::create_dir_all(path.parent().context("a part has a folder")?)?;
         fs::write(&path, &part.content).with_context(|| path.display().to_string())?;
@@ -50,8 +59,8 @@ pub fn unpacked(release: &Release, folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The program is not built, or there is no room.
-pub fn packed(release: &Release, generation: u32) -> Result<PathBuf> {
-    let parts = parts(release, generation)?;
+pub fn packed(release: &Release, generation: u32, form: Form) -> Result<PathBuf> {
+    let parts = parts(release, generation, form)?;
     let mut digest = Sha256::new();
     for part in &parts {
         digest.update(format!("{} {:o} {}\n", part.path, part.mode, part.content.len()));
@@ -154,7 +163,7 @@ pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
-fn parts(release: &Release, generation: u32) -> Result<Vec<Part>> {
+fn parts(release: &Release, generation: u32, form: Form) -> Result<Vec<Part>> {
     let text = |path: &str, content: String| Part { path: path.to_owned(), mode: 0o644, content: content.into_bytes() };
     let described = serde_json::to_string_pretty(&release.behaviour)? + "\n";
     let mut parts = vec![
@@ -164,12 +173,16 @@ fn parts(release: &Release, generation: u32) -> Result<Vec<Part>> {
         text(".env.example", release.example_settings()),
         text(
             "compose.yaml",
-            project::file(release, &images::database_name().unwrap_or_else(|_| images::DATABASE.into())),
+            project::file(release, &images::database_name().unwrap_or_else(|_| images::DATABASE.into()), form),
         ),
         text("compose.env.example", project::example_settings(release)),
     ];
     for migration in &release.migrations {
         parts.push(text(&format!("migrations/{}.sql", migration.name), migration.sql.to_owned()));
+    }
+    if form == Form::Source {
+        parts.push(text("Dockerfile", images::dockerfile(release)));
+        parts.push(text(".gitignore", "/.env\n/data\n/faults\n".to_owned()));
     }
     if generation > 0 {
         parts.push(text("BUILD", format!("built again, {generation}\n")));

@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::archive;
+use crate::archive::{self, Form};
 use crate::catalogue;
 use crate::cluster;
 use crate::detached::{self, Identity};
-use crate::docker::project::{self, Project};
+use crate::docker::project::Project;
 use crate::http::{self, Ended};
 use crate::place::{self, Facts, Place};
 use crate::publish;
@@ -36,6 +36,8 @@ pub struct Wanted {
     pub shop: bool,
     /// Whether a new demo runs in containers.
     pub compose: bool,
+    /// Whether the images of that are built from a checkout.
+    pub built: bool,
 }
 
 /// Brings a demo up and says where everything is.
@@ -111,7 +113,7 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
         admin_password: place::secret(),
         shop_password: place::secret(),
         seeded_orders: wanted.orders,
-        project: wanted.compose.then(Project::new),
+        project: wanted.compose.then(|| Project::new(wanted.built)),
     };
     if let Some(project) = &facts.project {
         let made = create_project(place, wanted, &facts, project, &release).await;
@@ -168,7 +170,7 @@ async fn create_project(
     }
     seed::upload(&place.shop().join("data/uploads"))?;
     publish::publish(place, std::slice::from_ref(&wanted.release), publish::Marks::default())?;
-    fs::write(place.profile(), profile(project::PROFILE, facts)?)?;
+    fs::write(place.profile(), profile(&project.profile(), facts)?)?;
     place.write_facts(facts)
 }
 
@@ -177,7 +179,7 @@ fn install(place: &Place, facts: &Facts, release: &catalogue::Release) -> Result
     for folder in ["releases", "data/uploads", "run", "logs"] {
         fs::create_dir_all(shop.join(folder))?;
     }
-    archive::unpacked(release, &shop.join("releases").join(release.version))?;
+    archive::unpacked(release, &shop.join("releases").join(release.version), Form::Program)?;
     std::os::unix::fs::symlink(Path::new("releases").join(release.version), shop.join("current"))?;
     let mut env = format!(
         "# Corner Shop\nSHOP_PORT={}\nSHOP_BIND=127.0.0.1\nDATABASE_URL={}\nUPLOADS_DIR=data/uploads\n",

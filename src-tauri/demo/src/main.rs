@@ -55,6 +55,9 @@ enum Command {
         /// Make a new demo as a project of Docker Compose, on the engine that `docker` reaches
         #[arg(long)]
         compose: bool,
+        /// Build the images of that from a checkout of git
+        #[arg(long, requires = "compose")]
+        built: bool,
     },
     /// Make releases visible on the release server
     Publish {
@@ -190,8 +193,8 @@ fn run(command: Command) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = |at: &In| Place::at(&at.dir);
     match command {
-        Command::Up { at, release, orders, no_shop, compose } => {
-            let wanted = Wanted { release, orders, shop: !no_shop, compose };
+        Command::Up { at, release, orders, no_shop, compose, built } => {
+            let wanted = Wanted { release, orders, shop: !no_shop, compose, built };
             runtime.block_on(bring_up::up(&place(&at)?, &wanted))
         }
         Command::Publish { at, versions, prerelease, draft, untagged } => {

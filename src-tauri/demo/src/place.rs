@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::archive::Form;
 use crate::docker::project::Project;
 use crate::shop;
 
@@ -44,6 +45,11 @@ pub struct Facts {
 }
 
 impl Place {
+    /// What releases are made for here: a shop that is built has the source of one in its folder.
+    pub fn form(&self) -> Form {
+        if self.shop().join("Dockerfile").is_file() { Form::Source } else { Form::Program }
+    }
+
     /// The demo in this folder, which need not exist yet.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ fn build_untagged(place: &Place, version: &str, list: &[Published]) -> Result<Pu
     let before = list.iter().rev().find(|it| !it.untagged).map_or("0.0.0", |it| it.version.as_str());
     let mut release = released(version)?;
     release.behaviour.reports_version = Some(format!("{before} ({})", &commit(version, 0)[..7]));
-    published(place, version, &archive::packed(&release, 0)?)
+    published(place, version, &archive::packed(&release, 0, place.form())?)
 }
 
 /// Makes the image of a release visible to a demo in containers.
@@ -107,8 +107,10 @@ fn build_untagged(place: &Place, version: &str, list: &[Published]) -> Result<Pu
 /// There is no such release, or the engine refuses.
 pub fn image(facts: &Facts, version: &str, generation: u32) -> Result<()> {
     match &facts.project {
-        Some(project) => images::shop(&project.docker, &released(version)?, generation).map(|_| ()),
-        None => Ok(()),
+        Some(project) if !project.is_built => {
+            images::shop(&project.docker, &released(version)?, generation).map(|_| ())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -159,7 +161,7 @@ fn replace(place: &Place, version: &str, with: Published) -> Result<()> {
 }
 
 fn build(place: &Place, version: &str, generation: u32) -> Result<Published> {
-    let path = archive::packed(&released(version)?, generation)?;
+    let path = archive::packed(&released(version)?, generation, place.form())?;
     Ok(Published { generation, ..published(place, version, &path)? })
 }
 

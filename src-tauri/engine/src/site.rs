@@ -155,8 +155,10 @@ impl Site {
 
     /// Does something with the application as it answers behind `gate`.
     fn with<T>(&self, gate: Gate, ask: impl FnOnce(At<'_>) -> Result<T>) -> Result<T> {
-        let version = self.driver.current_release()?.unwrap_or_default();
-        let release = self.driver.release_folder(&version)?.unwrap_or_else(|| self.installation.folder.clone());
+        let version = self.driver.current_release()?;
+        let release = version.as_deref().map_or(Ok(None), |it| self.driver.release_folder(it))?;
+        let release = release.unwrap_or_else(|| self.installation.folder.clone());
+        let version = version.unwrap_or_default();
         let place = Place { dir: &self.installation.folder, version: &version, release: &release };
         let read = reader(&self.installation.folder);
         let inside = |service: &str| self.inside(service);

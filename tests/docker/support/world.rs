@@ -48,6 +48,15 @@ impl Drop for World {
 impl World {
     /// Corner Shop 1.0.0, running, with these releases out.
     pub(crate) fn with(releases: &[&str]) -> Self {
+        Self::made(&["--compose"], releases)
+    }
+
+    /// The same with images that were built from a checkout of git.
+    pub(crate) fn built(releases: &[&str]) -> Self {
+        Self::made(&["--compose", "--built"], releases)
+    }
+
+    fn made(kind: &[&str], releases: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-in-docker-").tempdir().unwrap().keep();
         let engine = Engine::start();
         let mut world = Self {
@@ -62,7 +71,7 @@ impl World {
             compose: Vec::new(),
             homes: Cell::new(0),
         };
-        let up = world.demo(&["up", "--compose", "--orders", ORDERS]);
+        let up = world.demo(&[&["up", "--orders", ORDERS], kind].concat());
         world.port = u16::try_from(up["shop_port"].as_u64().unwrap()).unwrap();
         world.project = up["project"].as_str().unwrap().to_owned();
         let facts: Value = serde_json::from_slice(&fs::read(world.dir.join("demo.json")).unwrap()).unwrap();

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::Docker;
-use crate::archive;
+use crate::archive::{self, Form};
 use crate::catalogue::Release;
 use crate::cluster;
 
@@ -20,6 +20,8 @@ use crate::cluster;
 pub const SHOP: &str = "corner-shop";
 /// The image of the database, without its tag.
 pub const DATABASE: &str = "corner-shop-postgres";
+/// What images of the shop are built on.
+pub const BASE: &str = "corner-shop-base:1";
 /// Where a release lies in its image.
 const RELEASE: &str = "opt/corner-shop";
 /// What the scripts in and around a database's container are made of.
@@ -235,6 +237,31 @@ fi
 exec "$@"
 "#;
 
+/// Makes what the shop's own images are built on: the libraries that it loads, and a program for a step of the build.
+///
+/// # Errors
+/// The program is not built, or the engine refuses.
+pub fn base(docker: &Docker, release: &Release) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    archive::unpacked(release, folder.path(), Form::Program)?;
+    let mut tree = Tree::default();
+    tree.program(&folder.path().join("bin/corner-shop"), "unused")?;
+    tree.entries.remove("unused");
+    tree.program(&found("true")?, "usr/bin/true")?;
+    tree.entries.insert("srv/shop/data/uploads".to_owned(), Entry::Folder { mode: 0o755, owner: 0 });
+    tree.file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\n");
+    tree.import(docker, BASE, &[])
+}
+
+/// How the image of a release is built from its source.
+pub fn dockerfile(release: &Release) -> String {
+    format!(
+        "FROM {BASE}\nRUN [\"/usr/bin/true\"]\nCOPY . /{RELEASE}\nLABEL org.opencontainers.image.version={}\n\
+         ENV SHOP_HOME=/srv/shop PATH=/{RELEASE}/bin\nWORKDIR /srv/shop\nEXPOSE 8080\nCMD [\"corner-shop\", \"serve\"]\n",
+        release.version
+    )
+}
+
 /// Makes the image of a release under its tag. Another `generation` is another image under the same tag.
 ///
 /// # Errors
@@ -242,7 +269,7 @@ exec "$@"
 pub fn shop(docker: &Docker, release: &Release, generation: u32) -> Result<String> {
     let image = format!("{SHOP}:{}", release.version);
     let folder = tempfile::tempdir()?;
-    archive::unpacked(release, folder.path())?;
+    archive::unpacked(release, folder.path(), Form::Program)?;
     let mut tree = Tree::default();
     tree.folder(folder.path(), RELEASE);
     tree.program(&folder.path().join("bin/corner-shop"), &format!("{RELEASE}/bin/corner-shop"))?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Docker, images, said};
+use crate::archive::{self, Form};
 use crate::catalogue::Release;
 use crate::place::{self, Facts, Place};
 
@@ -24,12 +25,42 @@ pub struct Project {
     pub name: String,
     /// The engine it runs on.
     pub docker: Docker,
+    /// Its folder is a checkout of git, and its images are built from there.
+    #[serde(default)]
+    pub is_built: bool,
 }
 
 impl Project {
     /// A project that is not there yet, on the engine that is reached from here.
-    pub fn new() -> Self {
-        Self { name: format!("corner-shop-{}", &place::secret()[..8]), docker: Docker::from_environment() }
+    pub fn new(is_built: bool) -> Self {
+        Self { name: format!("corner-shop-{}", &place::secret()[..8]), docker: Docker::from_environment(), is_built }
+    }
+
+    /// Its profile; only the address of its releases is another one here.
+    pub fn profile(&self) -> String {
+        if !self.is_built {
+            return PROFILE.to_owned();
+        }
+        let images = "pin = { file = \".env\", key = \"SHOP_VERSION\" }\nimages = { shop = \"corner-shop:{version}\" }\nlocal = true\n";
+        let published =
+            "asset = \"corner-shop-{version}.tar.gz\"\nchecksums = \"SHA256SUMS\"\nrequire = \"checksum\"\n";
+        PROFILE.replace(images, "build = [\"shop\"]\n").replace(published, "published = \"tags\"\nrequire = \"none\"\n")
+    }
+
+    /// Makes the folder a checkout of the release.
+    fn check_out(&self, shop: &std::path::Path, release: &Release) -> Result<()> {
+        images::base(&self.docker, release)?;
+        archive::unpacked(release, shop, Form::Source)?;
+        let tag = format!("v{}", release.version);
+        for words in
+            [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message", &tag], &["tag", &tag]]
+        {
+            let mut git = Command::new("git");
+            git.args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false"]);
+            let output = git.args(words).current_dir(shop).output().context("the command `git` is not installed")?;
+            ensure!(output.status.success(), "git failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
     }
 
     /// `docker compose` with these words, in the project's folder.
@@ -56,12 +87,16 @@ impl Project {
         self.docker.run(&["version", "--format", "{{.Server.Version}}"]).context("no engine of Docker answers")?;
         self.docker.run(&["compose", "version", "--short"]).context("Docker Compose 2 is not installed")?;
         let database = images::database(&self.docker)?;
-        images::shop(&self.docker, release, 0)?;
         let shop = place.shop();
         for folder in ["data/uploads", "faults"] {
             fs::create_dir_all(shop.join(folder))?;
         }
-        fs::write(shop.join("compose.yaml"), file(release, &database))?;
+        if self.is_built {
+            self.check_out(&shop, release)?;
+        } else {
+            images::shop(&self.docker, release, 0)?;
+            fs::write(shop.join("compose.yaml"), file(release, &database, Form::Program))?;
+        }
         let mut env = format!(
             "# Corner Shop\nCOMPOSE_PROJECT_NAME={}\nSHOP_VERSION={}\nSHOP_PORT={}\nDB_PASSWORD={}\n",
             self.name, release.version, facts.shop_port, facts.shop_password
@@ -185,20 +220,21 @@ impl Project {
     }
 }
 
-impl Default for Project {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// A filter for what Compose has made.
 fn label(name: &str, value: &str) -> String {
     format!("label=com.docker.compose.{name}={value}")
 }
 
 /// The project's file as a release has it.
-pub fn file(release: &Release, database: &str) -> String {
-    let text = COMPOSE.replace("DATABASE_IMAGE", database);
+pub fn file(release: &Release, database: &str, form: Form) -> String {
+    let mut text = COMPOSE.replace("DATABASE_IMAGE", database);
+    if form == Form::Source {
+        // Nothing is fetched while it is built.
+        text = text.replace("image: corner-shop:${SHOP_VERSION}", "build: { context: ., network: none }").replace(
+            "    restart: always\n    pull_policy: never\n    depends_on",
+            "    restart: always\n    depends_on",
+        );
+    }
     // A setting that only a later release knows is given to no earlier one.
     let knows =
         |line: &&str| release.behaviour.needs.iter().any(|it| it == "SHOP_CURRENCY") || !line.contains("SHOP_CURRENCY");

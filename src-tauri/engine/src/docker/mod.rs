@@ -129,6 +129,14 @@ pub(crate) fn invocation() -> Invocation {
     Invocation::new("docker")
 }
 
+/// A build that ended well, or why it did not: a builder says on standard output what it is at.
+pub(crate) fn built(finished: Result<Finished>) -> Result<Finished> {
+    match finished {
+        Ok(finished) if !finished.succeeded() => Err(trouble::of_a_build(&finished)),
+        finished => succeeded(finished),
+    }
+}
+
 /// A command that ended well, or why it did not.
 pub(crate) fn succeeded(finished: Result<Finished>) -> Result<Finished> {
     match finished {

@@ -151,6 +151,16 @@ impl Project {
         Self { docker, dir: dir.to_owned(), files, name: Arc::default() }
     }
 
+    /// The same project as other files describe it.
+    pub fn with_files(&self, files: Vec<PathBuf>) -> Self {
+        Self { files, ..self.clone() }
+    }
+
+    /// The compose file that Docker Compose finds by itself.
+    pub fn first_file(&self) -> Option<PathBuf> {
+        FILES.iter().map(|(file, _)| self.dir.join(file)).find(|it| it.is_file())
+    }
+
     /// Docker.
     pub fn docker(&self) -> &Docker {
         &self.docker

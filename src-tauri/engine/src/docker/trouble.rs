@@ -1,6 +1,7 @@
 //! What Docker says when it does not work, understood.
 
 use crate::error::Error;
+use crate::ports::Finished;
 use crate::process::printable;
 
 /// Lines of it that say why.
@@ -11,6 +12,19 @@ pub(super) fn no_docker(cause: &Error) -> Error {
     Error::refused("docker_missing", "Docker is not installed on this computer, or not in the PATH of this user.")
         .remedy("Install Docker with Docker Compose 2.24 or newer, then try again.")
         .detail(cause.message.clone())
+}
+
+/// Why a build did not work. What a builder is at, it says on standard output.
+pub(super) fn of_a_build(finished: &Finished) -> Error {
+    let error = understood(&finished.stderr);
+    if error.class != "build_failed" {
+        return error;
+    }
+    let said: Vec<&str> =
+        finished.stdout.lines().map(str::trim).filter(|it| !it.is_empty() && *it != "------").collect();
+    let said = said.iter().rev().take(TOLD).rev().map(|it| printable(it));
+    let details = said.chain(error.details).collect();
+    Error { details, ..error }
 }
 
 /// The error that its words tell.
@@ -37,9 +51,15 @@ pub(crate) fn understood(words: &str) -> Error {
     } else if says(&["port is already allocated", "address already in use", "ports are not available"]) {
         Error::failed("port_taken", "A port that the application needs is taken.")
             .remedy("Stop the program that uses this port, or choose another port in the settings of the application.")
+    } else if says(&["failed to resolve source metadata", "failed to do request"])
+        && says(&["no such host", "dial tcp", "i/o timeout", "handshake timeout"])
+    {
+        Error::failed("registry_unreachable", "The registry of an image that the release is built on does not answer.")
+            .remedy("Check the connection to the network, then try again. Nothing was stopped.")
     } else if says(&["failed to solve", "executor failed running", "returned a non-zero code"]) {
-        Error::failed("build_failed", "An image of the release could not be built.")
-            .remedy("Nothing was stopped. Report the last words to the makers of the application.")
+        Error::failed("build_failed", "An image of the release could not be built.").remedy(
+            "Nothing was stopped. The log has all that the builder said; report it to the makers of the application.",
+        )
     } else if says(&[
         "no such host",
         "tls handshake timeout",
@@ -120,6 +140,10 @@ mod tests {
             (
                 "failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
                 "build_failed",
+            ),
+            (
+                "failed to solve: python:3.11: failed to resolve source metadata for docker.io/library/python:3.11: failed to do request: Head \"https://r.example/v2/\": dial tcp: lookup r.example: no such host",
+                "registry_unreachable",
             ),
             ("write /var/lib/docker/tmp/x: no space left on device", "disk_full"),
             ("Error response from daemon: Container abc is not running", "container_down"),

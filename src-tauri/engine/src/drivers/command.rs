@@ -109,7 +109,7 @@ pub(crate) fn words_of(command: &CommandLine, place: Place<'_>) -> Result<Vec<St
 /// The owner of the installation, where Liftlock runs as root and the owner is somebody else: an application
 /// must not become root by being upgraded.
 #[cfg(unix)]
-fn owner_to_become(dir: &Path) -> Result<Option<(u32, u32)>> {
+pub(super) fn owner_to_become(dir: &Path) -> Result<Option<(u32, u32)>> {
     use std::os::unix::fs::MetadataExt;
 
     if !rustix::process::geteuid().is_root() {
@@ -120,6 +120,6 @@ fn owner_to_become(dir: &Path) -> Result<Option<(u32, u32)>> {
 }
 
 #[cfg(not(unix))]
-fn owner_to_become(_dir: &Path) -> Result<Option<(u32, u32)>> {
+pub(super) fn owner_to_become(_dir: &Path) -> Result<Option<(u32, u32)>> {
     Ok(None)
 }

@@ -136,6 +136,14 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Files that were changed by hand where a release lies that Liftlock did not unpack.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn changed_by_hand(&self) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
     /// Lets go of what a release ran from beside its folder, which nobody goes back to.
     ///
     /// # Errors

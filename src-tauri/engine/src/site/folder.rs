@@ -65,6 +65,10 @@ impl Site {
     /// # Errors
     /// They cannot be read.
     pub fn changed_by_hand(&self, reporter: &dyn Reporter) -> Result<Vec<PathBuf>> {
+        let changed = self.driver.changed_by_hand()?;
+        if !changed.is_empty() {
+            return Ok(changed);
+        }
         let Some(version) = self.driver.current_release()? else { return Ok(Vec::new()) };
         let Some(difference) = self.since_unpacked(&version, reporter)? else { return Ok(Vec::new()) };
         // Programs write caches beside themselves; a file that was added is nobody's change.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Compose, Errand, OURS, images, overlay};
+use super::{Compose, Errand, OURS, overlay};
 use crate::drivers::command::words_of;
 use crate::error::{Error, Result};
 use crate::model::profile::CommandLine;
@@ -31,18 +31,18 @@ impl Compose {
             Error::bug("service_missing", "A command of the profile names no service although it was checked.")
         })?;
         let id = Uuid::new_v4().simple().to_string();
-        let references = images::references(&self.layout, errand.place.version)?;
         self.ensure(errand.place.version)?;
+        let project = self.project_of(errand.place.version)?;
         let mut over = self.always();
-        over.push(self.ours("errand-images.yaml", &overlay::images(&references))?);
+        over.push(self.ours("errand-images.yaml", &self.images_override(errand.place.version)?)?);
         if let Some(network) = errand.network {
-            let volumes = self.project.volumes_of(service)?;
+            let volumes = project.volumes_of(service)?;
             over.push(self.ours("errand-alone.yaml", &overlay::alone(service, network, &volumes))?);
         }
         let over: Vec<&Path> = over.iter().map(PathBuf::as_path).collect();
         let name = format!("liftlock-{id}");
         let label = format!("{LABEL}={}", self.project.name()?);
-        let mut run = self.project.compose(&over).args([
+        let mut run = project.compose(&over).args([
             "run",
             "--rm",
             "--no-deps",

@@ -12,10 +12,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Compose;
+use super::{Compose, overlay};
 use crate::docker::Container;
 use crate::error::{Error, Result};
-use crate::model::profile::{ComposeDriver, Placeholder};
+use crate::model::profile::Placeholder;
 use crate::ports::{Patience, Reporter};
 
 /// How long images may take to come.
@@ -45,23 +45,53 @@ impl Record {
     pub(super) fn at(file: &Path) -> Self {
         Self(file.to_owned())
     }
-    fn all(&self) -> BTreeMap<String, Images> {
-        std::fs::read(&self.0).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default()
+    /// One that cannot be read is never taken for an empty one: what is written next would be all there is.
+    pub(super) fn all(&self) -> Result<BTreeMap<String, Images>> {
+        let bytes = match std::fs::read(&self.0) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(cause) => return Err(Error::io("read", &self.0, &cause)),
+        };
+        serde_json::from_slice(&bytes).map_err(|cause| {
+            Error::failed(
+                "images_unreadable",
+                format!("What is written in {} of the images of each version cannot be read.", self.0.display()),
+            )
+            .remedy(
+                "Bring the file back from a copy. Where there is none and no update is in progress, move it away: it is \
+                 made anew from what runs, and the images themselves keep their names (“docker images liftlock-kept/*”).",
+            )
+            .because(&cause)
+        })
     }
-    pub(super) fn of(&self, version: &str) -> Option<Images> {
-        self.all().remove(version)
+    pub(super) fn of(&self, version: &str) -> Result<Option<Images>> {
+        Ok(self.all()?.remove(version))
     }
-}
-
-/// The image of each service in a release.
-pub(super) fn references(layout: &ComposeDriver, version: &str) -> Result<Vec<(String, String)>> {
-    let filled = |(service, image): (&String, &crate::model::profile::Template)| {
-        Ok((service.clone(), image.fill(&[(Placeholder::Version, version)])?))
-    };
-    layout.images.iter().map(filled).collect()
 }
 
 impl Compose {
+    /// The image of each service in a release, as compose files name it.
+    pub(super) fn references(&self, version: &str) -> Result<Vec<(String, String)>> {
+        if self.layout.is_built() {
+            let is_known = self.images_record().of(version)?.is_some();
+            let named = |service: &str| {
+                let name = if is_known { self.built_name(service, version) } else { self.own_name(service) };
+                Ok((service.to_owned(), name?))
+            };
+            return self.layout.services().map(named).collect();
+        }
+        let filled = |(service, image): (&String, &crate::model::profile::Template)| {
+            Ok((service.clone(), image.fill(&[(Placeholder::Version, version)])?))
+        };
+        self.layout.images.iter().map(filled).collect()
+    }
+
+    /// What an override file says of the images of a release.
+    pub(super) fn images_override(&self, version: &str) -> Result<String> {
+        let references = self.references(version)?;
+        Ok(if self.layout.is_built() { overlay::built(&references) } else { overlay::images(&references) })
+    }
+
     /// The version whose images the compose files name.
     pub(super) fn version_of_images(&self) -> Result<Option<String>> {
         let config = self.project.config(&[])?;
@@ -74,14 +104,19 @@ impl Compose {
     }
 
     /// The identity of an image that is here.
-    fn id_of(&self, reference: &str) -> Result<String> {
+    pub(super) fn id_of(&self, reference: &str) -> Result<String> {
         let answer = self.project.docker().ask(["image", "inspect", "--format", "{{.Id}}", reference])?;
         Ok(answer.trim().to_owned())
     }
 
     pub(super) fn are_there(&self, version: &str) -> bool {
-        let Ok(references) = references(&self.layout, version) else { return false };
-        let recorded = self.images_record().of(version).unwrap_or_default();
+        let Ok(recorded) = self.images_record().of(version) else { return false };
+        // What was never built here is only there where the user has built it.
+        if self.layout.is_built() && recorded.is_none() && !self.is_in_place(version) {
+            return false;
+        }
+        let Ok(references) = self.references(version) else { return false };
+        let recorded = recorded.unwrap_or_default();
         references.iter().all(|(service, reference)| {
             recorded.get(service).is_some_and(|it| self.id_of(&it.id).is_ok()) || self.id_of(reference).is_ok()
         })
@@ -90,7 +125,10 @@ impl Compose {
     /// What the plan fixes: digests where a registry tells them, else identities of what is here.
     pub(super) fn identify_images(&self, version: &str) -> Result<Value> {
         let mut images = Images::new();
-        for (service, reference) in references(&self.layout, version)? {
+        if self.layout.is_built() {
+            return Ok(Value::Null);
+        }
+        for (service, reference) in self.references(version)? {
             let here = self.id_of(&reference);
             let image = match (self.layout.local, here) {
                 (true, here) => Image { id: here.map_err(|it| named(it, &reference))?, reference, digest: None },
@@ -128,7 +166,7 @@ impl Compose {
             reporter.check()?;
             images.insert(service, self.fetch(image, reporter)?);
         }
-        let mut all = self.images_record().all();
+        let mut all = self.images_record().all()?;
         if let Some(current) = self.current()? {
             all.insert(current.0, current.1);
         }
@@ -140,7 +178,7 @@ impl Compose {
         recorded(&images)
     }
 
-    fn write_down(&self, all: &BTreeMap<String, Images>) -> Result<()> {
+    pub(super) fn write_down(&self, all: &BTreeMap<String, Images>) -> Result<()> {
         let text = serde_json::to_string_pretty(all)
             .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
         self.ours("images.json", &text).map(drop)
@@ -167,24 +205,33 @@ impl Compose {
     }
 
     /// What runs now, with its version.
-    fn current(&self) -> Result<Option<(String, Images)>> {
+    pub(super) fn current(&self) -> Result<Option<(String, Images)>> {
         let Some(version) = super::Driver::current_release(self)? else { return Ok(None) };
-        let config = self.project.config(&[])?;
-        let mut images = self.images_record().of(&version).unwrap_or_default();
-        for service in self.layout.images.keys() {
-            let Some(reference) = config.services.get(service).and_then(|it| it.image.clone()) else { continue };
+        let config = self.project_of(&version)?.config(&[])?;
+        let mut images = self.images_record().of(&version)?.unwrap_or_default();
+        for service in self.layout.services() {
+            let named = if self.layout.is_built() {
+                Some(self.own_name(service)?)
+            } else {
+                config.services.get(service).and_then(|it| it.image.clone())
+            };
+            let Some(named) = named else { continue };
             // What runs is the truth; a service that only migrates has nothing that runs.
             let running = self.project.containers(service)?.into_iter().find(Container::is_running).map(|it| it.image);
-            let id = running.or_else(|| self.id_of(&reference).ok());
-            if let Some(id) = id {
-                images.insert(service.clone(), Image { reference, id, digest: None });
-            }
+            let known = images.get(service).filter(|_| self.layout.is_built()).map(|it| it.id.clone());
+            let Some(id) = running.or(known).or_else(|| self.id_of(&named).ok()) else { continue };
+            let reference = if self.layout.is_built() { self.built_name(service, &version)? } else { named };
+            images.insert(service.to_owned(), Image { reference, id, digest: None });
         }
         Ok(Some((version, images)))
     }
 
+    fn is_in_place(&self, version: &str) -> bool {
+        super::Driver::current_release(self).is_ok_and(|it| it.as_deref() == Some(version))
+    }
+
     /// Gives the images of a release a name of ours, so that nobody's tidying removes what is needed for the way back.
-    fn keep(&self, version: &str, images: &Images) -> Result<()> {
+    pub(super) fn keep(&self, version: &str, images: &Images) -> Result<()> {
         for (service, image) in images {
             let ours = self.kept_name(service, version)?;
             if self.id_of(&ours).ok().as_ref() != Some(&image.id) && self.id_of(&image.id).is_ok() {
@@ -197,11 +244,11 @@ impl Compose {
     /// Lets go of a release that nobody goes back to: names of ours, and images that we fetched. One that a container
     /// still uses stays, because Docker does not remove it.
     pub(super) fn forget_images(&self, version: &str) -> Result<()> {
-        let mut all = self.images_record().all();
+        let mut all = self.images_record().all()?;
         let Some(images) = all.remove(version) else { return Ok(()) };
         for (service, image) in &images {
             let mut names = vec![self.kept_name(service, version)?];
-            if !self.layout.local && image.digest.is_some() {
+            if self.layout.is_built() || (!self.layout.local && image.digest.is_some()) {
                 names.push(image.reference.clone());
             }
             for name in names.iter().filter(|it| self.id_of(it).is_ok()) {
@@ -221,7 +268,7 @@ impl Compose {
 
     /// Sees to it that the names in the compose files stand for what the release is known to have run from.
     pub(super) fn ensure(&self, version: &str) -> Result<()> {
-        for image in self.images_record().of(version).unwrap_or_default().values() {
+        for image in self.images_record().of(version)?.unwrap_or_default().values() {
             if self.id_of(&image.reference).ok().as_ref() != Some(&image.id) {
                 self.project.docker().act(["tag", &image.id, &image.reference], QUICK, &crate::process::Silent)?;
             }
@@ -230,14 +277,14 @@ impl Compose {
     }
 
     /// Whether a container was made of the image that the release is known to run from.
-    pub(super) fn is_of(&self, container: &Container, component: &str, version: &str) -> bool {
-        let Ok(service) = self.service(component) else { return false };
-        let known = self.images_record().of(version).and_then(|mut it| it.remove(service));
-        known.is_none_or(|it| it.id == container.image)
+    pub(super) fn is_of(&self, container: &Container, component: &str, version: &str) -> Result<bool> {
+        let service = self.service(component)?;
+        let known = self.images_record().of(version)?.and_then(|mut it| it.remove(service));
+        Ok(known.is_none_or(|it| it.id == container.image))
     }
 }
 
-fn recorded(images: &Images) -> Result<Value> {
+pub(super) fn recorded(images: &Images) -> Result<Value> {
     serde_json::to_value(images)
         .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
 }
@@ -258,6 +305,22 @@ fn without_tag(reference: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("images.json");
+        let record = Record::at(&file);
+        assert!(record.all().unwrap().is_empty(), "there is none yet");
+        for text in ["", "{\"1.0.0\": {\"shop\": ", "[]", "\0\0\0"] {
+            std::fs::write(&file, text).unwrap();
+            let error = record.of("1.0.0").unwrap_err();
+            assert_eq!(error.class, "images_unreadable", "{text:?}");
+            assert!(error.remedy.contains("docker images"), "{error:?}");
+        }
+        std::fs::write(&file, r#"{"1.0.0": {"shop": {"reference": "shop:1.0.0", "id": "sha256:1"}}}"#).unwrap();
+        assert_eq!(record.of("1.0.0").unwrap().unwrap()["shop"].id, "sha256:1");
+    }
 
     #[test]
     fn a_port_of_a_registry_is_no_tag() {

@@ -8,6 +8,8 @@
 //! A service is held by taking the restart policy from its containers, which the daemon keeps over a restart of the
 //! computer; it is put back at the end.
 
+mod built;
+mod checkout;
 mod errand;
 mod images;
 mod overlay;
@@ -28,6 +30,7 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::model::profile::{self, ComposeDriver, Limits, Profile, Run};
+use crate::model::release::TagPattern;
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 
 /// The folder of ours in that of the project.
@@ -49,6 +52,8 @@ pub struct Compose {
     components: Vec<(String, String)>,
     gate: Option<profile::Gate>,
     limits: Limits,
+    /// How tags bear versions, in a checkout.
+    tags: TagPattern,
 }
 
 /// How a service was found, for the journal.
@@ -75,6 +80,7 @@ impl Compose {
                 .collect(),
             gate: profile.gate.clone(),
             limits: profile.limits.clone(),
+            tags: profile.releases.tag.clone(),
         }
     }
 
@@ -108,8 +114,12 @@ impl Compose {
 
     /// The files of ours that always hold.
     fn always(&self) -> Vec<PathBuf> {
-        // Where Docker Compose looks for files by itself, it finds this one too.
-        if self.layout.pin.is_some() || self.layout.files.is_empty() { Vec::new() } else { vec![self.override_file()] }
+        // Where Docker Compose looks for files by itself, it finds this one too. What is built names its images each time.
+        if self.layout.is_built() || self.layout.pin.is_some() || self.layout.files.is_empty() {
+            Vec::new()
+        } else {
+            vec![self.override_file()]
+        }
     }
 
     fn override_file(&self) -> PathBuf {
@@ -120,11 +130,15 @@ impl Compose {
     fn up(&self, component: &str, over: &[PathBuf], reporter: &dyn Reporter) -> Result<()> {
         let service = self.service(component)?;
         let mut all = self.always();
+        let mut project = self.project.clone();
+        if let Some(version) = self.current_release()?.filter(|_| self.layout.is_built()) {
+            project = self.project_of(&version)?;
+            all.push(self.ours("images.yaml", &self.images_override(&version)?)?);
+        }
         all.extend(over.iter().cloned());
         let over: Vec<&Path> = all.iter().map(PathBuf::as_path).collect();
         let stop = self.limits.stop_within.as_secs().to_string();
-        let up = self
-            .project
+        let up = project
             .compose(&over)
             .args(["up", "--detach", "--no-deps", "--no-build", "--pull=never", "--quiet-pull", "--timeout", &stop])
             .arg(service);
@@ -187,7 +201,7 @@ impl Driver for Compose {
         if let Some(version) = pin::said(&self.dir, &self.layout)? {
             return Ok(Some(version));
         }
-        self.version_of_images()
+        if self.layout.is_built() { self.version_of_checkout() } else { self.version_of_images() }
     }
 
     fn is_fetched(&self, version: &str) -> bool {
@@ -202,7 +216,7 @@ impl Driver for Compose {
     fn switch(&self, version: &str) -> Result<()> {
         super::plain_version(version)?;
         self.ensure(version)?;
-        pin::write(&self.dir, &self.layout, version)
+        pin::write(&self.dir, &self.layout, version, || self.images_override(version))
     }
 
     fn components(&self) -> Vec<String> {
@@ -222,7 +236,7 @@ impl Driver for Compose {
                 continue;
             }
             let time = self.limits.stop_within.as_secs().to_string();
-            let stop = ["container", "stop", "--time", &time, &container.id];
+            let stop = ["container", "stop", "-t", &time, &container.id];
             self.project.docker().act(stop, self.patience(self.limits.stop_within), reporter)?;
             ending = Ending::Gently;
         }
@@ -239,11 +253,10 @@ impl Driver for Compose {
     fn start(&self, component: &str, _variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
         let wanted = gate.private_port().map(|it| it.to_string());
         let version = self.current_release()?.unwrap_or_default();
-        let is_it = |it: &Container| {
-            it.is_running() && it.label(GATE_LABEL) == wanted.as_deref() && self.is_of(it, component, &version)
-        };
-        if self.containers(component)?.iter().any(is_it) {
-            return Ok(());
+        for container in self.containers(component)?.iter().filter(|it| it.is_running()) {
+            if container.label(GATE_LABEL) == wanted.as_deref() && self.is_of(container, component, &version)? {
+                return Ok(());
+            }
         }
         self.ensure(&version)?;
         match gate {
@@ -269,7 +282,9 @@ impl Driver for Compose {
 
     fn autostart(&self, component: &str, _reporter: &dyn Reporter) -> Result<Autostart> {
         let service = self.service(component)?;
-        let config = self.project.config(&[])?;
+        let version = if self.layout.is_built() { self.current_release()? } else { None };
+        let project = version.map_or_else(|| Ok(self.project.clone()), |it| self.project_of(&it))?;
+        let config = project.config(&[])?;
         let declared = config.services.get(service).ok_or_else(|| {
             Error::refused("service_missing", format!("The compose file has no service called “{service}”."))
                 .remedy("Correct the name in the profile, or the compose file.")
@@ -311,7 +326,17 @@ impl Driver for Compose {
             Ok(finding) => found.extend(finding),
             Err(error) => found.push(Finding::stop(&error)),
         }
+        if self.layout.is_built() {
+            match self.findings_of_build(target) {
+                Ok(findings) => found.extend(findings),
+                Err(error) => found.push(Finding::stop(&error)),
+            }
+        }
         found
+    }
+
+    fn changed_by_hand(&self) -> Result<Vec<PathBuf>> {
+        if self.layout.is_built() { self.changes_in_checkout() } else { Ok(Vec::new()) }
     }
 
     fn forget(&self, version: &str) -> Result<()> {
@@ -319,7 +344,9 @@ impl Driver for Compose {
     }
 
     fn prepares(&self) -> Option<String> {
-        Some(if self.layout.local {
+        Some(if self.layout.is_built() {
+            "Build the images of the new version from its source, while the old one is in use.".to_owned()
+        } else if self.layout.local {
             "Look whether the images of the new version are all there.".to_owned()
         } else {
             "Fetch the images of the new version, while the old one is in use.".to_owned()
@@ -331,13 +358,16 @@ impl Driver for Compose {
     }
 
     fn prepare(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
+        if self.layout.is_built() {
+            return self.prepare_built(version, reporter);
+        }
         self.prepare_images(version, identity, reporter)
     }
 
     fn confirm(&self, version: &str) -> Result<()> {
         for (component, _) in &self.components {
             for container in self.containers(component)? {
-                if container.is_running() && !self.is_of(&container, component, version) {
+                if container.is_running() && !self.is_of(&container, component, version)? {
                     return Err(Error::failed(
                         "wrong_digest",
                         format!("“{component}” runs from another image than that of {version}."),

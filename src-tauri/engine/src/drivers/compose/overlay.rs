@@ -40,6 +40,21 @@ pub(super) fn images(references: &[(String, String)]) -> String {
     })
 }
 
+/// The images of a release that were built here, and no way to build or fetch other ones by their names.
+pub(super) fn built(references: &[(String, String)]) -> String {
+    references.iter().fold("services:\n".to_owned(), |yaml, (service, image)| {
+        let (service, image) = (text(service), text(image));
+        yaml + &format!("  {service}:\n    image: {image}\n    build: !reset null\n    pull_policy: never\n")
+    })
+}
+
+/// What the images of a release are called once they are built. Settings of running containers are no matter then.
+pub(super) fn to_build(references: &[(String, String)]) -> String {
+    references.iter().fold("services:\n".to_owned(), |yaml, (service, image)| {
+        yaml + &format!("  {}:\n    image: {}\n    env_file: !reset []\n", text(service), text(image))
+    })
+}
+
 /// One service alone in a network, its volumes to be read and not to be written.
 pub(super) fn alone(service: &str, network: &str, volumes: &[Value]) -> String {
     let volumes: Vec<String> = volumes

@@ -33,10 +33,16 @@ pub(super) fn said(dir: &Path, layout: &ComposeDriver) -> Result<Option<String>>
 }
 
 /// Says that this version is to run, by one atomic act.
-pub(super) fn write(dir: &Path, layout: &ComposeDriver, version: &str) -> Result<()> {
+/// `images` is what an override file says where no line does.
+pub(super) fn write(
+    dir: &Path,
+    layout: &ComposeDriver,
+    version: &str,
+    images: impl FnOnce() -> Result<String>,
+) -> Result<()> {
     match &layout.pin {
         Some(pin) => write_line(dir, pin, version),
-        None => write_override(dir, layout, version),
+        None => write_override(dir, layout, version, &images()?),
     }
 }
 
@@ -44,7 +50,7 @@ pub(super) fn write(dir: &Path, layout: &ComposeDriver, version: &str) -> Result
 pub(super) fn change(dir: &Path, layout: &ComposeDriver, target: Option<&str>) -> Result<Option<Finding>> {
     let now = said(dir, layout)?;
     let Some(pin) = &layout.pin else {
-        may_be_written(&override_file(dir, layout))?;
+        may_be_written(&override_file(dir, layout), layout.is_built())?;
         return Ok(None);
     };
     let (Some(now), Some(target)) = (now, target) else { return Ok(None) };
@@ -133,24 +139,26 @@ pub(super) fn override_file(dir: &Path, layout: &ComposeDriver) -> PathBuf {
     dir.join(if old.contains("docker-compose") { "docker-compose.override.yml" } else { "compose.override.yaml" })
 }
 
-fn write_override(dir: &Path, layout: &ComposeDriver, version: &str) -> Result<()> {
+fn write_override(dir: &Path, layout: &ComposeDriver, version: &str, images: &str) -> Result<()> {
     let file = override_file(dir, layout);
-    may_be_written(&file)?;
-    let images = super::images::references(layout, version)?;
-    let text = format!("{OURS}{VERSION}{version}\n{}", super::overlay::images(&images));
+    may_be_written(&file, layout.is_built())?;
+    let text = format!("{OURS}{VERSION}{version}\n{images}");
     durable::write(&file, text.as_bytes())
 }
 
 /// Whether an override file is ours to write.
-pub(super) fn may_be_written(file: &Path) -> Result<()> {
+fn may_be_written(file: &Path, is_built: bool) -> Result<()> {
     match fs::read_to_string(file) {
         Ok(text) if !text.starts_with(OURS) => Err(Error::refused(
             "override_taken",
             format!("{} is there already, and Liftlock never writes into files of yours.", file.display()),
         )
-        .remedy(
-            "Let the compose file take the version from a variable in .env, and name that in “pin” of the profile.",
-        )),
+        .remedy(if is_built {
+            "Liftlock needs a file of this name to say which images run. Put what yours says into settings in .env, \
+             move it away, then try again."
+        } else {
+            "Let the compose file take the version from a variable in .env, and name that in “pin” of the profile."
+        })),
         _ => Ok(()),
     }
 }

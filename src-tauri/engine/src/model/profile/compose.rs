@@ -18,10 +18,26 @@ pub struct ComposeDriver {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
     /// The image of each service that belongs to a release, also of those that only migrate. Placeholder: `{version}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, Template>,
+    /// Instead of images: the services that are built from the source of a release, also those that only migrate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
     /// The images are only ever on this machine, and never fetched.
     #[serde(default)]
     pub local: bool,
+}
+
+impl ComposeDriver {
+    /// Whether the images of a release are built here from its source.
+    pub fn is_built(&self) -> bool {
+        !self.build.is_empty()
+    }
+
+    /// The services that belong to a release.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.images.keys().chain(&self.build).map(String::as_str)
+    }
 }
 
 /// A line of a file of environment variables.

@@ -11,7 +11,7 @@ use super::{
     sections::Sections,
     values::names,
 };
-use crate::model::release::Trust;
+use crate::model::release::{Channel, Published, Trust};
 
 /// Compares the sections with each other.
 pub(super) fn across(document: &Document<'_>, sections: &Sections) {
@@ -54,7 +54,9 @@ fn releases(document: &Document<'_>, sections: &Sections) {
             }
         }
     }
-    if releases.require == Trust::None {
+    // For a tag nothing can vouch: its commit is pinned, and that is all there is.
+    let has_files = releases.published == Published::Releases && releases.channel != Channel::Branch;
+    if releases.require == Trust::None && has_files {
         document.warning(
             "releases.require",
             "nothing is required of a release: a damaged or exchanged download is found only if it cannot be unpacked",

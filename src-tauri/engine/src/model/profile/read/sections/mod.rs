@@ -24,7 +24,7 @@ use super::{
     check,
     commands::template,
     document::{Document, Node, Table, quoted},
-    values::{file, id, inside, one_of, time, variable, words},
+    values::{file, id, inside, name, one_of, time, variable, words},
 };
 
 /// The sections of a profile, those with mistakes left out.
@@ -207,9 +207,26 @@ fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
         table.finish();
         Some(Pin { file: file?, key: key? })
     });
-    let images = table.required("images", "images = { shop = \"registry.example/shop:{version}\" }", images);
     let local = table.optional("local", Node::flag).unwrap_or_default();
-    Some(ComposeDriver { files, pin, images: images?, local })
+    if !table.has("build") {
+        let images = table.required("images", "images = { shop = \"registry.example/shop:{version}\" }", images);
+        return Some(ComposeDriver { files, pin, images: images?, build: Vec::new(), local });
+    }
+    let build = table.list("build", name);
+    for (key, remedy) in [
+        ("images", "keep “images” where they are published, and “build” where they are built from the source"),
+        ("pin", "take “pin” out: an override file of Liftlock's own says which images run"),
+        ("local", "take “local” out: what is built here is on this machine"),
+    ] {
+        if let Some(node) = table.node(key) {
+            node.mistake(format!("“{key}” means nothing beside “build”"), remedy);
+        }
+    }
+    if build.is_empty() {
+        table.mistake("“build” names no service", "name each service that is built from the source of a release");
+        return None;
+    }
+    Some(ComposeDriver { files, pin: None, images: BTreeMap::new(), build, local: false })
 }
 
 fn images(node: &Node<'_>) -> Option<BTreeMap<String, Template>> {
