@@ -12,6 +12,7 @@ mod docker;
 mod built;
 mod demo;
 mod engine;
+mod filaops;
 mod struck;
 mod support;
 mod upgrades;

@@ -21,3 +21,4 @@ pub mod publish;
 pub mod seed;
 pub mod server;
 pub mod shopper;
+pub mod stand_in;

@@ -14,7 +14,7 @@ use liftlock_demo::bring_up::{self, Wanted};
 use liftlock_demo::cluster;
 use liftlock_demo::content;
 use liftlock_demo::detached::{self, Identity};
-use liftlock_demo::docker::room;
+use liftlock_demo::docker::{Docker, images, room};
 use liftlock_demo::fault::{self, Asked};
 use liftlock_demo::place::Place;
 use liftlock_demo::publish;
@@ -145,6 +145,9 @@ enum Command {
         #[arg(long)]
         group: Option<u32>,
     },
+    /// Make the images on which a stand-in for FilaOps is built, on the engine that `docker` reaches
+    #[command(hide = true)]
+    StandInImages,
     /// Serve releases until ended
     #[command(hide = true)]
     ServeReleases {
@@ -228,6 +231,12 @@ fn run(command: Command) -> Result<Value> {
             bring_down::down(&place(&at)?, true, true)
         }
         Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),
+        Command::StandInImages => {
+            let docker = Docker::from_environment();
+            let database = images::database(&docker)?;
+            images::stand_in(&docker)?;
+            Ok(json!({ "database": database, "base": images::STAND_IN }))
+        }
         Command::Launch { .. } | Command::KeepDocker { .. } => Ok(Value::Null),
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod around;
 #[path = "../../upgrades/support/case.rs"]
 pub(crate) mod case;
+pub(crate) mod filaops;
 #[path = "../../upgrades/support/judge.rs"]
 pub(crate) mod judge;
 #[path = "../../upgrades/support/watch.rs"]

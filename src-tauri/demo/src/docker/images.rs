@@ -22,6 +22,8 @@ pub const SHOP: &str = "corner-shop";
 pub const DATABASE: &str = "corner-shop-postgres";
 /// What images of the shop are built on.
 pub const BASE: &str = "corner-shop-base:1";
+/// What images of the stand-in for FilaOps are built on.
+pub const STAND_IN: &str = "stand-in-base:1";
 /// Where a release lies in its image.
 const RELEASE: &str = "opt/corner-shop";
 /// What the scripts in and around a database's container are made of.
@@ -251,6 +253,20 @@ pub fn base(docker: &Docker, release: &Release) -> Result<()> {
     tree.entries.insert("srv/shop/data/uploads".to_owned(), Entry::Folder { mode: 0o755, owner: 0 });
     tree.file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\n");
     tree.import(docker, BASE, &[])
+}
+
+/// Makes what the images of a stand-in are built on: the program under its two names, with the libraries that it loads.
+///
+/// # Errors
+/// The program is not built, or the engine refuses.
+pub fn stand_in(docker: &Docker) -> Result<()> {
+    let program = std::env::current_exe()?.with_file_name("stand-in");
+    let mut tree = Tree::default();
+    tree.program(&program, "usr/bin/stand-in")?;
+    tree.entries.insert("usr/bin/alembic".to_owned(), Entry::Link { to: "stand-in".to_owned() });
+    tree.entries.insert("app/uploads".to_owned(), Entry::Folder { mode: 0o755, owner: 0 });
+    tree.file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\n");
+    tree.import(docker, STAND_IN, &["ENV PATH=/usr/bin".to_owned()])
 }
 
 /// How the image of a release is built from its source.

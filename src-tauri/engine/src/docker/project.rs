@@ -212,6 +212,16 @@ impl Project {
         serde_json::from_str(&answer).map_err(|cause| strange("docker compose config", &cause))
     }
 
+    /// What Docker Compose makes of it with its variables still in place, as JSON.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn uninterpolated(&self) -> Result<String> {
+        let question = self.compose(&[]).args(["config", "--no-interpolate", "--format", "json"]).quiet();
+        let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
+        Ok(self.docker.again(ask)?.stdout)
+    }
+
     /// Its name.
     ///
     /// # Errors

@@ -136,6 +136,14 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// What a release that was fetched asks of the installation that the one in use did not.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn differences(&self, _version: &str) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
     /// Files that were changed by hand where a release lies that Liftlock did not unpack.
     ///
     /// # Errors

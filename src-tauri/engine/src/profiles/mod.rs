@@ -10,7 +10,10 @@ use crate::model::profile::{MAX_BYTES, Mistake, Profile};
 /// A profile that is part of Liftlock: its id and its text.
 pub type BuiltIn = (&'static str, &'static str);
 
-const BUILT_IN: &[BuiltIn] = &[("corner-shop", include_str!("../../profiles/corner-shop.toml"))];
+const BUILT_IN: &[BuiltIn] = &[
+    ("corner-shop", include_str!("../../profiles/corner-shop.toml")),
+    ("filaops", include_str!("../../profiles/filaops.toml")),
+];
 
 /// The profiles that are part of Liftlock, each with its id and its text.
 pub fn built_in() -> &'static [BuiltIn] {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::archive::{self, Limits};
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::model::finding::Severity;
 use crate::model::state::State;
 use crate::releases::{fetch, recheck};
 use crate::site::{is_release_from, mark_release};
@@ -151,6 +152,15 @@ impl Step for CheckSettings {
         let checked = world.checked()?;
         let missing = world.site.missing_settings(&checked.to)?;
         world.halfway("forward", &self.key());
+        if missing.is_empty() {
+            let found = world.site.driver.differences(&checked.to)?;
+            for finding in &found {
+                world.reporter.say(&format!("{}: {} {}", finding.class, finding.message, finding.remedy));
+            }
+            if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
+                return Err(stop.to_error());
+            }
+        }
         if missing.is_empty() {
             return Ok(json!({ "missing": 0 }));
         }

@@ -146,8 +146,8 @@ fn volumes(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
                     "volume_changed",
                     format!("In the new version's project {what} in the service {name}: your data would look empty."),
                     format!(
-                        "Nothing was changed. Add a file compose.override.yaml that gives {name} its place back ({from} at {target}), or copy the \
-                         data to the new place with the application stopped, then try again. Keep the old one until you have seen your data."
+                        "Nothing was changed. Stop the project, copy {from} to its new place, write the new place into your own compose file, \
+                         start it and look at your data; then update again, with --leave-changes. Keep the old one until you have seen your data."
                     ),
                 )
             } else {
@@ -231,8 +231,8 @@ fn ports(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
             class,
             message,
             match (sides.is_taken_over, is_own) {
-                (true, true) => "Put your ports into compose.override.yaml, which stays yours, before you update.",
-                (true, false) => "Tell whoever visits it, and change a proxy in front of it. To keep the old port, name it in compose.override.yaml.",
+                (true, true) => "The new version runs by its own compose file: tell whoever visits it, or put a proxy in front of it at your ports.",
+                (true, false) => "Tell whoever visits it, and change a proxy in front of it.",
                 (false, _) => "Where the new version listens elsewhere inside of its container, change your compose file before you update.",
             },
         ));

@@ -169,7 +169,7 @@ fn ports_that_the_user_has_chosen_are_a_conflict() {
     let mine = with("/services/web/ports", json!(["0.0.0.0:80:8000"]));
     let after = with("/services/web/ports", json!(["127.0.0.1:9000:8000"]));
     insta::assert_snapshot!(lines(&said([&usual(), &mine, &after], "", true)), @r#"
-    Warning port_conflict: The new version changes the ports of web to 127.0.0.1:9000→8000, and you have chosen 0.0.0.0:80→8000 yourself. → Put your ports into compose.override.yaml, which stays yours, before you update.
+    Warning port_conflict: The new version changes the ports of web to 127.0.0.1:9000→8000, and you have chosen 0.0.0.0:80→8000 yourself. → The new version runs by its own compose file: tell whoever visits it, or put a proxy in front of it at your ports.
     "#);
 }
 
@@ -237,8 +237,8 @@ fn the_gravest_comes_first_and_reads_well() {
     after["services"]["db"]["volumes"] = json!(["filaops_pgdata:/var/lib/postgresql/data"]);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", true)), @r#"
     Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL 17 with a new, empty volume, restore the backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then.
-    Stop volume_changed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Nothing was changed. Add a file compose.override.yaml that gives db its place back (the volume pgdata at /var/lib/postgresql/data), or copy the data to the new place with the application stopped, then try again. Keep the old one until you have seen your data.
-    Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it. To keep the old port, name it in compose.override.yaml.
+    Stop volume_changed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Nothing was changed. Stop the project, copy the volume pgdata to its new place, write the new place into your own compose file, start it and look at your data; then update again, with --leave-changes. Keep the old one until you have seen your data.
+    Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it.
     Note service_new: The new version has a further service, cache; it is started with the others. → Nothing needs to be done.
     "#);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", false)), @r#"

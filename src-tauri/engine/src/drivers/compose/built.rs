@@ -33,12 +33,12 @@ impl Compose {
         Ok(self.project.with_files(self.files_in(&folder)?))
     }
 
-    fn folder_of(&self, version: &str) -> PathBuf {
+    pub(super) fn folder_of(&self, version: &str) -> PathBuf {
         self.dir.join(OURS).join("releases").join(version)
     }
 
     /// The compose files that a release brings.
-    fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+    pub(super) fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let files = match self.layout.files.as_slice() {
             [] => Project::new(self.project.docker().clone(), folder, Vec::new()).first_file().into_iter().collect(),
             named => named.iter().map(|it| it.under(folder)).collect::<Vec<_>>(),

@@ -10,6 +10,7 @@
 
 mod built;
 mod checkout;
+mod difference;
 mod errand;
 mod images;
 mod overlay;
@@ -29,7 +30,7 @@ use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::Finding;
-use crate::model::profile::{self, ComposeDriver, Limits, Profile, Run};
+use crate::model::profile::{self, ComposeDriver, InsidePath, Limits, Profile, Run};
 use crate::model::release::TagPattern;
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 
@@ -52,6 +53,8 @@ pub struct Compose {
     components: Vec<(String, String)>,
     gate: Option<profile::Gate>,
     limits: Limits,
+    /// Where a release shows what may stand in `.env`.
+    example: Option<InsidePath>,
     /// How tags bear versions, in a checkout.
     tags: TagPattern,
 }
@@ -80,6 +83,7 @@ impl Compose {
                 .collect(),
             gate: profile.gate.clone(),
             limits: profile.limits.clone(),
+            example: profile.settings.iter().find(|it| it.file.as_str() == ".env").and_then(|it| it.example.clone()),
             tags: profile.releases.tag.clone(),
         }
     }
@@ -332,7 +336,15 @@ impl Driver for Compose {
                 Err(error) => found.push(Finding::stop(&error)),
             }
         }
+        match target.map_or(Ok(Vec::new()), |it| self.differences_to(it)) {
+            Ok(findings) => found.extend(findings),
+            Err(error) => found.push(Finding::stop(&error)),
+        }
         found
+    }
+
+    fn differences(&self, version: &str) -> Result<Vec<Finding>> {
+        self.differences_to(version)
     }
 
     fn changed_by_hand(&self) -> Result<Vec<PathBuf>> {

@@ -63,6 +63,9 @@ pub struct Releases {
     /// Versions that cannot take the old data along, beside every one whose major number rises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaking: Vec<Version>,
+    /// Major versions that take the data of the one before along, where others would not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps_data: Vec<u64>,
     /// Versions that an upgrade across them must stop at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_stops: Vec<Version>,
@@ -106,9 +109,38 @@ impl Releases {
 
     /// Whether a release cannot take the data of what runs along. `told` is what its notes say about it.
     pub fn is_breaking(&self, from: Option<&Version>, version: &Version, told: bool) -> bool {
+        let is_lost = |major: u64| !self.keeps_data.contains(&major);
         let rises = |from: &Version| {
-            version.major > from.major || (version.major == 0 && from.major == 0 && version.minor > from.minor)
+            (from.major.saturating_add(1)..=version.major).any(is_lost)
+                || (version.major == 0 && from.major == 0 && version.minor > from.minor)
         };
         self.breaking.contains(version) || from.is_some_and(|from| version > from && (rises(from) || told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profiles;
+
+    #[test]
+    fn a_major_version_that_keeps_data_is_none_that_begins_anew() {
+        let releases = |id| profiles::resolve(id).unwrap().releases;
+        let is_breaking = |id, from: &str, to: &str| {
+            releases(id).is_breaking(Some(&from.parse().unwrap()), &to.parse().unwrap(), false)
+        };
+        for (from, to, is_it) in [
+            ("1.6.0", "1.7.0", false),
+            ("1.7.0", "2.0.0", true),
+            ("1.7.0", "4.1.0", true),
+            ("2.0.0", "3.1.0", false),
+            ("2.0.0", "4.1.0", false),
+            ("3.9.0", "4.0.0", false),
+            ("4.1.0", "5.0.0", true),
+            ("3.9.0", "5.0.0", true),
+            ("4.1.0", "3.9.0", false),
+        ] {
+            assert_eq!(is_breaking("filaops", from, to), is_it, "{from} to {to}");
+        }
+        assert!(is_breaking("corner-shop", "1.8.0", "2.0.0"), "where nothing is said, every one does");
     }
 }

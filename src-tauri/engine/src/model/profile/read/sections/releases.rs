@@ -56,6 +56,7 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
     let token = table.optional("token", |it| reference(it, Refers::Token));
     let ca = table.optional("ca", file);
     let breaking = table.list("breaking", version);
+    let keeps_data = table.list("keeps_data", |it| it.number(1..100_000).and_then(|it| u64::try_from(it).ok()));
     let required_stops = table.list("required_stops", version);
     let not_directly = table.list("not_directly", jump);
     table.finish();
@@ -80,6 +81,7 @@ pub(super) fn releases(node: &Node<'_>) -> Option<Releases> {
         token,
         ca,
         breaking,
+        keeps_data,
         required_stops,
         not_directly,
     })

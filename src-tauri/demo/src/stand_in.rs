@@ -1,0 +1,173 @@
+//! Stands in for an application that is not there: a backend with the manners of FilaOps, for tests of its profile.
+//!
+//! It says that it is healthy on a database that nobody has migrated, makes missing tables itself when it starts (which
+//! the migrations then trip over), and tells another version on its usual address than the one that runs. What a release
+//! is like stands in `release.json` of its image.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// Where a release says what it is like.
+const RELEASE: &str = "/app/release.json";
+
+/// What a release is like.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The version that it says at `/health`.
+    pub version: String,
+    /// Its migrations, in their order.
+    pub migrations: Vec<Migration>,
+    /// What it makes by itself when it starts.
+    pub makes: Vec<String>,
+}
+
+/// One step of the schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Migration {
+    /// Its name.
+    pub revision: String,
+    /// What it does.
+    pub statements: Vec<String>,
+    /// What it does besides, except in a rehearsal.
+    #[serde(default)]
+    pub only_for_real: Vec<String>,
+}
+
+/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`.
+///
+/// # Errors
+/// What did not work.
+pub fn run(words: &[&str]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match words {
+        ["alembic", "current"] => runtime.block_on(current()),
+        ["alembic", "heads"] => {
+            println!("{} (head)", head(&release()?));
+            Ok(())
+        }
+        ["alembic", "upgrade", "head"] => runtime.block_on(upgrade()),
+        ["serve"] => runtime.block_on(serve()),
+        ["page"] => runtime.block_on(listen(80, Router::new().route("/", get(|| async { "FilaOps" })))),
+        ["ask-health"] => ask_health(),
+        _ => bail!("it cannot be asked for {words:?}"),
+    }
+}
+
+fn release() -> Result<Release> {
+    Ok(serde_json::from_slice(&std::fs::read(RELEASE).context(RELEASE)?)?)
+}
+
+fn head(release: &Release) -> &str {
+    release.migrations.last().map_or("", |it| &it.revision)
+}
+
+async fn database() -> Result<Client> {
+    let setting = |name: &str| std::env::var(name).with_context(|| name.to_owned());
+    let mut config = Config::new();
+    config.host(setting("DB_HOST")?).port(setting("DB_PORT")?.parse()?).dbname(setting("DB_NAME")?);
+    config.user(setting("DB_USER")?).password(setting("DB_PASSWORD")?).connect_timeout(Duration::from_secs(10));
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn revision(client: &Client) -> Result<Option<String>> {
+    if client.query_one("SELECT to_regclass('alembic_version') IS NULL", &[]).await?.get(0) {
+        return Ok(None);
+    }
+    Ok(client.query_opt("SELECT version_num FROM alembic_version", &[]).await?.map(|it| it.get(0)))
+}
+
+async fn current() -> Result<()> {
+    eprintln!("INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.");
+    let release = release()?;
+    if let Some(revision) = revision(&database().await?).await? {
+        println!("{revision}{}", if revision == head(&release) { " (head)" } else { "" });
+    }
+    Ok(())
+}
+
+/// All in one transaction, as alembic does where the server can.
+async fn upgrade() -> Result<()> {
+    let mut client = database().await?;
+    let from = revision(&client).await?;
+    let release = release()?;
+    let known = release.migrations.iter().position(|it| Some(&it.revision) == from.as_ref());
+    if from.is_some() && known.is_none() {
+        bail!("Can't locate revision identified by {from:?}");
+    }
+    let is_rehearsal = std::env::var("LIFTLOCK_REHEARSAL").is_ok();
+    let transaction = client.transaction().await?;
+    transaction
+        .batch_execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)")
+        .await?;
+    for migration in release.migrations.iter().skip(known.map_or(0, |it| it + 1)) {
+        eprintln!("INFO  [alembic.runtime.migration] Running upgrade -> {}", migration.revision);
+        let besides = migration.only_for_real.iter().filter(|_| !is_rehearsal);
+        for statement in migration.statements.iter().chain(besides) {
+            transaction.batch_execute(statement).await.map_err(|error| match error.as_db_error() {
+                Some(said) => anyhow::anyhow!("sqlalchemy.exc.ProgrammingError: {}", said.message()),
+                None => error.into(),
+            })?;
+        }
+        transaction.batch_execute("DELETE FROM alembic_version").await?;
+        transaction.execute("INSERT INTO alembic_version VALUES ($1)", &[&migration.revision]).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn serve() -> Result<()> {
+    let release = release()?;
+    let client = database().await?;
+    for statement in &release.makes {
+        client.batch_execute(statement).await?;
+    }
+    let health = move || {
+        let version = release.version.clone();
+        async move { health(&version).await }
+    };
+    // What it tells here is read from a checkout that may be at any version.
+    let lie = || async { json!({ "version": "9.9.9" }).to_string() };
+    let pages = Router::new().route("/health", get(health)).route("/api/v1/system/version", get(lie));
+    listen(8000, pages).await
+}
+
+async fn health(version: &str) -> impl IntoResponse + use<> {
+    let is_reached = match database().await {
+        Ok(client) => client.batch_execute("SELECT 1").await.is_ok(),
+        Err(_) => false,
+    };
+    let (status, said, code) = match is_reached {
+        true => ("healthy", "ok", StatusCode::OK),
+        false => ("unhealthy", "failed", StatusCode::SERVICE_UNAVAILABLE),
+    };
+    let body = json!({ "status": status, "checks": { "database": said }, "version": version }).to_string();
+    (code, [(CONTENT_TYPE, "application/json")], body)
+}
+
+async fn listen(port: u16, pages: Router) -> Result<()> {
+    let listener = tokio::net::TcpListener::bind(("0.0.0.0", port)).await?;
+    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = async { axum::serve(listener, pages).await } => Ok(done?),
+        _ = asked.recv() => Ok(()),
+    }
+}
+
+fn ask_health() -> Result<()> {
+    use std::io::{Read, Write};
+
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", 8000))?;
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("it is not healthy") }
+}

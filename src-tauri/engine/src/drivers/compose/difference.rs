@@ -1,0 +1,65 @@
+//! What the compose file of a release asks of the project: laid beside the user's as soon as the release lies unpacked.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use super::Compose;
+use crate::docker::Project;
+use crate::error::{Error, Result};
+use crate::model::finding::Finding;
+use crate::model::profile::EnvFile;
+use crate::upstream::{self, Sides};
+
+impl Compose {
+    /// What differs, in sentences; nothing where the release is not here yet, or brings no compose file.
+    pub(super) fn differences_to(&self, target: &str) -> Result<Vec<Finding>> {
+        let folder = self.folder_of(target);
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let files = match self.files_in(&folder) {
+            Ok(files) => files,
+            Err(error) if self.layout.is_built() => return Err(error),
+            // What runs from images needs no file of the release's.
+            Err(_) => return Ok(Vec::new()),
+        };
+        let current = super::Driver::current_release(self)?;
+        let mine = match &current {
+            Some(version) => self.project_of(version)?,
+            None => self.project.clone(),
+        };
+        let mine = self.read(&mine)?;
+        let before = current.map(|it| self.folder_of(&it)).filter(|it| it.is_dir());
+        let before = before.and_then(|it| self.files_in(&it).ok()).map(|it| self.read(&self.project.with_files(it)));
+        let before = before.transpose()?;
+        let example = self.example.as_ref().map(|it| it.under(&folder));
+        let sides = Sides {
+            before: before.as_ref().unwrap_or(&mine),
+            mine: &mine,
+            after: &self.read(&self.project.with_files(files))?,
+            settings: &self.settings(),
+            example: &example.and_then(|it| fs::read_to_string(it).ok()).unwrap_or_default(),
+            generated: &[],
+            is_taken_over: self.layout.is_built(),
+        };
+        Ok(upstream::compare(&sides).findings)
+    }
+
+    /// Everything is read as if it stood in the folder of the project: what belongs to that is found there.
+    fn read(&self, project: &Project) -> Result<upstream::Project> {
+        let told = project.uninterpolated()?;
+        let document: Value = serde_json::from_str(&told).map_err(|cause| {
+            Error::failed("docker_strange", "The answer of “docker compose config” could not be understood.")
+                .remedy("Use Docker Compose 2.24 or newer. If it is, report it with the details.")
+                .because(&cause)
+        })?;
+        Ok(upstream::Project::read(&document, &self.dir.to_string_lossy()))
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        let text = fs::read_to_string(self.dir.join(".env")).unwrap_or_default();
+        EnvFile::parse(&text).entries().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! The built-in profile of FilaOps on a project of its shape, with a stand-in for its backend.
+
+use std::fs;
+
+use crate::support::filaops::{Filaops, Kind, git};
+
+#[test]
+fn filaops_is_updated_with_its_schema_before_the_new_backend_starts() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    let begun = world.engine.docker(&["inspect", "--format", "{{.State.StartedAt}}", "filaops-db"]);
+    let (code, plan) = world.liftlock(&["plan"]);
+    assert_eq!((code, &plan["possible"], &plan["to"]), (0, &true.into(), &"3.9.0".into()), "{plan:#}");
+    // What the usual address says is read from a checkout; nobody believes it.
+    assert!(world.told_by_the_checkout().unwrap().contains("9.9.9"));
+    assert_eq!(world.upgrade("3.9.0", &[]), ("complete".to_owned(), String::new()));
+    world.is_whole("3.9.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r1");
+    assert_eq!(world.sql("SELECT count(*) FROM products WHERE from_1 = 'new'"), "500");
+    let now = world.engine.docker(&["inspect", "--format", "{{.State.StartedAt}}", "filaops-db"]);
+    assert_eq!(now, begun, "the database stays up");
+    let policy = ["inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", "filaops-backend"];
+    assert_eq!(world.engine.docker(&policy), "unless-stopped");
+}
+
+#[test]
+fn a_migration_of_filaops_that_breaks_off_and_a_version_that_lies_are_brought_back() {
+    let world = Filaops::with(&[("3.9.0", Kind::Breaks), ("3.10.0", Kind::Lies)]);
+    assert_eq!(world.upgrade("3.9.0", &[]), ("rolled_back".to_owned(), "migration_failed".to_owned()));
+    world.is_whole("3.8.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r0");
+    assert_eq!(world.upgrade("3.10.0", &[]), ("rolled_back".to_owned(), "wrong_version".to_owned()));
+    world.is_whole("3.8.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r0");
+    assert_eq!(world.sql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'made_in%'"), "0");
+}
+
+#[test]
+fn a_checkout_of_filaops_that_was_changed_is_found_and_its_changes_are_kept() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    fs::write(world.app.join("README.md"), "mine\n").unwrap();
+    let (state, class) = world.upgrade("3.9.0", &[]);
+    assert_eq!((state.as_str(), class.as_str()), ("failed", "dirty_folder"));
+    world.is_whole("3.8.0");
+    assert_eq!(world.upgrade("3.9.0", &["--leave-changes"]).0, "complete");
+    world.is_whole("3.9.0");
+    assert_eq!(fs::read_to_string(world.app.join("README.md")).unwrap(), "mine\n");
+    git(&world.app, &["checkout", "--quiet", "README.md"]);
+    git(&world.app, &["apply", ".liftlock/changes-3.8.0.patch"]);
+    assert_eq!(fs::read_to_string(world.app.join("README.md")).unwrap(), "mine\n");
+}
+
+#[test]
+fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
+    let releases = [("3.9.0", Kind::RenamesVolume), ("3.10.0", Kind::OtherDatabase), ("3.11.0", Kind::NeedsSetting)];
+    let world = Filaops::with(&releases);
+    let since = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-db"];
+    let begun = world.engine.docker(&since);
+    for (to, class, said) in [
+        ("3.9.0", "volume_changed", "filaops_pgdata"),
+        ("3.10.0", "database_major", "PostgreSQL 15"),
+        ("3.11.0", "setting_missing", "Sessions are signed with it"),
+    ] {
+        assert_eq!(world.upgrade(to, &[]), ("failed".to_owned(), class.to_owned()));
+        // Once its source is here, it is told before anybody agrees to anything.
+        let (_, plan) = world.liftlock(&["plan", "--to", to]);
+        let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == class).unwrap();
+        assert_eq!((&plan["possible"], &found["severity"]), (&false.into(), &"stop".into()), "{plan:#}");
+        assert!(found["message"].as_str().unwrap().contains(said), "{found:#}");
+        assert!(!found["remedy"].as_str().unwrap().is_empty(), "{found:#}");
+        world.is_whole("3.8.0");
+    }
+    assert_eq!(world.engine.docker(&since), begun, "nothing was stopped");
+    // With the setting it goes.
+    let env = world.app.join(".env");
+    fs::write(&env, fs::read_to_string(&env).unwrap() + "SECRET_KEY=long-and-random\n").unwrap();
+    assert_eq!(world.upgrade("3.11.0", &[]).0, "complete");
+    world.is_whole("3.11.0");
+}

@@ -1,0 +1,280 @@
+//! A project with the shape of FilaOps: its compose file with fixed names and a published database, its backend stood in
+//! for by a program with the same manners, and a release server that knows bare tags.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{PATIENCE, wait_for};
+use crate::docker::{Engine, demo_program};
+
+const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops.toml");
+const COMPOSE: &str = include_str!("../filaops/docker-compose.yml");
+const REPOSITORY: &str = "/repos/BLB3DPrinting/filaops";
+const PASSWORD: &str = "a-password-of-the-owner";
+
+/// What is special about a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Good,
+    /// Its migration breaks off, and not in a rehearsal.
+    Breaks,
+    /// Says another version than its own at `/health`.
+    Lies,
+    /// Its database lies in a volume of another name.
+    RenamesVolume,
+    /// Its database is of another major version.
+    OtherDatabase,
+    /// It does not start without a setting that is new.
+    NeedsSetting,
+}
+
+/// The project, its engine and its release server.
+pub(crate) struct Filaops {
+    pub(crate) engine: Engine,
+    pub(crate) dir: PathBuf,
+    pub(crate) app: PathBuf,
+    port: u16,
+}
+
+impl Drop for Filaops {
+    fn drop(&mut self) {
+        if !thread::panicking() || std::env::var_os("LIFTLOCK_KEEP").is_none() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+impl Filaops {
+    /// 3.8.0, built from its checkout and running, with these releases tagged.
+    pub(crate) fn with(releases: &[(&str, Kind)]) -> Self {
+        let dir = tempfile::Builder::new().prefix("liftlock-filaops-").tempdir().unwrap().keep();
+        let engine = Engine::start();
+        let images = Command::new(demo_program()).arg("stand-in-images").env("DOCKER_HOST", &engine.host).output();
+        let images = images.unwrap();
+        assert!(images.status.success(), "{}", String::from_utf8_lossy(&images.stdout));
+        let images: Value = serde_json::from_slice(&images.stdout).unwrap();
+        let [port, page, database] = [free_port(), free_port(), free_port()];
+        let compose = COMPOSE
+            .replace("DATABASE_IMAGE", images["database"].as_str().unwrap())
+            .replace("\"8000:", &format!("\"{port}:"))
+            .replace("\"80:", &format!("\"{page}:"))
+            .replace("\"5432:", &format!("\"{database}:"));
+        let it = Self { engine, app: dir.join("filaops"), dir, port };
+
+        let upstream = it.dir.join("upstream");
+        fs::create_dir(&upstream).unwrap();
+        git(&upstream, &["init", "--quiet"]);
+        for (number, (version, kind)) in [("3.8.0", Kind::Good)].iter().chain(releases).enumerate() {
+            release(&upstream, &compose, version, *kind, number);
+            git(&upstream, &["add", "--all"]);
+            git(&upstream, &["commit", "--quiet", "--message", version]);
+            git(&upstream, &["tag", &format!("v{version}")]);
+        }
+        // Some tags bear what is no pre-release: another edition of the same.
+        git(&upstream, &["tag", "v9.0.0-community"]);
+        let server = serve(upstream.clone());
+        git(&it.dir, &["clone", "--quiet", "upstream", "filaops"]);
+        git(&it.app, &["checkout", "--quiet", "v3.8.0"]);
+        fs::create_dir(it.app.join("uploads")).unwrap();
+        fs::write(it.app.join("uploads/part.stl"), "solid part").unwrap();
+        fs::write(it.app.join(".env"), format!("DB_PASSWORD={PASSWORD}\n")).unwrap();
+        it.compose(&["up", "--detach", "--build"]);
+        wait_for("FilaOps answers", PATIENCE, || it.version());
+        it.sql("INSERT INTO products (sku) SELECT 'SKU-' || n FROM generate_series(1, 500) n");
+
+        let profile = PROFILE.replace("port = \"8000\"", &format!("port = \"{port}\""));
+        let profile = profile.replace("repository = ", &format!("api = \"{server}\"\nrepository = "));
+        fs::write(it.dir.join("filaops.toml"), profile).unwrap();
+        let (code, added) =
+            it.liftlock(&["add", it.dir.join("filaops.toml").to_str().unwrap(), it.app.to_str().unwrap()]);
+        assert_eq!((code, &added["version"]), (0, &"3.8.0".into()), "{added:#}");
+        it
+    }
+
+    /// The exit code of `liftlock` and its last document.
+    pub(crate) fn liftlock(&self, words: &[&str]) -> (i32, Value) {
+        let output = Command::new(env!("CARGO_BIN_EXE_liftlock"))
+            .args(words)
+            .arg("--json")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", &self.dir)
+            .env("TZ", "UTC")
+            .env("LIFTLOCK_HOME", self.dir.join("home"))
+            .env("DOCKER_HOST", &self.engine.host)
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        let last = serde_json::Deserializer::from_str(&out).into_iter::<Value>().map(Result::unwrap).last();
+        (output.status.code().unwrap_or(-1), last.unwrap_or_default())
+    }
+
+    /// What an update ends as: its state, and the class of its error.
+    pub(crate) fn upgrade(&self, to: &str, more: &[&str]) -> (String, String) {
+        let (_, answer) = self.liftlock(&[&["upgrade", "--yes", "--to", to], more].concat());
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        let class = [&answer["error"]["class"], &answer["class"]].into_iter().find(|it| it.is_string());
+        println!("{answer:#}");
+        (text(&answer["state"]), class.map(text).unwrap_or_default())
+    }
+
+    /// `docker compose` as its owner types it.
+    pub(crate) fn compose(&self, words: &[&str]) -> String {
+        let mut command = self.engine.command(&["compose"]);
+        let output = command.args(words).current_dir(&self.app).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The first column of what a statement answers.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        let words = ["exec", "filaops-db", "psql", "--username=postgres", "--dbname=filaops", "--no-psqlrc", "--quiet"];
+        self.engine.docker(&[&words[..], &["--tuples-only", "--no-align", "--command", statement]].concat())
+    }
+
+    /// What `/health` says is the version, on the port that everybody uses.
+    pub(crate) fn version(&self) -> Option<String> {
+        let document: Value = serde_json::from_str(&get(self.port, "/health")?).ok()?;
+        document["version"].as_str().map(str::to_owned)
+    }
+
+    /// What the other address says.
+    pub(crate) fn told_by_the_checkout(&self) -> Option<String> {
+        get(self.port, "/api/v1/system/version")
+    }
+
+    /// Everything runs, from this version, with nothing lost and nothing else beside it.
+    pub(crate) fn is_whole(&self, version: &str) {
+        wait_for(&format!("{version} answers"), PATIENCE, || self.version().filter(|it| it == version));
+        assert_eq!(self.sql("SELECT count(*) FROM products"), "500");
+        assert_eq!(fs::read_to_string(self.app.join("uploads/part.stl")).unwrap(), "solid part");
+        assert_eq!(git(&self.app, &["tag", "--points-at", "HEAD"]), "v3.8.0", "nobody switches the checkout");
+        let names = self.engine.docker(&["ps", "--format", "{{.Names}}"]);
+        let mut names: Vec<&str> = names.lines().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["filaops-backend", "filaops-db", "filaops-frontend"]);
+        let volumes = self.engine.docker(&["volume", "ls", "--format", "{{.Name}}"]);
+        assert_eq!(volumes, "filaops_pgdata");
+    }
+}
+
+/// The files of a release, as its makers have them in their repository.
+fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usize) {
+    let compose = &match kind {
+        Kind::Good | Kind::Breaks | Kind::Lies => compose.to_owned(),
+        Kind::RenamesVolume => compose.replace("filaops_pgdata", "filaops_data"),
+        Kind::OtherDatabase => compose.replace("corner-shop-postgres:", "corner-shop-postgres:9"),
+        Kind::NeedsSetting => {
+            compose.replace("DB_HOST: db", "SECRET_KEY: ${SECRET_KEY:?Sessions are signed with it}\n      DB_HOST: db")
+        }
+    };
+    let mut migrations = vec![json!({
+        "revision": "r0",
+        "statements": ["CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL)"],
+    })];
+    let mut makes = Vec::new();
+    for at in 1..=number {
+        let table = format!("made_in_{at}");
+        migrations.push(json!({
+            "revision": format!("r{at}"),
+            "statements": [
+                format!("CREATE TABLE {table} (id serial PRIMARY KEY)"),
+                format!("ALTER TABLE products ADD COLUMN from_{at} text DEFAULT 'new'"),
+            ],
+            "only_for_real": if kind == Kind::Breaks && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
+        }));
+        makes.push(format!("CREATE TABLE IF NOT EXISTS {table} (id serial PRIMARY KEY)"));
+    }
+    let said = if kind == Kind::Lies { "3.8.0" } else { version };
+    let like = json!({ "version": said, "migrations": migrations, "makes": makes });
+    for (path, text) in [
+        ("docker-compose.yml", compose.to_owned()),
+        ("README.md", format!("FilaOps {version}\n")),
+        (".gitignore", ".env\nuploads/\n".to_owned()),
+        (".env.example", "# Password of the database.\nDB_PASSWORD=changeme\n".to_owned()),
+        ("backend/alembic.ini", "[alembic]\n".to_owned()),
+        ("backend/release.json", like.to_string()),
+        ("backend/Dockerfile", "FROM stand-in-base:1\nCOPY . /app\nCMD [\"stand-in\", \"serve\"]\n".to_owned()),
+        ("frontend/Dockerfile", "FROM stand-in-base:1\nCOPY . /page\nCMD [\"stand-in\", \"page\"]\n".to_owned()),
+        ("frontend/package.json", format!("{{ \"version\": \"{version}\" }}\n")),
+    ] {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// What git says.
+pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
+    let ours = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false"];
+    let output = Command::new("git").args(ours).args(words).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+}
+
+/// A release server for the repository in a folder, for as long as the test runs.
+fn serve(upstream: PathBuf) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut header) = (String::new(), String::new());
+            if reader.read_line(&mut line).is_err() {
+                continue;
+            }
+            while reader.read_line(&mut header).is_ok_and(|it| it > 2) {
+                header.clear();
+            }
+            let path = line.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+            let (status, kind, body) = answer(&upstream, &path);
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    address
+}
+
+fn answer(upstream: &Path, path: &str) -> (&'static str, &'static str, Vec<u8>) {
+    let json = |it: Value| ("200 OK", "application/json", it.to_string().into_bytes());
+    let commit = |tag: &str| git(upstream, &["rev-list", "--max-count=1", tag]);
+    let parts: Vec<&str> = path.strip_prefix(REPOSITORY).unwrap_or_default().split('/').skip(1).collect();
+    match parts[..] {
+        ["tags"] => {
+            let tags = git(upstream, &["tag", "--list"]);
+            json(tags.lines().map(|it| json!({ "name": it, "commit": { "sha": commit(it) } })).collect())
+        }
+        ["git", "ref", "tags", tag] => json(json!({ "object": { "type": "commit", "sha": commit(tag) } })),
+        ["tarball", commit] => {
+            let prefix = format!("--prefix=filaops-{}/", &commit[..7]);
+            let mut git = Command::new("git");
+            let output = git.args(["archive", "--format=tar.gz", &prefix, commit]).current_dir(upstream).output();
+            ("200 OK", "application/gzip", output.unwrap().stdout)
+        }
+        _ => ("404 Not Found", "application/json", b"{\"message\": \"Not Found\"}".to_vec()),
+    }
+}
