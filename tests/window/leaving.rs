@@ -1,7 +1,9 @@
 //! Leaving an old version for one that begins empty, in the window: from the warning to the data in its new place, left
 //! and come back to on the way, taken back, and the old one removed at last.
 
-use crate::support::{Desktop, SOON, UPDATE, Window};
+use std::fs;
+
+use crate::support::{Desktop, SOON, UPDATE, Window, until};
 
 const TITLE: &str = "Corner Shop 2.0.0 starts with empty data";
 
@@ -62,11 +64,22 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     window.click("act-next");
     goes_to(&window, "Start fresh");
     window.picture("leaving-6-fresh");
+
+    // The worker dies while nobody can use either version, and the window with it: the next start goes on.
+    window.kill();
+    let point = "forward/fresh_start/set_aside/mid_effect";
+    let mut dies = desktop.program(&[]);
+    dies.env("LIFTLOCK_CRASH_AT", point).env("LIFTLOCK_CRASH_LOG", desktop.shop.dir.join("crashes"));
+    let window = Window::attach(&desktop, dies);
+    window.click("leaving-line");
+    goes_to(&window, "Start fresh");
     window.click("act-fresh");
     window.part("work");
     window.picture("leaving-6-at-work");
-
-    // The window goes in the middle; the work does not.
+    until("the death of the worker", UPDATE, || {
+        let passed = fs::read_to_string(desktop.shop.dir.join("crashes")).ok()?;
+        passed.contains(&format!("died {point}")).then_some(())
+    });
     window.kill();
     let window = desktop.open();
     window.part_within("leaving-line", SOON);
