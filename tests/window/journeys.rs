@@ -78,6 +78,11 @@ fn a_window_that_is_killed_finds_its_update_again_and_sees_it_end_well() {
     window.picture("reopened");
     window.click("live-line");
     window.part("percent");
+    window.sees("its data fitted", UPDATE, || {
+        let phase = window.find("phase-migrating")?;
+        (phase.attribute("data-state").as_deref() == Some("now")).then_some(())
+    });
+    window.picture("progress-migrating");
     window.is_at("Corner Shop 1.7.0 is running", UPDATE);
     assert_eq!(window.part("outcome").attribute("data-state").as_deref(), Some("complete"));
     assert!(!window.text().contains("interrupted"), "only the window was: {}", window.text());
