@@ -52,7 +52,7 @@ fn found(answer: &Value, class: &str) -> Vec<String> {
 
 #[test]
 fn a_good_release_is_built_and_reached_while_people_shop() {
-    let world = World::built(&["1.1.0", "1.5.0"]);
+    let world = World::built(&["1.1.0", "1.7.0"]);
     let begun = world.inspect("db", ".State.StartedAt").unwrap();
     let case = world.case();
     let (code, plan) = case.answer(&["plan", "--to", "1.1.0"]);
@@ -66,6 +66,17 @@ fn a_good_release_is_built_and_reached_while_people_shop() {
     judge::judge(&case, &Ended { id, killed: 0, heard: Vec::new() }, &Expected::complete("1.1.0").while_shopping());
     assert_eq!(world.inspect("db", ".State.StartedAt"), Some(begun), "the database stays up");
     is_whole(&world, "1.1.0");
+    habits_change_nothing(&world, "1.1.0");
+
+    // The next one is built beside one that was built here, and the way back leads to that, not to the checkout.
+    let before = world.inspect("shop", ".Image");
+    let (code, answer) = case.answer(&["upgrade", "--yes", "--to", "1.7.0"]);
+    assert_eq!((code, &answer["state"]), (0, &Value::from("complete")), "{answer:#}");
+    is_whole(&world, "1.7.0");
+    let (code, answer) = case.answer(&["rollback", "--accept-loss-of-new-work", "--yes"]);
+    assert_eq!(answer["state"], "rolled_back", "{code} {answer:#}");
+    is_whole(&world, "1.1.0");
+    assert_eq!(world.inspect("shop", ".Image"), before);
     habits_change_nothing(&world, "1.1.0");
 }
 

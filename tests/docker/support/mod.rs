@@ -8,6 +8,7 @@ pub(crate) mod case;
 pub(crate) mod filaops;
 #[path = "../../upgrades/support/judge.rs"]
 pub(crate) mod judge;
+pub(crate) mod registry;
 #[path = "../../upgrades/support/watch.rs"]
 pub(crate) mod watch;
 pub(crate) mod world;

@@ -67,6 +67,7 @@ pub(crate) fn understood(words: &str) -> Error {
         "dial tcp",
         "connection reset",
         "unexpected eof",
+        ": eof",
     ]) {
         Error::failed("registry_unreachable", "The registry from which the images come does not answer.")
             .remedy("Check the connection to the network, then try again. Nothing was stopped.")
@@ -141,6 +142,7 @@ mod tests {
                 "failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
                 "build_failed",
             ),
+            ("ERROR: failed to do request: Head \"http://r.example/v2/shop/manifests/9\": EOF", "registry_unreachable"),
             (
                 "failed to solve: python:3.11: failed to resolve source metadata for docker.io/library/python:3.11: failed to do request: Head \"https://r.example/v2/\": dial tcp: lookup r.example: no such host",
                 "registry_unreachable",

@@ -146,10 +146,12 @@ impl Compose {
 
     /// What the registry says that a name stands for.
     fn digest_of(&self, reference: &str) -> Result<String> {
-        let asked = ["buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", reference];
-        let digest = self.project.docker().ask(asked)?.trim().to_owned();
-        if digest.starts_with("sha256:") {
-            return Ok(digest);
+        // Not the digest alone: some versions of it answer that with words for people.
+        let asked = ["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference];
+        let told = self.project.docker().ask(asked)?;
+        let told: Value = serde_json::from_str(&told).unwrap_or_default();
+        if let Some(digest) = told["digest"].as_str().filter(|it| it.starts_with("sha256:")) {
+            return Ok(digest.to_owned());
         }
         Err(Error::failed("registry_strange", format!("The registry of {reference} does not tell its digest."))
             .remedy("Install the plug-in buildx of Docker, then try again."))
