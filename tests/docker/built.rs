@@ -81,17 +81,6 @@ fn a_good_release_is_built_and_reached_while_people_shop() {
 }
 
 #[test]
-fn a_built_release_that_is_bad_is_brought_back_to_what_was_built_from_the_checkout() {
-    let world = World::built(&["1.5.0"]);
-    let before = world.inspect("shop", ".Image");
-    let case = world.case_with(|it| limit(it, "start_within", "12s"));
-    case.run("1.5.0", &[], &Expected::rolled_back("wrong_version"));
-    assert_eq!(world.inspect("shop", ".Image"), before, "the very image that ran before");
-    is_whole(&world, "1.0.0");
-    habits_change_nothing(&world, "1.0.0");
-}
-
-#[test]
 fn a_build_that_fails_stops_nothing_and_its_last_words_are_told() {
     let world = World::built(&["1.1.0"]);
     // The step of the build finds no program any more.
@@ -113,8 +102,12 @@ fn a_build_that_fails_stops_nothing_and_its_last_words_are_told() {
 }
 
 #[test]
-fn what_was_changed_in_the_checkout_is_found_before_and_kept() {
+fn a_checkout_of_no_release_is_refused_and_what_was_changed_in_one_is_found_before_and_kept() {
     let world = World::built(&["1.1.0"]);
+    git(&world, &["tag", "--delete", "v1.0.0"]);
+    world.case().run("1.1.0", &[], &Expected::refused("checkout_without_version"));
+    git(&world, &["tag", "v1.0.0"]);
+
     let file = world.shop.join("Dockerfile");
     let mut text = fs::read(&file).unwrap();
     // Not even text.
@@ -136,14 +129,17 @@ fn what_was_changed_in_the_checkout_is_found_before_and_kept() {
 }
 
 #[test]
-fn a_worker_that_dies_while_images_are_built_or_switched_is_followed_by_one_that_goes_on() {
+fn a_bad_release_is_brought_back_and_a_good_one_reached_although_workers_die_while_they_build() {
     let world = World::built(&["1.1.0", "1.5.0"]);
+    let before = world.inspect("shop", ".Image");
     let points = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let case = world.case_with(|it| limit(it, "start_within", "12s"));
     let back = points(&["forward/build_images/mid_effect", "back/switch_release/mid_effect"]);
     let ended = case.run("1.5.0", &back, &Expected::rolled_back("wrong_version"));
     assert_eq!(case.died_at(ended.id).len(), back.len(), "{:?}", case.died_at(ended.id));
+    assert_eq!(world.inspect("shop", ".Image"), before, "the very image that ran before");
     is_whole(&world, "1.0.0");
+    habits_change_nothing(&world, "1.0.0");
     let case: Case<'_> = world.case();
     let all = [
         "forward/build_images/mid_effect",
@@ -154,11 +150,4 @@ fn a_worker_that_dies_while_images_are_built_or_switched_is_followed_by_one_that
     let ended = case.run("1.1.0", &points(&all), &Expected::complete("1.1.0"));
     assert_eq!(case.died_at(ended.id).len(), all.len(), "{:?}", case.died_at(ended.id));
     is_whole(&world, "1.1.0");
-}
-
-#[test]
-fn a_checkout_of_no_release_is_refused_with_what_to_do() {
-    let world = World::built(&["1.1.0"]);
-    git(&world, &["tag", "--delete", "v1.0.0"]);
-    world.case().run("1.1.0", &[], &Expected::refused("checkout_without_version"));
 }

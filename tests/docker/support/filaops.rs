@@ -2,8 +2,9 @@
 //! for by a program with the same manners, and a release server that knows bare tags.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -41,6 +42,7 @@ pub(crate) struct Filaops {
     pub(crate) dir: PathBuf,
     pub(crate) app: PathBuf,
     port: u16,
+    _held: Vec<UdpSocket>,
 }
 
 impl Drop for Filaops {
@@ -60,13 +62,14 @@ impl Filaops {
         let images = images.unwrap();
         assert!(images.status.success(), "{}", String::from_utf8_lossy(&images.stdout));
         let images: Value = serde_json::from_slice(&images.stdout).unwrap();
-        let [port, page, database] = [free_port(), free_port(), free_port()];
+        let mut held = Vec::new();
+        let [port, page, database] = [(); 3].map(|()| free_port(&mut held));
         let compose = COMPOSE
             .replace("DATABASE_IMAGE", images["database"].as_str().unwrap())
             .replace("\"8000:", &format!("\"{port}:"))
             .replace("\"80:", &format!("\"{page}:"))
             .replace("\"5432:", &format!("\"{database}:"));
-        let it = Self { engine, app: dir.join("filaops"), dir, port };
+        let it = Self { engine, app: dir.join("filaops"), dir, port, _held: held };
 
         let upstream = it.dir.join("upstream");
         fs::create_dir(&upstream).unwrap();
@@ -219,8 +222,17 @@ pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// A port that nobody has, and that nobody else here is given: that of the other kind is held for as long as the test
+/// runs. Below those that connections going out take by themselves.
+fn free_port(held: &mut Vec<UdpSocket>) -> u16 {
+    let first = 10_240 + u16::try_from(RandomState::new().hash_one(0) % 20_000).unwrap();
+    let free = |port: &u16| {
+        let sign = UdpSocket::bind(("127.0.0.1", *port)).ok()?;
+        TcpListener::bind(("0.0.0.0", *port)).ok().map(|_| sign)
+    };
+    let (port, sign) = (first..32_768).find_map(|it| Some((it, free(&it)?))).unwrap();
+    held.push(sign);
+    port
 }
 
 fn get(port: u16, path: &str) -> Option<String> {
