@@ -78,6 +78,14 @@ fn a_window_that_is_killed_finds_its_update_again_and_sees_it_end_well() {
     window.picture("reopened");
     window.click("live-line");
     window.part("percent");
+    // From its rehearsal on it is known for how long it goes on.
+    window.sees("the time left", UPDATE, || {
+        let said = window.find("time")?.text();
+        (said.contains("about") && said.contains("left")).then_some(())
+    });
+    let came_out = |phase: &str| window.part(&format!("phase-{phase}")).text();
+    assert!(came_out("backing_up").contains("proven · "), "{}", came_out("backing_up"));
+    assert!(came_out("rehearsing").contains("passed · "), "{}", came_out("rehearsing"));
     window.sees("its data fitted", UPDATE, || {
         let phase = window.find("phase-migrating")?;
         (phase.attribute("data-state").as_deref() == Some("now")).then_some(())

@@ -82,6 +82,8 @@ fn main() {
         UpgradeKind,
         HolderView,
         PhaseView,
+        PhaseOutcome,
+        PhaseWord,
         PhaseState,
         StepBack,
         StepState,

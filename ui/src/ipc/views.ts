@@ -1116,11 +1116,23 @@ state: PhaseState,
 /**
  * What came out of it.
  */
-outcome: string | null, 
+outcome: PhaseOutcome | null, 
 /**
  * For how many seconds its steps worked.
  */
 seconds: number | null, };
+
+export type PhaseOutcome = { 
+/**
+ * In a word.
+ */
+word: PhaseWord, 
+/**
+ * How large it is, where that is known.
+ */
+bytes: number | null, };
+
+export type PhaseWord = "ready" | "proven" | "checked" | "passed" | "left_out";
 
 export type PhaseState = "done" | "now" | "to_come" | "skipped" | "failed" | "stopped";
 

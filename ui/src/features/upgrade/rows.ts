@@ -1,9 +1,9 @@
 // The phases as rows of a list, with what came out of each in words.
 
-import type { UpgradeView } from '../../ipc/bindings';
+import type { PhaseView, PhaseWord, UpgradeView } from '../../ipc/bindings';
 import type { Row } from '../../kit/PhaseList.svelte';
 import { m } from '../../paraglide/messages.js';
-import { measured } from '../../words/format';
+import { bytes, measured } from '../../words/format';
 import { phaseLabel } from '../../words/phases';
 
 export function phaseRows(view: UpgradeView): Row[] {
@@ -13,7 +13,7 @@ export function phaseRows(view: UpgradeView): Row[] {
     label: phaseLabel(it.phase),
     state: it.state === 'now' && (isStuck || view.state === 'rolling_back') ? ('failed' as const) : it.state,
     outcome:
-      it.outcome ??
+      cameOut(it) ??
       (it.state === 'skipped'
         ? m.phase_skipped()
         : it.state === 'stopped'
@@ -24,6 +24,25 @@ export function phaseRows(view: UpgradeView): Row[] {
               ? measured(it.seconds)
               : null),
   }));
+}
+
+const WORDS: Record<PhaseWord, () => string> = {
+  ready: m.phase_ready,
+  proven: m.phase_proven,
+  checked: m.phase_checked,
+  passed: m.phase_passed,
+  left_out: m.phase_left_out,
+};
+
+/** “proven · 412 MB · 38 s” */
+function cameOut({ outcome, seconds }: PhaseView): string | null {
+  if (!outcome) return null;
+  const parts = [
+    WORDS[outcome.word](),
+    ...(outcome.bytes === null ? [] : [bytes(outcome.bytes)]),
+    ...(seconds === null || outcome.word === 'left_out' ? [] : [measured(seconds)]),
+  ];
+  return parts.reduce((a, b) => m.dotted({ a, b }));
 }
 
 export function backRows(view: UpgradeView): Row[] {

@@ -3,6 +3,7 @@
 mod cards;
 mod care;
 mod pages;
+mod phases;
 mod progress;
 mod settings;
 

@@ -1,6 +1,6 @@
 //! The page of an upgrade.
 
-use super::named;
+use super::{named, phases};
 use crate::clock::same_boot;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::process::Silent;
 use crate::receipt::{Receipt, StepLine};
 use crate::state::Db;
 use crate::state::installations::Installation;
-use crate::state::journal::{Direction, RunOutcome, StepKey, StepRun, runs_of};
+use crate::state::journal::{Direction, RunOutcome, runs_of};
 use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Upgrade};
 use crate::steps::position::said;
@@ -18,8 +18,8 @@ use crate::steps::serve::opening;
 use crate::steps::words;
 use crate::view::window::{
     BackupOfReceipt, ConfirmView, DataState, Estimate, EstimateSource, Finding, HolderView, LogLine, LongestPhase,
-    NotesOfRelease, NotesView, PhaseState, PhaseView, Question, ReceiptView, SlowView, StepBack, StepOfReceipt,
-    StepState, UpgradeKind, UpgradeView, WayBack, WayOut,
+    NotesOfRelease, NotesView, Question, ReceiptView, SlowView, StepOfReceipt, UpgradeKind, UpgradeView, WayBack,
+    WayOut,
 };
 use crate::view::{ReceiptPaths, UpgradeStatus};
 
@@ -272,13 +272,13 @@ impl Engine {
             }),
             progress: status.progress,
             message: status.message,
-            phases: phases(upgrade, &runs),
-            steps_back: steps_back(&runs),
+            phases: phases::phases(upgrade, &runs),
+            steps_back: phases::steps_back(&runs),
             people_can_use: upgrade.away_from.is_none() || upgrade.away_to.is_some(),
             away_since: upgrade.away_from.filter(|_| upgrade.away_to.is_none()),
             away_seconds: status.away_seconds,
             rate: None,
-            seconds_left: None,
+            seconds_left: self.seconds_left(db, upgrade, &runs, status.active)?,
             slow: self.slow(upgrade, status.active),
             question: db.question(upgrade.id)?.filter(|it| !it.goes_on && !upgrade.state.is_final()).map(Into::into),
             data: data_state(upgrade, attention.as_ref().is_some_and(|it| it.original_is_whole)),
@@ -327,61 +327,6 @@ fn fix_for(class: &str, can_prune: bool) -> Option<String> {
         "position_unclear" => Some(DATA_AT.to_owned()),
         _ => None,
     }
-}
-
-/// The eight phases. What is before the newest that was begun is over.
-fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
-    let reached = upgrade.phase.as_deref().and_then(|it| State::FORWARD.iter().position(|state| state.as_str() == it));
-    State::FORWARD
-        .into_iter()
-        .enumerate()
-        .map(|(place, phase)| {
-            let of_it = || runs.iter().filter(|it| it.direction == Direction::Forward && it.phase == phase.as_str());
-            let seconds: Vec<f64> =
-                of_it().filter_map(|it| Some((it.finished_at? - it.started_at).as_seconds_f64())).collect();
-            let state = match reached {
-                _ if upgrade.state == State::Complete && !upgrade.options.rehearse_only => PhaseState::Done,
-                Some(reached) if place < reached => PhaseState::Done,
-                Some(reached) if place == reached && upgrade.state == phase => PhaseState::Now,
-                // One that stops after its rehearsal has not failed in it.
-                Some(reached) if place == reached && upgrade.error.is_none() => PhaseState::Done,
-                // One that was stopped by a person has not failed either.
-                Some(reached) if place == reached && was_stopped(upgrade) => PhaseState::Stopped,
-                Some(reached) if place == reached => PhaseState::Failed,
-                _ if upgrade.state.is_final() || upgrade.state == State::RollingBack => PhaseState::Skipped,
-                _ => PhaseState::ToCome,
-            };
-            PhaseView { phase, state, outcome: None, seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()) }
-        })
-        .collect()
-}
-
-/// Whether a person stopped it, who is not told then that something failed.
-fn was_stopped(upgrade: &Upgrade) -> bool {
-    upgrade.cancel_asked_at.is_some() || upgrade.error.as_ref().is_some_and(|it| it.class == "cancelled")
-}
-
-/// A line each step of the way back, in the order in which they began.
-fn steps_back(runs: &[StepRun]) -> Vec<StepBack> {
-    let mut steps: Vec<StepBack> = Vec::new();
-    for run in runs.iter().filter(|it| it.direction == Direction::Back) {
-        let name = run.key.to_string();
-        let state = match run.outcome {
-            None => StepState::Now,
-            Some(outcome) if outcome.is_there() => StepState::Done,
-            Some(_) => StepState::ToCome,
-        };
-        match steps.iter_mut().find(|it| it.name == name) {
-            Some(step) => step.state = state,
-            None => steps.push(StepBack { sentence: words::undone(&run.key.step, about(&run.key)), name, state }),
-        }
-    }
-    steps
-}
-
-/// What a step is about, where there may be several.
-fn about(key: &StepKey) -> &str {
-    if key.store.is_empty() { &key.component } else { &key.store }
 }
 
 fn sentence_of(line: &StepLine) -> String {

@@ -119,9 +119,37 @@ pub struct PhaseView {
     /// How it stands.
     pub state: PhaseState,
     /// What came out of it.
-    pub outcome: Option<String>,
+    pub outcome: Option<PhaseOutcome>,
     /// For how many seconds its steps worked.
     pub seconds: Option<f64>,
+}
+
+/// What came out of a phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PhaseOutcome {
+    /// In a word.
+    pub word: PhaseWord,
+    /// How large it is, where that is known.
+    #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
+    pub bytes: Option<u64>,
+}
+
+/// What came out of a phase, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseWord {
+    /// Everything is ready.
+    Ready,
+    /// The backup was restored once.
+    Proven,
+    /// What was fetched arrived whole.
+    Checked,
+    /// The rehearsal passed.
+    Passed,
+    /// There could be none.
+    LeftOut,
 }
 
 /// How a phase stands.
