@@ -165,7 +165,7 @@ impl Worker {
     }
 
     pub(crate) fn show(&mut self, progress: u8, message: &str) {
-        let pulse = Pulse { boot_id: boot(), uptime: 1.0, moved: 1.0, deadline: 1e9 };
+        let pulse = Pulse { boot_id: boot(), uptime: 1.0, moved: 1.0, deadline: 1e9, rate: None };
         self.journal.show(progress, message, &pulse).unwrap();
     }
 

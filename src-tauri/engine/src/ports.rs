@@ -62,6 +62,8 @@ pub enum Unit {
 pub trait Reporter: Send + Sync {
     /// So much is done, of so much where that is known. Telling a new figure counts as progress.
     fn moved(&self, done: u64, total: Option<u64>, unit: Unit);
+    /// The next part of the act begins, which has this share of the whole, from 0 to 1.
+    fn part(&self, _from: f64, _until: f64) {}
     /// A line for the log of the upgrade. Never a secret.
     fn say(&self, line: &str);
     /// To be called between pieces of work.

@@ -1,20 +1,24 @@
 //! How far an act of this very process is: a bar on a terminal, nothing elsewhere; its log with `--verbose`.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use liftlock_engine::Result;
-use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::clock::SystemClock;
+use liftlock_engine::pace::Pace;
+use liftlock_engine::ports::{Clock, Reporter, Unit};
 use liftlock_engine::secrets::masked;
 
 use crate::screen::Screen;
-use crate::text::{safe, size};
+use crate::text::{duration, safe, size};
 
 /// An ear for progress that draws it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    pace: Mutex<Pace>,
     says: bool,
 }
 
@@ -30,7 +34,8 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         });
-        Self { bar, says: screen.verbose && !screen.json }
+        let pace = Mutex::new(Pace::begin(SystemClock.since_boot()));
+        Self { bar, pace, says: screen.verbose && !screen.json }
     }
 }
 
@@ -50,13 +55,27 @@ impl Reporter for Progress {
             Unit::Rows => format!("{amount} rows"),
             Unit::Files => format!("{amount} files"),
         };
-        match total.filter(|it| *it > 0) {
-            Some(total) => {
-                bar.set_position(u64::try_from(u128::from(done) * 100 / u128::from(total)).unwrap_or(100).min(100));
-                bar.set_message(format!("{} of {}", said(done), said(total)));
-            }
-            None => bar.set_message(said(done)),
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemClock.since_boot();
+        if !pace.moved(now, done, total, unit) {
+            return;
         }
+        bar.set_position(pace.percent().into());
+        let mut told = match total.filter(|it| *it > 0) {
+            Some(total) => format!("{} of {}", said(done), said(total)),
+            None => said(done),
+        };
+        if let Some(rate) = pace.rate() {
+            told = format!("{told}, {rate}");
+        }
+        if let Some(left) = pace.seconds_left(now) {
+            told = format!("{told}, about {} left", duration(left.round()));
+        }
+        bar.set_message(told);
+    }
+
+    fn part(&self, from: f64, until: f64) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).part(from, until);
     }
 
     fn say(&self, line: &str) {

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use liftlock_engine::Engine;
+use liftlock_engine::clock::SystemClock;
 use liftlock_engine::error::{Error, Result};
-use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::pace::Pace;
+use liftlock_engine::ports::{Clock, Reporter, Unit};
 use liftlock_engine::view::window::{BackupCareView, BackupJob, BackupView, CompareView, UpgradeView};
 use liftlock_engine::view::{ErrorView, SettingView};
 use tauri::{AppHandle, Emitter, Manager, State};
@@ -158,7 +160,8 @@ fn begin(
         done: None,
         error: None,
     };
-    let teller = Teller { app: app.clone(), job: Mutex::new(job.clone()), stop };
+    let pace = Mutex::new(Pace::begin(SystemClock.since_boot()));
+    let teller = Teller { app: app.clone(), pace, job: Mutex::new(job.clone()), stop };
     tauri::async_runtime::spawn_blocking(move || {
         let ended = work(&engine, &teller);
         teller.end(&engine, ended);
@@ -169,6 +172,7 @@ fn begin(
 /// Tells the window how a job goes.
 struct Teller {
     app: AppHandle,
+    pace: Mutex<Pace>,
     job: Mutex<BackupJob>,
     stop: Arc<AtomicBool>,
 }
@@ -207,11 +211,21 @@ impl Teller {
 }
 
 impl Reporter for Teller {
-    fn moved(&self, done: u64, total: Option<u64>, _unit: Unit) {
-        let percent = total.filter(|it| *it > 0).map(|total| (done.saturating_mul(99) / total).min(99));
-        if let Some(percent) = percent.and_then(|it| u8::try_from(it).ok()) {
-            self.tell(|job| job.progress = job.progress.max(percent));
+    fn moved(&self, done: u64, total: Option<u64>, unit: Unit) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemClock.since_boot();
+        if !pace.moved(now, done, total, unit) {
+            return;
         }
+        self.tell(|job| {
+            job.progress = pace.percent();
+            job.rate = pace.rate();
+            job.seconds_left = pace.seconds_left(now).map(f64::round);
+        });
+    }
+
+    fn part(&self, from: f64, until: f64) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).part(from, until);
     }
 
     fn say(&self, line: &str) {

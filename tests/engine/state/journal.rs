@@ -42,7 +42,11 @@ fn a_worker_that_has_lost_its_lease_changes_no_row_whatever_it_writes() {
         ("end", |it, _| it.end(Event::Broke, &ending(Outcome::Failed), Utc::now()).map(drop)),
         ("is_cancelled", |it, _| it.is_cancelled().map(drop)),
         ("show", |it, _| {
-            it.show(99, "late", &Pulse { boot_id: "boot-1".to_owned(), uptime: 1.0, moved: 1.0, deadline: 1.0 })
+            it.show(
+                99,
+                "late",
+                &Pulse { boot_id: "boot-1".to_owned(), uptime: 1.0, moved: 1.0, deadline: 1.0, rate: None },
+            )
         }),
         ("set_versions", |it, _| it.set_versions("9", "9")),
         ("set_backup", |it, _| it.set_backup("/late")),

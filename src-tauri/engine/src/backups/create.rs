@@ -1,6 +1,6 @@
 //! Making a backup: everything into a folder without a name, then one rename.
 
-use std::{ffi::OsStr, fs, path::Path, time::Instant};
+use std::{collections::BTreeMap, ffi::OsStr, fs, path::Path, time::Instant};
 
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
+use crate::pace::{Part, shares};
 use crate::ports::{Clock, Reporter};
 use crate::seal::Keys;
 use crate::space::Needs;
@@ -50,7 +51,7 @@ pub fn create(
     durable::create_private_dir(request.root)?;
     clear_unfinished(request.root)?;
     let mut needed = Needs::new();
-    needs(request.root, stores, &mut needed, reporter)?;
+    let expected = needs(request.root, stores, &mut needed, reporter)?;
     if request.keys.seals() {
         // A key that is not there is found before anything is written.
         request.keys.are_at_hand()?;
@@ -63,22 +64,23 @@ pub fn create(
     let name = format!("{}-{}", made_at.format("%Y-%m-%dT%H-%M-%SZ"), &id[id.len() - 6..]);
     let partial = request.root.join(format!("{PARTIAL}{name}"));
     durable::create_marked_dir(&partial, PURPOSE)?;
-    let made = fill(request, stores, made_at, &partial, reporter).and_then(|(manifest, manifest_sha256)| {
-        durable::fsync_dir(&partial)?;
-        let path = request.root.join(&name);
-        durable::rename_new(&partial, &path)?;
-        Ok(Backup {
-            path,
-            manifest,
-            manifest_sha256,
-            grade: Grade::Taken,
-            proven_at: None,
-            failed: None,
-            was_proven_at: None,
-            tested_at: None,
-            pinned: false,
-        })
-    });
+    let made =
+        fill(request, (stores, &expected), made_at, &partial, reporter).and_then(|(manifest, manifest_sha256)| {
+            durable::fsync_dir(&partial)?;
+            let path = request.root.join(&name);
+            durable::rename_new(&partial, &path)?;
+            Ok(Backup {
+                path,
+                manifest,
+                manifest_sha256,
+                grade: Grade::Taken,
+                proven_at: None,
+                failed: None,
+                was_proven_at: None,
+                tested_at: None,
+                pinned: false,
+            })
+        });
     if made.is_err() {
         // The reason why there is no backup matters more than what is left of it, which the next one clears away.
         let _ = durable::remove_tree_that_we_made(&partial, PURPOSE);
@@ -88,7 +90,7 @@ pub fn create(
 
 fn fill(
     request: &Request<'_>,
-    stores: &[&dyn DataStore],
+    (stores, expected): (&[&dyn DataStore], &BTreeMap<String, u64>),
     made_at: chrono::DateTime<chrono::Utc>,
     partial: &Path,
     reporter: &dyn Reporter,
@@ -97,8 +99,10 @@ fn fill(
     let mut dumps = Vec::with_capacity(stores.len());
     let mut ordered = stores.to_vec();
     ordered.sort_by_key(|it| it.kind() == StoreKind::Files);
-    for store in ordered {
+    let weights: Vec<u64> = ordered.iter().map(|it| expected.get(it.name()).copied().unwrap_or_default()).collect();
+    for ((store, weight), share) in ordered.into_iter().zip(&weights).zip(shares(&weights)) {
         reporter.check()?;
+        let reporter = &Part::begin(reporter, share, Some(*weight));
         let dumped = store.dump(partial, reporter)?;
         expect_on_disk(partial, &dumped.file, dumped.bytes)?;
         let dumped = if request.keys.seals() { seal(partial, dumped, request.keys, reporter)? } else { dumped };
@@ -138,16 +142,24 @@ fn expect_on_disk(partial: &Path, file: &str, bytes: u64) -> Result<()> {
 }
 
 /// Adds what a backup of `stores` below `root` will need: as much as the last one and a quarter more, or, for the first
-/// one, what the stores hold. A database is written compressed, so half of it is enough.
+/// one, what the stores hold. A database is written compressed, so half of it is enough. Answers how many bytes will have to
+/// be read of each store, by its name.
 ///
 /// # Errors
 /// A store cannot be asked.
-pub fn needs(root: &Path, stores: &[&dyn DataStore], needed: &mut Needs, reporter: &dyn Reporter) -> Result<()> {
+pub fn needs(
+    root: &Path,
+    stores: &[&dyn DataStore],
+    needed: &mut Needs,
+    reporter: &dyn Reporter,
+) -> Result<BTreeMap<String, u64>> {
     let last = list(root)?.0.into_iter().next();
+    let mut expected = BTreeMap::new();
     for store in stores {
         let size = store.size(reporter)?;
-        let before = last.as_ref().and_then(|it| it.dumped(store.name()).ok()).map(|it| it.bytes);
-        let dump = match before {
+        let before = last.as_ref().and_then(|it| it.dumped(store.name()).ok());
+        expected.insert(store.name().to_owned(), before.map_or(size, |it| it.raw_bytes));
+        let dump = match before.map(|it| it.bytes) {
             Some(before) => before.saturating_add(before / 4).min(size),
             None if store.kind() == StoreKind::Files => size,
             None => size / 2,
@@ -156,7 +168,7 @@ pub fn needs(root: &Path, stores: &[&dyn DataStore], needed: &mut Needs, reporte
         let copy = if store.kind() == StoreKind::Sqlite { size } else { 0 };
         needed.add(root, dump.saturating_add(copy), format!("the backup of “{}”", store.name()));
     }
-    Ok(())
+    Ok(expected)
 }
 
 /// Removes what backups that were cut short left below `root`. The caller holds the lease, so none is being made.

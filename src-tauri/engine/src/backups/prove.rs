@@ -6,9 +6,13 @@ use crate::backups::{Backup, PROOF, Trust, damaged, json, open, opened, speaks_o
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::pace::{Part, shares};
 use crate::ports::{Clock, Reporter};
 use crate::seal::Keys;
 use crate::stores::{DataStore, Grade, Proof, Sandbox};
+
+/// The share of reading a backup in reading it and restoring it.
+const READING: f64 = 0.05;
 
 /// Restores every dump whole on the side (below `scratch`), compares, throws that away, and writes down what was earned.
 /// Begins with looking at the folder anew, whatever `backup` remembers. `stores` are those of the installation; each of the
@@ -79,10 +83,12 @@ fn try_all(
     keep: &[String],
     reporter: &dyn Reporter,
 ) -> Result<(Vec<Proof>, Restored)> {
-    check(backup, reporter)?;
+    check(backup, &Part::begin(reporter, (0.0, READING), None))?;
+    let weights: Vec<u64> = backup.manifest.stores.iter().map(|it| it.raw_bytes).collect();
+    let restoring = Part::begin(reporter, (READING, 1.0), None);
     let mut kept: Restored = Vec::new();
     let mut proofs = Vec::with_capacity(backup.manifest.stores.len());
-    for dumped in &backup.manifest.stores {
+    for (dumped, share) in backup.manifest.stores.iter().zip(shares(&weights)) {
         let store =
             stores.iter().find(|it| it.name() == dumped.store && it.kind() == dumped.kind).ok_or_else(|| {
                 Error::refused(
@@ -92,6 +98,7 @@ fn try_all(
                 .remedy("Name this store in the profile as it was when the backup was made, then try again.")
             })?;
         reporter.check()?;
+        let reporter = &Part::begin(&restoring, share, None);
         let opened = opened(backup, dumped, keys, scratch, reporter)?;
         if !keep.contains(&dumped.store) {
             proofs.push(store.prove(&opened.dumped, &opened.folder, scratch, reporter)?);

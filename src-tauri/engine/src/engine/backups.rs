@@ -9,6 +9,7 @@ use crate::engine::compare::expect_typed;
 use crate::engine::retention::alarms;
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
+use crate::pace::Part;
 use crate::ports::Reporter;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::lease::Lease;
@@ -20,6 +21,9 @@ use crate::steps::parse;
 use crate::stores::{AsideState, DataStore};
 use crate::upgrade::work::this_process;
 use crate::view::{BackupView, Finding};
+
+/// The share of taking a backup in taking and proving it.
+const TAKING: f64 = 0.3;
 
 impl Engine {
     /// Makes a backup and proves it, in this process. It holds the lease meanwhile.
@@ -54,8 +58,10 @@ impl Engine {
             note,
             keys: &keys,
         };
-        let made = backups::create(&request, &stores, self.clock.as_ref(), reporter)?;
+        let made =
+            backups::create(&request, &stores, self.clock.as_ref(), &Part::begin(reporter, (0.0, TAKING), None))?;
         self.record(&made)?;
+        let reporter = &Part::begin(reporter, (TAKING, 1.0), None);
         let proven = backups::prove(&made, &stores, &site.scratch, &keys, self.clock.as_ref(), reporter);
         let backup = backups::open(&made.path)?;
         self.record(&backup)?;

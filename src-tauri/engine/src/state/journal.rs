@@ -46,6 +46,8 @@ pub struct Pulse {
     pub moved: f64,
     /// Seconds since that boot after which a watchdog may end this worker.
     pub deadline: f64,
+    /// How fast it moves, in words, where that can be measured.
+    pub rate: Option<String>,
 }
 
 /// The pen of one worker for one upgrade under one epoch.
@@ -320,8 +322,8 @@ impl Journal {
     pub fn show(&mut self, progress: u8, message: &str, pulse: &Pulse) -> Result<()> {
         let changed = self.db.conn.execute(
             "UPDATE system_updates SET progress = max(progress, min(?3, 100)), message = ?4, alive_boot = ?5, alive_uptime = ?6, \
-             progress_uptime = ?7, deadline_uptime = ?8, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
-            params![self.id.to_string(), self.epoch, progress, masked(message), pulse.boot_id, pulse.uptime, pulse.moved, pulse.deadline],
+             progress_uptime = ?7, deadline_uptime = ?8, rate = ?9, seq = seq + 1 WHERE id = ?1 AND epoch = ?2",
+            params![self.id.to_string(), self.epoch, progress, masked(message), pulse.boot_id, pulse.uptime, pulse.moved, pulse.deadline, pulse.rate],
         )?;
         mine(changed)
     }

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/0003_kept.sql"),
     include_str!("../../../../migrations/0004_fresh_start.sql"),
     include_str!("../../../../migrations/0005_cause.sql"),
+    include_str!("../../../../migrations/0006_rate.sql"),
 ];
 
 /// Marks the file as ours (`LIFT`).

@@ -145,6 +145,8 @@ pub struct Upgrade {
     pub progress_uptime: Option<f64>,
     /// Seconds since that boot after which a watchdog may end the worker.
     pub deadline_uptime: Option<f64>,
+    /// How fast what is at work moves, in words, where that can be measured.
+    pub rate: Option<String>,
     /// When a person asked to cancel.
     pub cancel_asked_at: Option<DateTime<Utc>>,
 }
@@ -152,7 +154,7 @@ pub struct Upgrade {
 const COLUMNS: &str = "id, installation, component, from_version, to_version, state, epoch, seq, options, initiated_by, \
     phase, step, progress, message, error, result, backup, receipt, holder, restarts, created_at, started_at, finished_at, \
     finished_boot, finished_uptime, acknowledged_at, away_from, away_to, alive_boot, alive_uptime, progress_uptime, \
-    deadline_uptime, cancel_asked_at, cause";
+    deadline_uptime, cancel_asked_at, cause, rate";
 
 fn read(row: &Row<'_>) -> Result<Upgrade> {
     let optional_json = |index: &str| -> Result<Option<String>> { Ok(row.get::<_, Option<String>>(index)?) };
@@ -190,6 +192,7 @@ fn read(row: &Row<'_>) -> Result<Upgrade> {
         alive_uptime: row.get("alive_uptime")?,
         progress_uptime: row.get("progress_uptime")?,
         deadline_uptime: row.get("deadline_uptime")?,
+        rate: row.get("rate")?,
         cancel_asked_at: optional_instant(row.get("cancel_asked_at")?)?,
     })
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::state::State;
+use crate::pace::Pace;
 use crate::ports::{Clock, Reporter, Unit};
 use crate::process::printable;
 use crate::secrets::masked;
@@ -43,6 +44,7 @@ struct Now {
     wrote_at: Duration,
     looked_at: Duration,
     last: (u64, Option<u64>),
+    pace: Pace,
 }
 
 /// What a step is allowed.
@@ -86,6 +88,7 @@ impl<'a> Watch<'a> {
                 wrote_at: Duration::ZERO,
                 looked_at: Duration::ZERO,
                 last: (0, None),
+                pace: Pace::begin(since_boot),
             }),
         }
     }
@@ -119,6 +122,7 @@ impl<'a> Watch<'a> {
             now.deadline = since_boot + allowance.deadline;
             now.moved_at = since_boot;
             now.last = (0, None);
+            now.pace = Pace::begin(since_boot);
         }
         self.write()
     }
@@ -134,6 +138,7 @@ impl<'a> Watch<'a> {
                 uptime: since_boot.as_secs_f64(),
                 moved: now.moved_at.as_secs_f64(),
                 deadline: now.deadline.as_secs_f64() + GRACE,
+                rate: now.pace.rate(),
             };
             (percent.clamp(0.0, 99.0) as u8, now.sentence.clone(), pulse)
         };
@@ -142,7 +147,7 @@ impl<'a> Watch<'a> {
 }
 
 impl Reporter for Watch<'_> {
-    fn moved(&self, done: u64, total: Option<u64>, _unit: Unit) {
+    fn moved(&self, done: u64, total: Option<u64>, unit: Unit) {
         let since_boot = self.clock.since_boot();
         let due = {
             let mut now = held(&self.now);
@@ -151,6 +156,7 @@ impl Reporter for Watch<'_> {
             }
             now.last = (done, total);
             now.moved_at = since_boot;
+            now.pace.moved(since_boot, done, total, unit);
             if let Some(total) = total.filter(|it| *it > 0) {
                 now.share = (done as f64 / total as f64).clamp(now.share, 1.0);
             }

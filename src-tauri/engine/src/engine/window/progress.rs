@@ -277,7 +277,7 @@ impl Engine {
             people_can_use: upgrade.away_from.is_none() || upgrade.away_to.is_some(),
             away_since: upgrade.away_from.filter(|_| upgrade.away_to.is_none()),
             away_seconds: status.away_seconds,
-            rate: None,
+            rate: upgrade.rate.clone().filter(|_| status.active),
             seconds_left: self.seconds_left(db, upgrade, &runs, status.active)?,
             slow: self.slow(upgrade, status.active),
             question: db.question(upgrade.id)?.filter(|it| !it.goes_on && !upgrade.state.is_final()).map(Into::into),
