@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::pace::Part;
 use crate::ports::Reporter;
+use crate::process::gently;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::lease::Lease;
 use crate::state::records::BackupRecord;
@@ -58,11 +59,11 @@ impl Engine {
             note,
             keys: &keys,
         };
-        let made =
-            backups::create(&request, &stores, self.clock.as_ref(), &Part::begin(reporter, (0.0, TAKING), None))?;
+        let (clock, taking) = (self.clock.as_ref(), Part::begin(reporter, (0.0, TAKING), None));
+        let made = gently(|| backups::create(&request, &stores, clock, &taking))?;
         self.record(&made)?;
         let reporter = &Part::begin(reporter, (TAKING, 1.0), None);
-        let proven = backups::prove(&made, &stores, &site.scratch, &keys, self.clock.as_ref(), reporter);
+        let proven = gently(|| backups::prove(&made, &stores, &site.scratch, &keys, clock, reporter));
         let backup = backups::open(&made.path)?;
         self.record(&backup)?;
         proven.map(|_| BackupView::of(&backup))
@@ -102,7 +103,8 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, &installation.name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
-        let proven = backups::prove(&backup, &stores, &site.scratch, &db.backup_keys()?, self.clock.as_ref(), reporter);
+        let (keys, clock) = (db.backup_keys()?, self.clock.as_ref());
+        let proven = gently(|| backups::prove(&backup, &stores, &site.scratch, &keys, clock, reporter));
         let backup = backups::open(&backup.path)?;
         self.record(&backup)?;
         proven.map(|_| BackupView::of(&backup))

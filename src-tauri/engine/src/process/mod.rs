@@ -5,6 +5,7 @@
 //! goes through a shell, and no child inherits our environment or a descriptor that it was not given.
 
 mod detached;
+mod gently;
 mod identity;
 mod invoke;
 mod listener;
@@ -17,6 +18,7 @@ mod text;
 mod tree;
 
 pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
+pub use gently::gently;
 pub use identity::Identity;
 pub use invoke::find_program;
 pub use listener::listener;
