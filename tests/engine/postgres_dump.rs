@@ -125,6 +125,24 @@ fn a_database_of_another_character_set_is_dumped_byte_for_byte() {
 }
 
 #[test]
+fn a_table_that_is_locked_for_long_ends_the_dump_with_a_word_and_nothing_is_left() {
+    let admin = admin();
+    let (name, _) = shop(&admin);
+    let mut other = admin.connect(&name).unwrap();
+    run_all(&mut other, &["BEGIN", "LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE"]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.pgdump.gz");
+    let options = dump::Options { lock_wait: std::time::Duration::from_millis(300), ..dump::Options::default() };
+    let error = dump::dump(&admin, &name, &path, options, &Silent).unwrap_err();
+    assert_eq!(error.class, "database_locked", "{error} {:?}", error.details);
+    assert!(error.remedy.contains("let it finish"), "{}", error.remedy);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "half a dump is no dump");
+    // It was nobody's fault, and the next one succeeds.
+    other.run("ROLLBACK").unwrap();
+    dump::dump(&admin, &name, &path, options, &Silent).unwrap();
+}
+
+#[test]
 fn a_damaged_dump_is_found_by_restoring_it() {
     let admin = admin();
     let (name, _) = shop(&admin);

@@ -132,7 +132,7 @@ fn a_network_that_swallows_everything_ends_by_the_deadline() {
 
     let dir = tempfile::tempdir().unwrap();
     let patience = Patience { deadline: Duration::from_secs(60), stall_after: Some(Duration::from_secs(2)) };
-    let options = dump::Options { workers: 2, patience };
+    let options = dump::Options { workers: 2, patience, ..dump::Options::default() };
     let proxy = Arc::new(proxy);
     let faults = Arc::clone(&proxy.faults);
     let reporter = Swallow(faults);

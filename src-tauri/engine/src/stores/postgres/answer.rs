@@ -88,6 +88,8 @@ const WORDS: &[(&str, &str)] = &[
     ("must be able to SET ROLE", "insufficient_rights"),
     ("must have CREATE privilege", "insufficient_rights"),
     ("query would be affected by row-level security", "insufficient_rights"),
+    // How pg_dump says that it waited long enough for a table.
+    ("Query was: LOCK TABLE", "database_locked"),
     ("canceling statement due to lock timeout", "database_locked"),
     ("could not obtain lock", "database_locked"),
     ("lock timeout", "database_locked"),

@@ -78,11 +78,17 @@ pub struct Options {
     pub workers: usize,
     /// How long it may take, and how long it may stand still.
     pub patience: Patience,
+    /// How long a table that another program has locked is waited for.
+    pub lock_wait: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workers: gzip::default_workers(), patience: patience(Duration::from_secs(600)) }
+        Self {
+            workers: gzip::default_workers(),
+            patience: patience(Duration::from_secs(600)),
+            lock_wait: Duration::from_secs(60),
+        }
     }
 }
 
@@ -119,7 +125,7 @@ pub fn dump(client: &Client, database: &str, dest: &Path, options: Options, repo
                 both.is_over.fetch_or(counted.is_err(), Ordering::AcqRel);
                 counted
             });
-            let dumped = run(client, database, &snapshot.snapshot, gzip, dest, options.patience, both);
+            let dumped = run(client, database, &snapshot.snapshot, gzip, dest, options, both);
             if dumped.is_err() {
                 both.is_over.store(true, Ordering::Release);
             }
@@ -161,16 +167,17 @@ fn run(
     snapshot: &str,
     mut gzip: BlockGzip<std::fs::File>,
     dest: &Path,
-    patience: Patience,
+    options: Options,
     reporter: &Both<'_>,
 ) -> Result<gzip::Written> {
     let invocation = client
         .invoke("pg_dump", database)
-        .args(["--format=custom", "--compress=0", "--lock-wait-timeout=60000"])
+        .args(["--format=custom", "--compress=0"])
+        .arg(format!("--lock-wait-timeout={}", options.lock_wait.as_millis()))
         .arg(format!("--snapshot={snapshot}"));
     let mut counted = Counted { gzip: &mut gzip, bytes: 0, reporter: reporter.reporter };
     let pipes = Pipes { stdin: None, stdout: Some(&mut counted) };
-    let finished = client.runner().pipe(&invocation, pipes, patience, &[], reporter)?;
+    let finished = client.runner().pipe(&invocation, pipes, options.patience, &[], reporter)?;
     if !finished.succeeded() {
         return Err(answer::from_words("dump the database", &finished.stderr));
     }
