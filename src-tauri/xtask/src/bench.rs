@@ -162,6 +162,7 @@ fn away(_: &Path, size: Size) -> Result<Value> {
 fn backup(work: &Path, size: Size) -> Result<Value> {
     crate::machine::provide(&[crate::machine::POSTGRESQL])?;
     // Its server runs as a user of its own.
+    #[cfg(unix)]
     fs::set_permissions(work, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     answer(Command::new(example(size, "backup_figures")).arg("measure").arg(work).arg(size.lines.to_string()))
 }

@@ -11,9 +11,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    machine::{TO_BUILD, provide},
+    machine::{DBUS, FONTS, POSTGRESQL, TO_BUILD, WEBDRIVER, XVFB, provide},
     parts::Parts,
     run::{cargo, has, read, run, target_dir, workspace},
+    test::of_the_window,
     ui,
 };
 
@@ -21,12 +22,14 @@ use crate::{
 const TAURI_CLI: &str = "@tauri-apps/cli@2.12.5";
 /// What a package of Debian may weigh.
 pub(crate) const LIMIT: u64 = 14_000_000;
+/// Where a desktop finds it.
+const MENU_ENTRY: &str = "/usr/share/applications/Liftlock.desktop";
 /// What stands beside the window's program; the sample shop is made for Linux.
 const BESIDE: &[&str] =
     if cfg!(target_os = "linux") { &["liftlock", "liftlock-demo", "corner-shop"] } else { &["liftlock"] };
 
 /// Makes the packages, and looks at the one of Debian where this is Debian.
-pub(crate) fn make(parts: &mut Parts, kinds: &[String]) {
+pub(crate) fn make(parts: &mut Parts, kinds: &[String], install: bool) {
     let provided = !cfg!(target_os = "linux") || parts.part("what building needs", || provide(&TO_BUILD));
     if !(provided && ui::bundle_if_older(parts)) {
         return;
@@ -34,7 +37,14 @@ pub(crate) fn make(parts: &mut Parts, kinds: &[String]) {
     let beside = parts.part("programs beside the window", beside);
     let bundled = beside && parts.part("packages", || bundle(kinds));
     if bundled && cfg!(target_os = "linux") && has("dpkg-deb") {
-        parts.part("the package of Debian", || look_at(&newest("deb")?));
+        let is_good = parts.part("the package of Debian", || {
+            let package = newest("deb")?;
+            pack_tighter(&package)?;
+            look_at(&package)
+        });
+        if is_good && install {
+            parts.part("installed, used and removed", || try_it(&newest("deb")?));
+        }
     }
 }
 
@@ -67,14 +77,49 @@ fn bundle(kinds: &[String]) -> Result<String> {
     Ok(target_dir().join("release/bundle").display().to_string())
 }
 
+/// Tauri packs with gzip; what every Debian unpacks as well is a quarter smaller.
+fn pack_tighter(package: &Path) -> Result<()> {
+    let work = tempfile::tempdir_in(target_dir())?;
+    let (content, packed) = (work.path().join("content"), work.path().join("packed.deb"));
+    run(Command::new("dpkg-deb").arg("--raw-extract").arg(package).arg(&content))?;
+    run(Command::new("dpkg-deb").args(["--root-owner-group", "-Zxz", "-z9", "--build"]).arg(&content).arg(&packed))?;
+    fs::rename(&packed, package).with_context(|| package.display().to_string())
+}
+
+/// As a person would: installed, started from its menu entry, used for an update of the sample shop, removed; what it did
+/// for them stays.
+fn try_it(package: &Path) -> Result<String> {
+    provide(&[TO_BUILD.as_slice(), &[POSTGRESQL, XVFB, WEBDRIVER, DBUS, FONTS]].concat())?;
+    let user = tempfile::tempdir()?;
+    let kept = user.path().join(".local/share/liftlock/kept");
+    fs::create_dir_all(kept.parent().context("a file in a folder")?)?;
+    fs::write(&kept, "a person's")?;
+    run(Command::new("dpkg").arg("--install").arg(package))?;
+    let used = use_it();
+    run(Command::new("dpkg").args(["--remove", "liftlock"]).env("HOME", user.path()))?;
+    used?;
+    for left in BESIDE.iter().chain(&["liftlock-desktop"]).map(|it| Path::new("/usr/bin").join(it)) {
+        ensure!(!left.exists(), "{} was left behind", left.display());
+    }
+    ensure!(!Path::new(MENU_ENTRY).exists(), "the menu entry was left behind");
+    ensure!(kept.exists(), "what a person keeps was removed");
+    Ok("it went without a trace, and data stays".to_owned())
+}
+
+fn use_it() -> Result<()> {
+    let entry = fs::read_to_string(MENU_ENTRY).context(MENU_ENTRY)?;
+    let started = entry.lines().find_map(|it| it.strip_prefix("Exec=")).context("the menu entry starts nothing")?;
+    ensure!(started.trim() == "liftlock-desktop", "the menu entry starts “{started}”");
+    // The first journey of the window's tests, with what was installed.
+    let journey = "journeys::the_sample_shop_comes_up_from_the_welcome_and_is_updated";
+    run(&mut of_the_window(journey, Path::new("/usr/bin")))
+}
+
 /// What must be in it, and what it may weigh.
 fn look_at(package: &Path) -> Result<String> {
     let listed = read(Command::new("dpkg-deb").arg("--contents").arg(package))?;
     for wanted in BESIDE.iter().chain(&["liftlock-desktop"]) {
-        ensure!(
-            listed.lines().any(|it| it.ends_with(&format!("./usr/bin/{wanted}"))),
-            "{wanted} is not in the package"
-        );
+        ensure!(listed.lines().any(|it| it.ends_with(&format!("/usr/bin/{wanted}"))), "{wanted} is not in the package");
     }
     ensure!(listed.contains("./usr/share/applications/Liftlock.desktop"), "there is no menu entry in the package");
     let bytes = package.metadata()?.len();

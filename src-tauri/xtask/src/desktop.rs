@@ -15,6 +15,7 @@ use crate::{
     bundle, machine,
     parts::Parts,
     run::{cargo, run},
+    test::of_the_window,
     ui,
 };
 
@@ -31,10 +32,7 @@ pub(crate) fn figures(work: &Path, size: Size) -> Result<Value> {
         "empty-window",
     ]))?;
     let told = work.join("desktop.json");
-    run(cargo()
-        .args(["test", "--package", "liftlock-desktop", "--test", "window", "--", "--ignored", "figures_of_the_window"])
-        .env("LIFTLOCK_PROGRAMS", size.programs())
-        .env("LIFTLOCK_FIGURES", &told))?;
+    run(of_the_window("figures::figures_of_the_window", &size.programs()).env("LIFTLOCK_FIGURES", &told))?;
     let mut figures: Value = serde_json::from_slice(&fs::read(&told)?)?;
     figures["ui_gzip_bytes"] = json!(gzipped(Path::new("ui/dist"))?);
     // Made by `cargo xtask bundle`; there is none where that was not run.

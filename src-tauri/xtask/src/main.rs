@@ -72,6 +72,9 @@ enum Task {
         /// Only these kinds: deb, rpm, appimage, dmg, msi, nsis
         #[arg(value_name = "KIND")]
         kinds: Vec<String>,
+        /// Installs the .deb on this computer, plays the window's first journey with it, and removes it again
+        #[arg(long)]
+        install: bool,
     },
     /// Figures as JSON in target/bench, each beside a peer in the same run
     Bench {
@@ -113,7 +116,7 @@ fn begin(task: &Task) -> Result<bool> {
         Task::Test { long, filter } => test::all(&mut parts, *long, filter.as_deref())?,
         Task::Demo { headless: false, .. } => window::open(&mut parts),
         Task::Demo { headless: true, keep, only } => demo::tell(&mut parts, *keep, only.as_deref()),
-        Task::Bundle { kinds } => bundle::make(&mut parts, kinds),
+        Task::Bundle { kinds, install } => bundle::make(&mut parts, kinds, *install),
         Task::Bench { name, trial } => bench::measure(&mut parts, name.as_deref(), bench::Size::of(*trial))?,
     }
     Ok(parts.close())

@@ -1,6 +1,6 @@
 //! Everything that is tested, in the order in which it should fail: what is quick first, what is long last.
 
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -17,6 +17,21 @@ use crate::{
 
 /// Crash points are compiled in for tests only: a test ends the real worker at a named one.
 const FEATURES: [&str; 2] = ["--features", "liftlock/crash-points"];
+
+/// One test of the window, with the programs of that folder in place of those that Cargo has built beside it.
+pub(crate) fn of_the_window(name: &str, programs: &Path) -> Command {
+    let mut test = cargo();
+    test.arg("test").args(crates()).args(FEATURES).args([
+        "--test",
+        "window",
+        "--",
+        "--include-ignored",
+        "--exact",
+        name,
+    ]);
+    test.env("LIFTLOCK_PROGRAMS", programs);
+    test
+}
 
 /// Runs every test there is, or those whose name contains `filter`.
 pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result<()> {
