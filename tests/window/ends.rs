@@ -134,6 +134,16 @@ fn the_desktop_hears_of_a_backup_that_failed_and_the_session_starts_it_into_the_
     let note = desktop.bus.note("The backup of Corner Shop failed", UPDATE);
     assert!(!note.body.is_empty(), "it says why");
     window.picture("backup-failed");
+    // Whoever was not there reads it later, until one is made.
+    fs::remove_file(&backups).unwrap();
+    window.reload();
+    window.click("place-backups");
+    window.says("The backup that was asked for at");
+    window.picture("backup-not-made");
+    desktop.shop.liftlock(&["backup", "create", "corner-shop"]);
+    window.reload();
+    window.part("act-back-up");
+    window.sees("nothing that was not made", SOON, || (!window.text().contains("was not made")).then_some(()));
 
     let entry = desktop.shop.dir.join("user/.config/autostart");
     window.click("place-settings");

@@ -1,6 +1,7 @@
 //! Updates that happen by themselves, as far as the decision and what is remembered of it; that one is really made is
 //! seen in `tests/upgrades`.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Datelike, Local, TimeDelta, Utc};
@@ -44,23 +45,27 @@ fn sunday_at_two() -> DateTime<Utc> {
     day.and_hms_opt(2, 0, 0).unwrap().and_local_timezone(Local).earliest().unwrap().with_timezone(&Utc)
 }
 
+fn add(home: &Home, name: &InstallationName, folder: &Path) {
+    let profile = liftlock_engine::profiles::text_of("corner-shop").unwrap();
+    Db::open(home)
+        .unwrap()
+        .add_installation(&Installation {
+            name: name.clone(),
+            folder: folder.to_owned(),
+            profile: profile.replace("https://api.github.com", "http://127.0.0.1:9"),
+            application: "corner-shop".into(),
+            version: Some("1.4.0".into()),
+            added_at: sunday_at_two(),
+        })
+        .unwrap();
+}
+
 impl Bench {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path().join("home"));
         let shop: InstallationName = "shop".parse().unwrap();
-        let profile = liftlock_engine::profiles::text_of("corner-shop").unwrap();
-        Db::open(&home)
-            .unwrap()
-            .add_installation(&Installation {
-                name: shop.clone(),
-                folder: root.path().join("shop"),
-                profile: profile.replace("https://api.github.com", "http://127.0.0.1:9"),
-                application: "corner-shop".into(),
-                version: Some("1.4.0".into()),
-                added_at: sunday_at_two(),
-            })
-            .unwrap();
+        add(&home, &shop, &root.path().join("shop"));
         let clock = Arc::new(FixedClock::at(sunday_at_two() - TimeDelta::hours(20)));
         let desk = Arc::new(Desk::default());
         let engine = Engine::at(home.clone()).with_clock(clock.clone()).with_machine(desk.clone());
@@ -141,6 +146,23 @@ fn nothing_happens_by_itself_unless_it_was_allowed_and_then_only_what_is_near() 
     bench.engine.allow_unattended(&bench.shop, "Sundays 2-5", Reach::Minor).unwrap();
     bench.engine.remove(&bench.shop).unwrap();
     assert!(bench.engine.unattended().unwrap().is_empty());
+}
+
+#[test]
+fn what_was_allowed_for_one_that_is_gone_is_not_allowed_for_another_of_its_name() {
+    let bench = Bench::new();
+    let beside: InstallationName = "my-shop".parse().unwrap();
+    let folder = bench.home.root().join("elsewhere");
+    add(&bench.home, &beside, &folder);
+    for name in [&bench.shop, &beside] {
+        bench.engine.allow_unattended(name, "Sundays 2-5", Reach::Minor).unwrap();
+        bench.engine.schedule_backups(name, "every night at 3").unwrap();
+    }
+    Db::open(&bench.home).unwrap().remove_installation(&bench.shop).unwrap();
+    add(&bench.home, &bench.shop, &bench.home.root().join("another"));
+    let allowed: Vec<_> = bench.engine.unattended().unwrap().into_iter().map(|it| it.installation).collect();
+    let backed_up: Vec<_> = bench.engine.backup_schedules().unwrap().into_iter().map(|it| it.installation).collect();
+    assert_eq!((allowed, backed_up), (vec![beside.clone()], vec![beside]));
 }
 
 #[test]

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Local, Utc};
+
 use crate::backups::{self, Backup, BackupKind, Request};
 use crate::drivers::Gate;
 use crate::engine::Engine;
 use crate::engine::compare::expect_typed;
 use crate::engine::retention::alarms;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::pace::Part;
 use crate::ports::Reporter;
@@ -21,7 +24,11 @@ use crate::steps::check::Way;
 use crate::steps::parse;
 use crate::stores::{AsideState, DataStore};
 use crate::upgrade::work::this_process;
-use crate::view::{BackupView, Finding};
+use crate::view::BackupView;
+
+fn attempt_key(name: &InstallationName) -> String {
+    format!("backup_not_made:{name}")
+}
 
 /// The share of taking a backup in taking and proving it.
 const TAKING: f64 = 0.3;
@@ -32,7 +39,39 @@ impl Engine {
     /// # Errors
     /// `unknown_installation`, `busy`; what a store answered.
     pub fn backup(&self, name: &InstallationName, note: &str, reporter: &dyn Reporter) -> Result<BackupView> {
-        self.back_up(name, BackupKind::Manual, note, reporter)
+        let made = self.back_up(name, BackupKind::Manual, note, reporter);
+        // That it is remembered matters less than what is remembered.
+        if let Err(error) = self.remember_attempt(name, made.as_ref().err()) {
+            tracing::warn!(class = %error.class, "{}", error.message);
+        }
+        made
+    }
+
+    /// Who asked for it may have gone: that a backup was not made is said until one is.
+    fn remember_attempt(&self, name: &InstallationName, failed: Option<&Error>) -> Result<()> {
+        match failed {
+            None => self.db()?.forget_note(&attempt_key(name)),
+            // Nothing was tried.
+            Some(error) if error.kind == Kind::Busy || ["cancelled", "locked"].contains(&error.class.as_ref()) => {
+                Ok(())
+            }
+            Some(error) => {
+                let text = serde_json::to_string(&(self.clock.now(), error))
+                    .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+                self.db()?.set_note(&attempt_key(name), &text)
+            }
+        }
+    }
+
+    /// The last backup that a person asked for, where it was not made.
+    pub(super) fn not_made(&self, name: &InstallationName) -> Result<Option<Finding>> {
+        let kept = self.db()?.note(&attempt_key(name))?;
+        let Some((at, error)) = kept.and_then(|it| serde_json::from_str::<(DateTime<Utc>, Error)>(&it).ok()) else {
+            return Ok(None);
+        };
+        let at = at.with_timezone(&Local).format("%Y-%m-%d %H:%M");
+        let message = format!("The backup that was asked for at {at} was not made. {}", error.message);
+        Ok(Some(Finding::new(Severity::Stop, "backup_not_made", message, error.remedy)))
     }
 
     pub(crate) fn back_up(

@@ -204,9 +204,6 @@ impl Engine {
         self.must_be_unlocked()?;
         let is_sample = self.is_sample(name)?;
         self.db()?.remove_installation(name)?;
-        self.forget_schedule(name)?;
-        self.forget_unattended(name)?;
-        self.forget_leaving(name)?;
         self.forget_installation(name);
         if is_sample {
             self.stop_sample()?;

@@ -44,11 +44,6 @@ impl Engine {
         keep(&mut db, name, None)
     }
 
-    /// One of the same name that is added later begins without a schedule.
-    pub(crate) fn forget_schedule(&self, name: &InstallationName) -> Result<()> {
-        keep(&mut self.db()?, name, None)
-    }
-
     /// Every installation that is backed up at set times.
     ///
     /// # Errors

@@ -59,11 +59,6 @@ impl Engine {
         keep(&mut db, name, None)
     }
 
-    /// One of the same name that is added later is not updated by itself.
-    pub(crate) fn forget_unattended(&self, name: &InstallationName) -> Result<()> {
-        keep(&mut self.db()?, name, None)
-    }
-
     /// Every installation that may be updated by itself.
     ///
     /// # Errors

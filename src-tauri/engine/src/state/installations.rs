@@ -105,6 +105,9 @@ impl Db {
         for table in ["notice", "announced"] {
             tx.execute(&format!("DELETE FROM {table} WHERE installation = ?1"), [name.as_str()])?;
         }
+        let noted =
+            "DELETE FROM setting WHERE key GLOB '_*' AND substr(key, -length(?1) - 1) IN (':' || ?1, '/' || ?1)";
+        tx.execute(noted, [name.as_str()])?;
         tx.commit()?;
         Ok(())
     }

@@ -197,8 +197,6 @@ impl Engine {
         work.plan.says.push(format!("{name} was removed. Its backups are in {}.", self.home.backups(name).display()));
         work.advance(FreshState::Removed)?;
         self.db()?.remove_installation(name)?;
-        self.forget_schedule(name)?;
-        self.forget_leaving(name)?;
         self.forget_installation(name);
         Ok(SetAsideView { bytes: Some(0), removed: true, ..seen })
     }

@@ -117,7 +117,7 @@ impl Engine {
                 Error::refused("busy", "Something is being done for it just now.").remedy("Wait until it has ended.")
             );
         }
-        self.forget_leaving(&name)
+        self.db()?.forget_leaving(&name)
     }
 
     /// Where the files of the export stand, or what did not come in.
@@ -164,11 +164,6 @@ impl Engine {
             works,
             is_stuck: record.problem.is_some() || (record.asked.is_some() && !works),
         }))
-    }
-
-    /// Forgets where it stood. The files stay.
-    pub(super) fn forget_leaving(&self, name: &InstallationName) -> Result<()> {
-        self.db()?.forget_leaving(name)
     }
 
     /// What is remembered; one for another version begins anew.

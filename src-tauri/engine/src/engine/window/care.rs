@@ -20,7 +20,8 @@ impl Engine {
         // Looking whether the system wakes us puts in place what is missing.
         let only_while_running = if schedule.is_some() { self.fit_timer()?.why } else { None };
         let prune = self.prune_preview(&name)?;
-        let failed = self.backups(Some(&name))?.1;
+        let mut failed = self.backups(Some(&name))?.1;
+        failed.extend(self.not_made(&name)?);
         Ok(BackupCareView {
             installation: name.to_string(),
             schedule: schedule.map(|it| BackupScheduleView {
