@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tauri::{AppHandle, Emitter, Manager, Theme, WebviewUrl, WebviewWindowBuilder};
+use tauri_plugin_window_state::{AppHandleExt, StateFlags};
 
 use crate::IN_TRAY;
 use crate::app::App;
@@ -112,6 +113,10 @@ pub(crate) fn quit(app: &AppHandle) {
 
 /// Begins anew without a window: parts of the web view stay in memory for as long as this process lives.
 pub(crate) fn back_to_tray(app: &AppHandle) {
+    // Whoever leaves by another process never comes to the end at which it would be kept.
+    if let Err(cause) = app.save_window_state(StateFlags::all()) {
+        tracing::warn!("the size of the window is not kept: {cause}");
+    }
     let mut env = app.env();
     env.args_os = [env.args_os.first().cloned().unwrap_or_default(), IN_TRAY.into()].into();
     app.cleanup_before_exit();

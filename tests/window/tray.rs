@@ -14,6 +14,9 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     let first = desktop.bus.item().process().expect("it lives");
 
     window.part("act-update");
+    let size = (1104, 732);
+    desktop.screen.resize(desktop.screen.window(), size.0, size.1);
+    window.sees("a wider page", SOON, || (window.run("return innerWidth") == size.0).then_some(()));
     desktop.screen.close(desktop.screen.window());
     window.part("close-dialog");
     window.picture("first-close");
@@ -39,6 +42,7 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
     // A fresh process has nothing new to say of either.
     item.choose("Open Liftlock");
     let window = desktop.screen.window();
+    until("the size of before", SOON, || (desktop.screen.size(window) == size).then_some(()));
     desktop.screen.close(window);
     let second = item.process().expect("it lives");
     let item = until("the tray item of a third process", SOON, || {

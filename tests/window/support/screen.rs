@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ClientMessageEvent, ConnectionExt, CreateWindowAux, EventMask, MapState, PropMode, Window,
-    WindowClass,
+    Atom, AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, MapState,
+    PropMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -61,6 +61,19 @@ impl Screen {
         let message = ClientMessageEvent::new(32, window, self.atom("WM_PROTOCOLS"), data);
         self.x.send_event(false, window, EventMask::NO_EVENT, message).unwrap();
         self.x.flush().unwrap();
+    }
+
+    /// Gives a window another size, as somebody who pulls at its corner.
+    pub(crate) fn resize(&self, window: Window, width: u16, height: u16) {
+        let size = ConfigureWindowAux::new().width(u32::from(width)).height(u32::from(height));
+        self.x.configure_window(window, &size).unwrap();
+        self.x.sync_all();
+    }
+
+    /// The width and height of a window.
+    pub(crate) fn size(&self, window: Window) -> (u16, u16) {
+        let found = self.x.get_geometry(window).unwrap().reply().unwrap();
+        (found.width, found.height)
     }
 
     /// Puts another program's window in front of everything.
