@@ -88,8 +88,6 @@ const WORDS: &[(&str, &str)] = &[
     ("must be able to SET ROLE", "insufficient_rights"),
     ("must have CREATE privilege", "insufficient_rights"),
     ("query would be affected by row-level security", "insufficient_rights"),
-    // How pg_dump says that it waited long enough for a table.
-    ("Query was: LOCK TABLE", "database_locked"),
     ("canceling statement due to lock timeout", "database_locked"),
     ("could not obtain lock", "database_locked"),
     ("lock timeout", "database_locked"),
@@ -116,6 +114,10 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 fn class_of_words(words: &str) -> &'static str {
+    // How pg_dump says that it waited long enough for a table.
+    if words.contains("statement timeout") && words.contains("Query was: LOCK TABLE") {
+        return "database_locked";
+    }
     if let Some((_, class)) = WORDS.iter().find(|(known, _)| words.contains(known)) {
         return class;
     }
