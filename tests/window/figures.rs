@@ -1,6 +1,7 @@
 //! What the window costs: measured, never asserted, on the programs of the folder that `LIFTLOCK_PROGRAMS` names, beside
 //! an empty window of Tauri in the same run. `cargo xtask bench desktop` runs it on the programs as they are shipped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
@@ -26,7 +27,7 @@ fn figures_of_the_window() {
     fs::copy(built().join("examples/empty-window"), desktop.shop.app("empty-window")).unwrap();
     let mut starts = Vec::new();
     let mut delays = Vec::new();
-    let mut with_window = 0;
+    let mut with_window = BTreeMap::new();
     for round in 0..ROUNDS {
         let begun = now();
         let window = Window::attach(&desktop, desktop.program(&[]));
@@ -41,7 +42,7 @@ fn figures_of_the_window() {
     }
 
     let mut peers = Vec::new();
-    let mut peer_pss = 0;
+    let mut peer_pss = BTreeMap::new();
     for round in 0..ROUNDS {
         let begun = now();
         let window = Window::attach(&desktop, desktop.named("empty-window", &[]));
@@ -66,9 +67,9 @@ fn figures_of_the_window() {
     let figures = json!({
         "start_to_first_paint_ms": spread(starts),
         "start_of_an_empty_window_ms": spread(peers),
-        "pss_with_window_mb": mb(with_window),
-        "pss_of_an_empty_window_mb": mb(peer_pss),
-        "pss_in_tray_mb": mb(in_tray),
+        "pss_with_window_mb": mb(&with_window),
+        "pss_of_an_empty_window_mb": mb(&peer_pss),
+        "pss_in_tray_mb": mb(&in_tray),
         "idle_cpu_percent": (cpu * 1000.0).round() / 1000.0,
         "idle_seconds": idle.as_secs(),
         "change_to_screen_ms": spread(delays),
@@ -106,8 +107,10 @@ fn spread(mut of: Vec<f64>) -> Value {
     json!({ "median": of[of.len() / 2].round(), "least": of[0].round(), "most": of[of.len() - 1].round() })
 }
 
-fn mb(kilobytes: u64) -> u64 {
-    kilobytes / 1000
+/// In megabytes: all of it, and each program.
+fn mb(held: &BTreeMap<String, u64>) -> Value {
+    let each: BTreeMap<&String, u64> = held.iter().map(|(name, it)| (name, it / 1000)).collect();
+    json!({ "all": held.values().sum::<u64>() / 1000, "each": each })
 }
 
 /// A process and everything that it started and that still lives.
@@ -132,12 +135,20 @@ fn tree(of: u32) -> Vec<u32> {
     all
 }
 
-fn pss_of_tree(of: u32) -> u64 {
+/// What a process and everything that it started hold, in kilobytes, by the name of the program.
+fn pss_of_tree(of: u32) -> BTreeMap<String, u64> {
     let pss = |pid: &u32| {
-        let text = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("smaps_rollup")).ok()?;
-        text.lines().find_map(|it| it.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok())
+        let folder = Path::new("/proc").join(pid.to_string());
+        let text = fs::read_to_string(folder.join("smaps_rollup")).ok()?;
+        let held =
+            text.lines().find_map(|it| it.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok())?;
+        Some((fs::read_to_string(folder.join("comm")).ok()?.trim().to_owned(), held))
     };
-    tree(of).iter().filter_map(pss).sum()
+    let mut all = BTreeMap::new();
+    for (name, held) in tree(of).iter().filter_map(pss) {
+        *all.entry(name).or_default() += held;
+    }
+    all
 }
 
 /// Hundredths of seconds of processor time.
