@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -11,7 +10,7 @@ use liftlock_engine::Engine;
 use liftlock_engine::state::home::Home;
 use serde_json::{Value, json};
 
-use crate::support::{Desktop, Ends, SOON, Window, built, until};
+use crate::support::{Desktop, Ends, SOON, Window, built, tree, until};
 
 /// How often a start and a change are measured.
 const ROUNDS: usize = 7;
@@ -113,50 +112,20 @@ fn mb(held: &BTreeMap<String, u64>) -> Value {
     json!({ "all": held.values().sum::<u64>() / 1000, "each": each })
 }
 
-/// A process and everything that it started and that still lives.
-fn tree(of: u32) -> Vec<u32> {
-    let mut all = vec![of];
-    let rows: Vec<(u32, u32)> = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|it| {
-            let pid: u32 = it.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(it.path().join("stat")).ok()?;
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
-        })
-        .collect();
-    let mut at = 0;
-    while at < all.len() {
-        let parent = all[at];
-        all.extend(rows.iter().filter(|it| it.1 == parent).map(|it| it.0));
-        at += 1;
-    }
-    all
-}
-
 /// What a process and everything that it started hold, in kilobytes, by the name of the program.
 fn pss_of_tree(of: u32) -> BTreeMap<String, u64> {
-    let pss = |pid: &u32| {
-        let folder = Path::new("/proc").join(pid.to_string());
-        let text = fs::read_to_string(folder.join("smaps_rollup")).ok()?;
-        let held =
-            text.lines().find_map(|it| it.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok())?;
-        Some((fs::read_to_string(folder.join("comm")).ok()?.trim().to_owned(), held))
+    let pss = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        text.lines().find_map(|it| it.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok())
     };
     let mut all = BTreeMap::new();
-    for (name, held) in tree(of).iter().filter_map(pss) {
-        *all.entry(name).or_default() += held;
+    for process in tree(of) {
+        *all.entry(process.name).or_default() += pss(process.pid).unwrap_or_default();
     }
     all
 }
 
 /// Hundredths of seconds of processor time.
 fn ticks_of_tree(of: u32) -> u64 {
-    let ticks = |pid: &u32| {
-        let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
-    };
-    tree(of).iter().filter_map(ticks).sum()
+    tree(of).iter().map(|it| it.ticks).sum()
 }

@@ -1,8 +1,6 @@
 //! The tray and the notifications, as the desktop is told of them.
 
-use std::fs;
-
-use crate::support::{Desktop, Hosts, SOON, UPDATE, until};
+use crate::support::{Desktop, Hosts, SOON, UPDATE, tree, until};
 
 #[test]
 fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
@@ -27,8 +25,11 @@ fn closed_into_the_tray_it_has_no_web_view_and_still_tells_everything() {
         desktop.bus.items().into_iter().find(|it| it.process().is_some_and(|it| it != first))
     });
     item.says("Liftlock: Corner Shop 1.1.0 is out", SOON);
-    let left = children(item.process().expect("it lives"));
-    assert!(!left.iter().any(|it| it.starts_with("WebKit")), "nothing of a web view is left: {left:?}");
+    let left: Vec<_> = tree(item.process().expect("it lives")).into_iter().map(|it| it.name).collect();
+    assert!(
+        !left.is_empty() && !left.iter().any(|it| it.starts_with("WebKit")),
+        "nothing of a web view is left: {left:?}"
+    );
     assert_eq!(
         item.menu().into_iter().map(|it| it.1).filter(|it| !it.is_empty()).collect::<Vec<_>>()[1..],
         ["Open Liftlock", "Check now", "Back up now", "Pause notices", "Quit"]
@@ -105,17 +106,4 @@ fn a_window_that_is_closed_before_it_has_loaded_closes_without_a_question() {
     item.choose("Quit");
     until("the end", SOON, || desktop.bus.items().is_empty().then_some(()));
     drop(program.0.wait());
-}
-
-/// The names of the processes that another one has started and that still live.
-fn children(of: u32) -> Vec<String> {
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(|it| fs::read_to_string(it.path().join("stat")).ok())
-        .filter_map(|stat| {
-            let (before, after) = stat.rsplit_once(')')?;
-            let mut after = after.split_whitespace();
-            let (state, parent) = (after.next()?, after.next()?);
-            (parent == of.to_string() && state != "Z").then(|| before.split_once('(').unwrap().1.to_owned())
-        })
-        .collect()
 }

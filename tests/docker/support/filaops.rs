@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -251,15 +251,7 @@ fn serve(upstream: PathBuf) -> String {
     let address = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut line, mut header) = (String::new(), String::new());
-            if reader.read_line(&mut line).is_err() {
-                continue;
-            }
-            while reader.read_line(&mut header).is_ok_and(|it| it > 2) {
-                header.clear();
-            }
-            let path = line.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+            let Some((_, path)) = super::asked(&stream) else { continue };
             let (status, kind, body) = answer(&upstream, &path);
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

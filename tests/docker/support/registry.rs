@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -72,23 +72,14 @@ impl Registry {
 }
 
 fn serve(mut stream: std::net::TcpStream, shelf: &Mutex<Shelf>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut line, mut header) = (String::new(), String::new());
-    if reader.read_line(&mut line).is_err() {
-        return;
-    }
-    while reader.read_line(&mut header).is_ok_and(|it| it > 2) {
-        header.clear();
-    }
-    let (verb, path) = line.split_once(' ').unwrap_or_default();
-    let path = path.split(' ').next().unwrap_or_default();
+    let Some((verb, path)) = super::asked(&stream) else { return };
     let found = {
         let mut shelf = shelf.lock().unwrap();
         if shelf.is_away {
             return;
         }
         shelf.asked.push(format!("{verb} {path}"));
-        found(&shelf, path)
+        found(&shelf, &path)
     };
     let (status, kind, digest, body) = found.unwrap_or(("404 Not Found", "text/plain".into(), String::new(), vec![]));
     let head = format!(

@@ -1,6 +1,7 @@
 //! What a test of the window stands on: a screen, a bus, a shop, and hands.
 
 mod bus;
+mod processes;
 mod screen;
 mod shop;
 mod window;
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) use bus::{Bus, Hosts};
+pub(crate) use processes::tree;
 pub(crate) use screen::Screen;
 pub(crate) use shop::Shop;
 pub(crate) use window::Window;

@@ -27,6 +27,12 @@ const key =
     fireEvent.keyDown(window, { key: name, ctrlKey: true, ...over });
 const ask = (why: 'first_close' | 'quit_during_upgrade') => (it: Opened) =>
   it.client.say('ask_close', { why });
+const toLock = [
+  'act-set-lock',
+  write('lock-passphrase', 'long enough'),
+  write('lock-again', 'long enough'),
+  'act-lock-go',
+];
 const toConfirm = ['act-next', 'act-next', 'act-restore', write('typed-word', 'RESTORE'), 'act-destructive'];
 
 const ACTS: Record<keyof Commands, Act> = {
@@ -86,32 +92,15 @@ const ACTS: Record<keyof Commands, Act> = {
   save_report: { scene: 'help', press: ['act-save-report'] },
   set_lock: {
     scene: 'settings',
-    press: [
-      'act-set-lock',
-      write('lock-passphrase', 'long enough'),
-      write('lock-again', 'long enough'),
-      'act-lock-go',
-    ],
+    press: toLock,
   },
   save_recovery_code: {
     scene: 'settings',
-    press: [
-      'act-set-lock',
-      write('lock-passphrase', 'long enough'),
-      write('lock-again', 'long enough'),
-      'act-lock-go',
-      'act-save-code',
-    ],
+    press: [...toLock, 'act-save-code'],
   },
   print_recovery_code: {
     scene: 'settings',
-    press: [
-      'act-set-lock',
-      write('lock-passphrase', 'long enough'),
-      write('lock-again', 'long enough'),
-      'act-lock-go',
-      'act-print',
-    ],
+    press: [...toLock, 'act-print'],
   },
   remove_lock: {
     scene: 'settings-set',

@@ -370,7 +370,11 @@ next_check_at: string | null,
 /**
  * Why the last question brought no answer.
  */
-problem: ErrorView | null, };
+problem: ErrorView | null, 
+/**
+ * Whether somebody has to mend that: a key that is missing does not come back by itself, as a connection does.
+ */
+needs_someone: boolean, };
 
 export type OriginalView = { 
 /**

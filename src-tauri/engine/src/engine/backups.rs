@@ -26,12 +26,12 @@ use crate::stores::{AsideState, DataStore};
 use crate::upgrade::work::this_process;
 use crate::view::BackupView;
 
+/// The share of taking a backup in taking and proving it.
+const TAKING: f64 = 0.3;
+
 fn attempt_key(name: &InstallationName) -> String {
     format!("backup_not_made:{name}")
 }
-
-/// The share of taking a backup in taking and proving it.
-const TAKING: f64 = 0.3;
 
 impl Engine {
     /// Makes a backup and proves it, in this process. It holds the lease meanwhile.

@@ -160,8 +160,6 @@ impl Step for CheckSettings {
             if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
                 return Err(stop.to_error());
             }
-        }
-        if missing.is_empty() {
             return Ok(json!({ "missing": 0 }));
         }
         let names: Vec<_> = missing.iter().map(|(file, key)| format!("{key} in {file}")).collect();

@@ -124,10 +124,10 @@ impl Compose {
 
     /// What the plan fixes: digests where a registry tells them, else identities of what is here.
     pub(super) fn identify_images(&self, version: &str) -> Result<Value> {
-        let mut images = Images::new();
         if self.layout.is_built() {
             return Ok(Value::Null);
         }
+        let mut images = Images::new();
         for (service, reference) in self.references(version)? {
             let here = self.id_of(&reference);
             let image = match (self.layout.local, here) {

@@ -60,10 +60,15 @@ impl Engine {
             }),
             last_backup: backups.iter().find(|it| it.grade == "proven").or(backups.first()).cloned(),
             newest_backups: backups.into_iter().take(NEWEST).collect(),
-            releases: ReleasesView {
-                checked_at: notice.as_ref().and_then(|it| it.search.checked_at),
-                next_check_at: notice.as_ref().and_then(|it| it.search.next_check_at),
-                problem: notice.as_ref().and_then(|it| it.search.problem.clone()),
+            releases: {
+                let search = notice.as_ref().map(|it| &it.search);
+                let problem = search.and_then(|it| it.problem.clone());
+                ReleasesView {
+                    checked_at: search.and_then(|it| it.checked_at),
+                    next_check_at: search.and_then(|it| it.next_check_at),
+                    needs_someone: problem.as_ref().is_some_and(|it| needs_someone(&it.class)),
+                    problem,
+                }
             },
             update: notice.and_then(|it| it.offer).filter(|_| is_in_use),
             upgrade,
@@ -147,4 +152,9 @@ impl BackupView {
             path: view.path,
         }
     }
+}
+
+/// Whether what kept us from the releases is asked for by name and missing.
+fn needs_someone(class: &str) -> bool {
+    class.starts_with("keychain_") || matches!(class, "variable_missing" | "setting_missing" | "auth_failed")
 }

@@ -28,7 +28,7 @@ impl Engine {
         let past = db.upgrades(Some(&upgrade.installation), LOOKED_THROUGH)?;
         let last = past.iter().find(|it| it.state == State::Complete && it.options.restore.is_none());
         let last = last.map(|it| runs_of(db, it.id)).transpose()?;
-        let away = rehearsed(runs).or_else(|| {
+        let away = rehearsed(runs).and_then(|it| it.answer["seconds"].as_f64()).or_else(|| {
             let away = STATES_AWAY.iter().map(|it| seconds_of(last.as_ref()?, *it)).sum::<Option<f64>>();
             away.filter(|_| !upgrade.options.rehearse_only)
         });
@@ -54,10 +54,10 @@ impl Engine {
 /// The phases in which nobody can use the application.
 const STATES_AWAY: [State; 4] = [State::Applying, State::Migrating, State::Restarting, State::Verifying];
 
-/// What the rehearsal measured, where there was one.
-fn rehearsed(runs: &[StepRun]) -> Option<f64> {
-    let run = runs.iter().find(|it| it.key.step == "rehearse" && it.answer["done"] == true)?;
-    run.answer["seconds"].as_f64()
+/// The rehearsal, where there was one and it was not left out.
+pub(super) fn rehearsed(runs: &[StepRun]) -> Option<&StepRun> {
+    runs.iter()
+        .find(|it| it.key.step == "rehearse" && it.outcome == Some(RunOutcome::Done) && it.answer["done"] == true)
 }
 
 /// For how long the steps of a phase worked; nothing where it had none.
@@ -96,9 +96,6 @@ pub(super) fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
         .into_iter()
         .enumerate()
         .map(|(place, phase)| {
-            let of_it = || runs.iter().filter(|it| it.direction == Direction::Forward && it.phase == phase.as_str());
-            let seconds: Vec<f64> =
-                of_it().filter_map(|it| Some((it.finished_at? - it.started_at).as_seconds_f64())).collect();
             let state = match reached {
                 _ if upgrade.state == State::Complete && !upgrade.options.rehearse_only => PhaseState::Done,
                 Some(reached) if place < reached => PhaseState::Done,
@@ -112,7 +109,7 @@ pub(super) fn phases(upgrade: &Upgrade, runs: &[StepRun]) -> Vec<PhaseView> {
                 _ => PhaseState::ToCome,
             };
             let outcome = (state == PhaseState::Done).then(|| outcome_of(phase, runs)).flatten();
-            PhaseView { phase, state, outcome, seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()) }
+            PhaseView { phase, state, outcome, seconds: seconds_of(runs, phase) }
         })
         .collect()
 }
@@ -189,7 +186,7 @@ mod tests {
         for (done, word) in [(true, PhaseWord::Passed), (false, PhaseWord::LeftOut)] {
             let runs = [run("rehearse", State::Rehearsing, json!({ "done": done, "seconds": 12.5 }), 13)];
             assert_eq!(outcome_of(State::Rehearsing, &runs).map(|it| it.word), Some(word));
-            assert_eq!(rehearsed(&runs), done.then_some(12.5));
+            assert_eq!(rehearsed(&runs), done.then_some(&runs[0]));
         }
     }
 }

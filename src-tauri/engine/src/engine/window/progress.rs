@@ -10,7 +10,7 @@ use crate::process::Silent;
 use crate::receipt::{Receipt, StepLine};
 use crate::state::Db;
 use crate::state::installations::Installation;
-use crate::state::journal::{Direction, RunOutcome, runs_of};
+use crate::state::journal::{Direction, runs_of};
 use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Upgrade};
 use crate::steps::position::said;
@@ -204,10 +204,9 @@ impl Engine {
     fn estimate(&self, db: &Db, name: &InstallationName, to: Option<&str>) -> Result<Option<Estimate>> {
         let past = db.upgrades(Some(name), 20)?;
         for upgrade in past.iter().filter(|it| Some(it.to.as_str()) == to) {
-            let rehearsed = runs_of(db, upgrade.id)?.into_iter().find(|it| {
-                it.key.step == "rehearse" && it.outcome == Some(RunOutcome::Done) && it.answer["done"] == true
-            });
-            let seconds = rehearsed.as_ref().and_then(|it| it.answer["seconds"].as_f64());
+            let runs = runs_of(db, upgrade.id)?;
+            let rehearsed = phases::rehearsed(&runs);
+            let seconds = rehearsed.and_then(|it| it.answer["seconds"].as_f64());
             // One that was asked about and not gone on with has measured too.
             let seconds = seconds.map_or_else(
                 || Ok(db.question(upgrade.id)?.map(|it| it.measured_seconds)),

@@ -169,6 +169,8 @@ pub struct ReleasesView {
     pub next_check_at: Option<DateTime<Utc>>,
     /// Why the last question brought no answer.
     pub problem: Option<ErrorView>,
+    /// Whether somebody has to mend that: a key that is missing does not come back by itself, as a connection does.
+    pub needs_someone: bool,
 }
 
 /// Something that an update kept.
