@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["ports"],
     &["crash", "digest", "durable"],
     &["clock", "secrets", "profiles", "process", "archive", "gzip", "seal", "space", "pace"],
-    &["docker"],
+    &["docker", "objects"],
     &["state"],
     &["history"],
     &["stores", "drivers", "page", "probes", "releases", "upstream"],

@@ -22,6 +22,10 @@ pub(crate) struct Faults {
     pub(crate) cut_after_commit: AtomicBool,
     /// The next `COMMIT` does not reach the server; the connection is cut instead.
     pub(crate) cut_before_commit: AtomicBool,
+    /// After so many more bytes of requests the line is down, as [`Faults::down`] says; 0 is never.
+    pub(crate) cut_after: AtomicUsize,
+    /// Every connection is cut, and no new one is passed on.
+    pub(crate) down: AtomicBool,
     /// How many connections were made.
     pub(crate) connections: AtomicUsize,
 }
@@ -43,6 +47,9 @@ impl Proxy {
             for client in listener.incoming().flatten() {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 // Connections that stand while it is turned on are the ones that it swallows.
+                if shared.down.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let is_new = Arc::new(AtomicBool::new(shared.swallow.load(Ordering::SeqCst)));
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -67,6 +74,16 @@ fn forward(mut from: TcpStream, mut to: TcpStream, faults: &Faults, is_new: &Ato
             thread::sleep(Duration::from_millis(20));
         }
         let bytes = &buffer[..read];
+        if is_request && faults.cut_after.load(Ordering::SeqCst) > 0 {
+            let left = faults.cut_after.load(Ordering::SeqCst).saturating_sub(read);
+            faults.cut_after.store(left, Ordering::SeqCst);
+            if left == 0 {
+                faults.down.store(true, Ordering::SeqCst);
+            }
+        }
+        if faults.down.load(Ordering::SeqCst) {
+            break;
+        }
         let is_commit =
             is_request && bytes.windows(7).any(|it| it == b"COMMIT\0" || it == b"COMMIT\n" || it == b"COMMIT;");
         if is_commit && faults.cut_before_commit.swap(false, Ordering::SeqCst) {

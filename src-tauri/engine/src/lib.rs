@@ -17,6 +17,7 @@ pub mod gzip;
 pub mod history;
 pub mod import;
 pub mod model;
+pub mod objects;
 pub mod pace;
 pub mod page;
 pub mod ports;

@@ -98,7 +98,11 @@ impl KeyPlace {
         })
     }
 
-    fn read(&self) -> Result<Secret> {
+    /// What is kept there.
+    ///
+    /// # Errors
+    /// `key_unreadable`, `key_not_private`, and what a keychain answers.
+    pub fn read(&self) -> Result<Secret> {
         let text = match self {
             Self::File(path) => {
                 let file = durable::open_ours(path).map_err(|cause| unreadable(self).because(&cause))?;
@@ -149,7 +153,7 @@ fn expect_private(path: &Path, file: &File) -> Result<()> {
 }
 
 fn unreadable(place: &KeyPlace) -> Error {
-    Error::refused("key_unreadable", format!("The key of the backups cannot be read from {place}."))
+    Error::refused("key_unreadable", format!("The key cannot be read from {place}."))
         .remedy("Put it there again, or say where it is now: `liftlock backup encrypt --key-from PLACE`.")
 }
 

@@ -446,6 +446,17 @@ pub(crate) enum BackupCommand {
     List {
         /// Name of an installation; those of all otherwise
         name: Option<String>,
+        /// What lies in the places for copies, which are asked
+        #[arg(long)]
+        copies: bool,
+    },
+    /// Bring a backup back of which only a copy is left, and compare it with its checksums
+    Fetch {
+        /// The copy, by its id: `backup list --copies`
+        id: String,
+        /// Name of the installation; not needed where there is only one
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
     },
     /// Restore a backup once more on the side, and say how far it can be trusted
     Verify {
@@ -475,16 +486,28 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Copy a backup to a folder on another disk, and read the copy back
+    /// Copy a backup to a folder on another disk or to storage (S3), and read the copy back
     Copy {
         /// The backup: its id, or its folder; the newest one otherwise
         path: Option<PathBuf>,
         /// Name of the installation; not needed where there is only one
         #[arg(long, value_name = "NAME")]
         of: Option<String>,
-        /// Choose this folder, which must be there, for this copy and for those of scheduled backups
-        #[arg(long, value_name = "FOLDER")]
+        /// Choose this folder, which must be there, or s3://BUCKET/FOLDER, for this copy and for those of scheduled backups
+        #[arg(long, value_name = "PLACE")]
         to: Option<PathBuf>,
+        /// The server of the storage; Amazon’s own otherwise
+        #[arg(long, value_name = "URL", requires = "to")]
+        endpoint: Option<String>,
+        /// The region of the bucket, as its provider calls it; us-east-1 otherwise
+        #[arg(long, value_name = "NAME", requires = "to")]
+        region: Option<String>,
+        /// The id of the access key of the storage, which is no secret
+        #[arg(long, value_name = "ID", requires = "to")]
+        key_id: Option<String>,
+        /// Where the secret access key is kept: file:/path/to/it, keychain:NAME, env:NAME or fd:NUMBER
+        #[arg(long, value_name = "WHERE", requires = "to")]
+        key_from: Option<String>,
         /// Make no more copies; those that are there stay
         #[arg(long, conflicts_with_all = ["path", "of", "to"])]
         off: bool,

@@ -129,7 +129,8 @@ const DOCUMENTS: &[Document] = &[
         shape::<view::PruneView>,
         "With `--dry-run`, `removed` is false and nothing was touched.",
     ),
-    document("`backup copy`", None, shape::<view::CopyView>, ""),
+    document("`backup copy`", Some("copies"), shape::<Vec<view::CopyView>>, ""),
+    document("`backup list --copies`", Some("copies"), shape::<Vec<view::LyingView>>, ""),
     document("`backup encrypt`", None, shape::<view::EncryptionView>, ""),
     document(
         "`backup schedule`",

@@ -9,5 +9,6 @@ mod journal;
 mod lease;
 mod scheduled;
 mod schema;
+mod storage;
 mod support;
 mod unattended;

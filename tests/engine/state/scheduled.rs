@@ -17,15 +17,15 @@ use liftlock_engine::view::{DueOutcome, DueView};
 
 use crate::support::this_process;
 
-struct Bench {
-    root: tempfile::TempDir,
-    clock: Arc<FixedClock>,
-    engine: Engine,
-    shop: InstallationName,
+pub(crate) struct Bench {
+    pub(crate) root: tempfile::TempDir,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) engine: Engine,
+    pub(crate) shop: InstallationName,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("shop");
         fs::create_dir_all(folder.join("data/uploads")).unwrap();
@@ -48,15 +48,15 @@ impl Bench {
         Self { root, clock, engine, shop }
     }
 
-    fn pass(&self, time: TimeDelta) {
+    pub(crate) fn pass(&self, time: TimeDelta) {
         self.clock.advance(time.to_std().unwrap());
     }
 
-    fn run(&self) -> Vec<DueView> {
+    pub(crate) fn run(&self) -> Vec<DueView> {
         self.engine.run_due_backups(&Silent).unwrap()
     }
 
-    fn outcomes(&self) -> Vec<DueOutcome> {
+    pub(crate) fn outcomes(&self) -> Vec<DueOutcome> {
         self.run().into_iter().map(|it| it.outcome).collect()
     }
 

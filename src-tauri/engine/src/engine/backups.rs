@@ -124,7 +124,7 @@ impl Engine {
             odd.extend(unreadable.iter().map(Finding::stop));
             odd.extend(alarms(&found));
             odd.extend(self.over_budget(&found)?);
-            odd.extend(self.copy_behind(&found)?);
+            odd.extend(self.copies_behind(&found)?);
         }
         views.sort_by_key(|it| std::cmp::Reverse(it.made_at));
         Ok((views, odd))

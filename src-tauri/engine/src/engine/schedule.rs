@@ -8,6 +8,7 @@ use chrono::{Local, TimeDelta};
 
 use crate::backups::{self, Backup, BackupKind, Schedule};
 use crate::engine::Engine;
+use crate::engine::copies::is_away;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::InstallationName;
@@ -119,7 +120,7 @@ impl Engine {
             Ok(backup) => {
                 schedule.serve(slot, self.clock.now());
                 view.backup = Some(backup);
-                if self.copy_folder()?.is_some()
+                if self.has_copy_place()?
                     && let Err(error) = self.copy_backup(name, None, reporter)
                 {
                     // The backup is there; that it has no copy is a finding until it has one.
@@ -162,8 +163,9 @@ impl Engine {
             error: None,
         };
         match self.copy_backup(name, None, reporter) {
-            Ok(copied) => view.removed = copied.removed.len(),
-            Err(error) if error.kind == Kind::Busy => return Ok(None),
+            Ok(copied) => view.removed = copied.iter().map(|it| it.removed.len()).sum(),
+            // A finding says it until there is one.
+            Err(error) if is_away(&error) => return Ok(None),
             Err(error) if error.class == "cancelled" => return Err(error),
             Err(error) => {
                 view.outcome = DueOutcome::Failed;

@@ -73,6 +73,10 @@ impl Home {
     pub fn backups(&self, installation: &InstallationName) -> PathBuf {
         self.root.join("backups").join(installation.as_str())
     }
+    /// What has arrived of large files that are copied to storage in parts.
+    pub fn sent_parts(&self) -> PathBuf {
+        self.root.join("sent-parts")
+    }
     /// Release assets by their digest.
     pub fn downloads(&self) -> PathBuf {
         self.root.join("downloads")

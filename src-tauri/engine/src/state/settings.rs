@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Error, Result};
+use crate::objects::Address;
 use crate::seal::{KeyPlace, Keys, To};
 use crate::state::Db;
 
@@ -78,9 +79,21 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "copy_storage",
+        default: "",
+        about: "The storage to which scheduled backups are copied (S3); chosen with `liftlock backup copy --to s3://…`.",
+        check: |text| {
+            if text.is_empty() || Address::parse(text).is_ok() {
+                Ok(())
+            } else {
+                Err("what `liftlock backup copy --to s3://…` writes there, or nothing")
+            }
+        },
+    },
+    Setting {
         key: "keep_copies",
         default: "10",
-        about: "How many of the newest copies are kept in that folder, for each application.",
+        about: "How many of the newest copies are kept in each of these places, for each application.",
         check: |text| whole_number(text, 1, 10000, "a whole number from 1 to 10000"),
     },
     Setting {

@@ -160,6 +160,29 @@ pub struct EncryptionView {
     pub key_from: Option<String>,
 }
 
+/// A copy of a backup that lies in a place for copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LyingView {
+    /// Its id, by which `backup fetch` brings it back.
+    pub id: String,
+    /// Whose data.
+    pub installation: InstallationName,
+    /// Where it lies.
+    pub path: String,
+    /// Whether the backup is on this computer, too.
+    pub here: bool,
+    /// `taken`, `readable`, `proven` or `failed`, when it was copied.
+    pub grade: String,
+    /// The version that the data belongs to, where it could be asked.
+    pub version: Option<String>,
+    /// Size of its dumps.
+    pub bytes: u64,
+    /// What a person wrote about it.
+    pub note: String,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+}
+
 /// A backup that was copied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CopyView {

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::args::{BackupCommand, Named};
 use crate::commands::doctor::print_findings;
 use crate::commands::upgrade::{asker, begun};
-use crate::commands::{lock, named};
+use crate::commands::{copies, lock, named};
 use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
 use crate::text::{ago, size};
@@ -30,7 +30,14 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             show(screen, &made);
             Ok(0)
         }
-        BackupCommand::List { name } => list(engine, screen, name),
+        BackupCommand::List { name, copies: false } => list(engine, screen, name),
+        BackupCommand::List { name, copies: true } => copies::list(engine, screen, named(engine, Named { name })?),
+        BackupCommand::Fetch { id, of } => {
+            let name = named(engine, Named { name: of })?;
+            let fetched = engine.fetch_backup(&name, &id, &Progress::begin(screen, "Fetching"))?;
+            show(screen, &fetched);
+            Ok(0)
+        }
         BackupCommand::Verify { path } => {
             let seen = engine.verify_backup(&path, &Progress::begin(screen, "Proof"))?;
             show(screen, &seen);
@@ -58,19 +65,12 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
             screen.note("No more copies are made. Those that are there stay.");
             Ok(0)
         }
-        BackupCommand::Copy { path, of, to, .. } => {
+        BackupCommand::Copy { path, of, to, endpoint, region, key_id, key_from, .. } => {
             let name = named(engine, Named { name: of })?;
-            if let Some(folder) = &to {
-                engine.copy_backups_to(Some(folder))?;
+            if let Some(to) = &to {
+                copies::choose(engine, screen, to, [endpoint, region, key_id, key_from])?;
             }
-            let copied = engine.copy_backup(&name, path.as_deref(), &Progress::begin(screen, "Copy"))?;
-            if screen.json {
-                screen.document(&copied);
-            } else {
-                screen.line(Line::new(Style::Good, "Copied, and every byte was read back."));
-                screen.line(format!("  {}", copied.path));
-            }
-            Ok(0)
+            copies::make(engine, screen, &name, path.as_deref())
         }
         BackupCommand::Encrypt { passphrase, to, key_from, off } => {
             let view = if off {

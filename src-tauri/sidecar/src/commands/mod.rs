@@ -1,6 +1,7 @@
 //! The commands: each asks one verb of the engine and lays out its view.
 
 mod backup;
+mod copies;
 mod doctor;
 mod export;
 mod fresh_start;

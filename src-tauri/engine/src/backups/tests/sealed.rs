@@ -70,8 +70,9 @@ fn without_its_key_a_backup_is_not_damaged_and_keeps_what_it_earned() {
     check(&backup, &ear()).unwrap();
     let disk = world.dir.path().join("usb");
     fs::create_dir(&disk).unwrap();
-    copies::choose_folder(&disk).unwrap();
-    copies::copy(&backup, &disk, &ear()).unwrap();
+    let place = copies::Folder::at(&disk);
+    copies::CopyPlace::choose(&place, &ear()).unwrap();
+    copies::copy(&backup, &place, &ear()).unwrap();
 }
 
 #[test]
