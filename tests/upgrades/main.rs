@@ -19,6 +19,7 @@ mod branch;
 mod cut;
 mod damaged;
 mod export;
+mod foreign;
 mod fresh;
 mod frozen;
 mod full;

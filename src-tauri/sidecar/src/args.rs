@@ -468,6 +468,29 @@ pub(crate) enum BackupCommand {
         /// The backup: its id, or its folder
         path: PathBuf,
     },
+    /// Look into a dump of another machine or one made by hand (.dump, .sql, also .gz); touches nothing
+    Inspect {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        for_whom: ForWhom,
+    },
+    /// Make a backup of such a file and prove it; `backup restore` then goes to it like to any other
+    Adopt {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        for_whom: ForWhom,
+        /// What it is for, in your words
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+        /// Let a file run that is SQL, on a private server, in the word that is typed on a terminal: RUN
+        #[arg(long, value_name = "WORD")]
+        confirm: Option<String>,
+        /// Its tables may be others than those that the application has now
+        #[arg(long)]
+        other_tables: bool,
+    },
     /// Keep a backup whatever the keeping rule says
     Pin {
         /// The backup: its id, or its folder
@@ -557,6 +580,17 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         detach: bool,
     },
+}
+
+/// Whose data a file of another machine is.
+#[derive(Debug, Args)]
+pub(crate) struct ForWhom {
+    /// Name of the installation; not needed where there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) of: Option<String>,
+    /// The store that it is for; not needed where there is only one database
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -120,7 +120,7 @@ const DOCUMENTS: &[Document] = &[
     document("`fresh-start`", None, shape::<view::FreshStartView>, "`null` with `--show` where there is none."),
     document("`aside list`", Some("set_aside"), shape::<Vec<view::SetAsideView>>, ""),
     document("`aside look`, `start`, `stop`, `remove`", None, shape::<view::SetAsideView>, ""),
-    document("`backup create`, `backup verify`", None, shape::<view::BackupView>, ""),
+    document("`backup create`, `backup adopt`, `backup verify`", None, shape::<view::BackupView>, ""),
     document("`backup compare`", None, shape::<view::CompareView>, ""),
     document("`backup pin`, `backup unpin`", None, shape::<view::BackupView>, ""),
     document(
@@ -132,6 +132,7 @@ const DOCUMENTS: &[Document] = &[
     document("`backup copy`", Some("copies"), shape::<Vec<view::CopyView>>, ""),
     document("`backup list --copies`", Some("copies"), shape::<Vec<view::LyingView>>, ""),
     document("`backup encrypt`", None, shape::<view::EncryptionView>, ""),
+    document("`backup inspect`", None, shape::<view::FileView>, ""),
     document(
         "`backup schedule`",
         Some("schedules"),

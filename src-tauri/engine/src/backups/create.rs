@@ -1,12 +1,14 @@
 //! Making a backup: everything into a folder without a name, then one rename.
 
-use std::{collections::BTreeMap, ffi::OsStr, fs, path::Path, time::Instant};
+use std::{cell::RefCell, collections::BTreeMap, ffi::OsStr, fs, path::Path, time::Instant};
 
+use chrono::DateTime;
 use uuid::Uuid;
 
 use crate::backups::sealed::seal;
 use crate::backups::{
-    Backup, BackupKind, FORMAT, FORMAT_SEALED, MANIFEST, Manifest, PARTIAL, PURPOSE, SUMS, json, kit, list,
+    Backup, BackupKind, FORMAT, FORMAT_SEALED, MANIFEST, Manifest, Origin, PARTIAL, PURPOSE, SUMS, json, kit, list,
+    open, pin,
 };
 use crate::digest;
 use crate::durable;
@@ -16,7 +18,7 @@ use crate::pace::{Part, shares};
 use crate::ports::{Clock, Reporter};
 use crate::seal::Keys;
 use crate::space::Needs;
-use crate::stores::{DataStore, Grade, StoreKind};
+use crate::stores::{DataStore, Dumped, Grade, StoreKind};
 
 /// What is to be backed up, and what is to be said of it.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +50,61 @@ pub fn create(
     clock: &dyn Clock,
     reporter: &dyn Reporter,
 ) -> Result<Backup> {
+    let mut dump = |store: &dyn DataStore, into: &Path, reporter: &dyn Reporter| store.dump(into, reporter);
+    make(request, stores, clock, reporter, &mut dump, &mut |_| {})
+}
+
+/// As [`create`], with the store called `store` as it is in `file`, which somebody else made, and not as it is here. The
+/// backup is dated as the file is, and kept until a person says otherwise.
+///
+/// # Errors
+/// As [`create`]; as [`DataStore::dump_of_file`].
+pub fn adopt(
+    request: &Request<'_>,
+    stores: &[&dyn DataStore],
+    (store, file, may_run): (&str, &Path, bool),
+    scratch: &Path,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+) -> Result<Backup> {
+    let found = RefCell::new(None);
+    let mut dump = |it: &dyn DataStore, into: &Path, reporter: &dyn Reporter| {
+        if it.name() != store {
+            return it.dump(into, reporter);
+        }
+        let (dumped, seen) = it.dump_of_file(file, may_run, (into, scratch), reporter)?;
+        *found.borrow_mut() = Some(seen);
+        Ok(dumped)
+    };
+    let now = clock.now();
+    let made = make(request, stores, clock, reporter, &mut dump, &mut |manifest: &mut Manifest| {
+        let Some(found) = found.borrow_mut().take() else { return };
+        // A date from somebody else's clock is only believed where it can be true.
+        let begin = DateTime::from_timestamp(946_684_800, 0).unwrap_or_default();
+        manifest.made_at = found.made_at.filter(|it| (begin..=now).contains(it)).unwrap_or(now);
+        manifest.origin = Some(Origin {
+            file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            store: store.to_owned(),
+            kind: found.kind,
+            server_version: found.server_version,
+            brought_in_at: now,
+        });
+    })?;
+    pin(&made.path)?;
+    open(&made.path)
+}
+
+/// How a store is written into a folder.
+type Dump<'d> = &'d mut dyn FnMut(&dyn DataStore, &Path, &dyn Reporter) -> Result<Dumped>;
+
+fn make(
+    request: &Request<'_>,
+    stores: &[&dyn DataStore],
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+    dump: Dump<'_>,
+    describe: &mut dyn FnMut(&mut Manifest),
+) -> Result<Backup> {
     durable::create_private_dir(request.root)?;
     clear_unfinished(request.root)?;
     let mut needed = Needs::new();
@@ -59,28 +116,42 @@ pub fn create(
         needs(request.root, stores, &mut needed, reporter)?;
     }
     needed.check()?;
-    let made_at = clock.now();
+    let (made_at, since) = (clock.now(), Instant::now());
     let id = Uuid::now_v7().simple().to_string();
-    let name = format!("{}-{}", made_at.format("%Y-%m-%dT%H-%M-%SZ"), &id[id.len() - 6..]);
-    let partial = request.root.join(format!("{PARTIAL}{name}"));
+    let partial = request.root.join(format!("{PARTIAL}{id}"));
     durable::create_marked_dir(&partial, PURPOSE)?;
-    let made =
-        fill(request, (stores, &expected), made_at, &partial, reporter).and_then(|(manifest, manifest_sha256)| {
-            durable::fsync_dir(&partial)?;
-            let path = request.root.join(&name);
-            durable::rename_new(&partial, &path)?;
-            Ok(Backup {
-                path,
-                manifest,
-                manifest_sha256,
-                grade: Grade::Taken,
-                proven_at: None,
-                failed: None,
-                was_proven_at: None,
-                tested_at: None,
-                pinned: false,
-            })
-        });
+    let made = dump_all(request, (stores, &expected), &partial, reporter, dump).and_then(|dumps| {
+        let mut manifest = Manifest {
+            format: if request.keys.seals() { FORMAT_SEALED } else { FORMAT },
+            liftlock: env!("CARGO_PKG_VERSION").to_owned(),
+            installation: request.installation.clone(),
+            application: request.application.to_owned(),
+            version: request.version.map(ToOwned::to_owned),
+            kind: request.kind,
+            note: request.note.to_owned(),
+            made_at,
+            seconds: since.elapsed().as_secs_f64(),
+            stores: dumps,
+            origin: None,
+        };
+        describe(&mut manifest);
+        let name = format!("{}-{}", manifest.made_at.format("%Y-%m-%dT%H-%M-%SZ"), &id[id.len() - 6..]);
+        let manifest_sha256 = write(&partial, &manifest)?;
+        durable::fsync_dir(&partial)?;
+        let path = request.root.join(&name);
+        durable::rename_new(&partial, &path)?;
+        Ok(Backup {
+            path,
+            manifest,
+            manifest_sha256,
+            grade: Grade::Taken,
+            proven_at: None,
+            failed: None,
+            was_proven_at: None,
+            tested_at: None,
+            pinned: false,
+        })
+    });
     if made.is_err() {
         // The reason why there is no backup matters more than what is left of it, which the next one clears away.
         let _ = durable::remove_tree_that_we_made(&partial, PURPOSE);
@@ -88,14 +159,13 @@ pub fn create(
     made
 }
 
-fn fill(
+fn dump_all(
     request: &Request<'_>,
     (stores, expected): (&[&dyn DataStore], &BTreeMap<String, u64>),
-    made_at: chrono::DateTime<chrono::Utc>,
     partial: &Path,
     reporter: &dyn Reporter,
-) -> Result<(Manifest, String)> {
-    let since = Instant::now();
+    dump: Dump<'_>,
+) -> Result<Vec<Dumped>> {
     let mut dumps = Vec::with_capacity(stores.len());
     let mut ordered = stores.to_vec();
     ordered.sort_by_key(|it| it.kind() == StoreKind::Files);
@@ -103,32 +173,25 @@ fn fill(
     for ((store, weight), share) in ordered.into_iter().zip(&weights).zip(shares(&weights)) {
         reporter.check()?;
         let reporter = &Part::begin(reporter, share, Some(*weight));
-        let dumped = store.dump(partial, reporter)?;
+        let dumped = dump(store, partial, reporter)?;
         expect_on_disk(partial, &dumped.file, dumped.bytes)?;
         let dumped = if request.keys.seals() { seal(partial, dumped, request.keys, reporter)? } else { dumped };
         expect_on_disk(partial, &dumped.file, dumped.bytes)?;
         dumps.push(dumped);
     }
-    let manifest = Manifest {
-        format: if request.keys.seals() { FORMAT_SEALED } else { FORMAT },
-        liftlock: env!("CARGO_PKG_VERSION").to_owned(),
-        installation: request.installation.clone(),
-        application: request.application.to_owned(),
-        version: request.version.map(ToOwned::to_owned),
-        kind: request.kind,
-        note: request.note.to_owned(),
-        made_at,
-        seconds: since.elapsed().as_secs_f64(),
-        stores: dumps,
-    };
-    let bytes = json(&manifest)?;
+    Ok(dumps)
+}
+
+/// Writes what stands beside the dumps; answers with the checksum of the manifest.
+fn write(partial: &Path, manifest: &Manifest) -> Result<String> {
+    let bytes = json(manifest)?;
     let manifest_sha256 = digest::sha256(&bytes);
     durable::write(&partial.join(MANIFEST), &bytes)?;
     let lines = manifest.stores.iter().map(|it| format!("{}  {}\n", it.sha256, it.file));
     let sums: String = lines.chain([format!("{manifest_sha256}  {MANIFEST}\n")]).collect();
     durable::write(&partial.join(SUMS), sums.as_bytes())?;
-    kit::write(partial, &manifest)?;
-    Ok((manifest, manifest_sha256))
+    kit::write(partial, manifest)?;
+    Ok(manifest_sha256)
 }
 
 /// A store says what it wrote; that it lies there is seen here.

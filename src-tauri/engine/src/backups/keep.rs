@@ -189,6 +189,7 @@ mod tests {
                 made_at,
                 seconds: 1.0,
                 stores: Vec::new(),
+                origin: None,
             },
             manifest_sha256: String::new(),
             grade,

@@ -24,9 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::state::records::BackupRecord;
+use crate::stores::foreign::FileKind;
 use crate::stores::{Dumped, Grade, Proof};
 
-pub use create::{Request, clear_unfinished, create, needs};
+pub use create::{Request, adopt, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
 pub use read::{list, open};
@@ -98,6 +99,24 @@ pub struct Manifest {
     pub seconds: f64,
     /// A dump of every store, in the order in which they were taken.
     pub stores: Vec<Dumped>,
+    /// The file that one of them is made of, where somebody else made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// A file of somebody else's that a backup was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// What it was called.
+    pub file: String,
+    /// The store that it was taken for; the others are as they were here.
+    pub store: String,
+    /// What kind of file it was.
+    pub kind: FileKind,
+    /// The version of the server that it came from, where it said so.
+    pub server_version: Option<String>,
+    /// When it was brought in.
+    pub brought_in_at: DateTime<Utc>,
 }
 
 /// How far a backup is trusted, and since when.

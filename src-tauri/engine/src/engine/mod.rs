@@ -9,6 +9,7 @@ mod discovery;
 mod disk;
 mod doctor;
 mod exports;
+mod foreign;
 mod found;
 mod fresh;
 mod history;
@@ -67,6 +68,7 @@ pub struct Engine {
 pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
+pub use foreign::{AdoptChoice, RUN};
 pub use found::{Found, Search};
 pub use fresh::{EMPTY, FreshChoice, REMOVE};
 pub use imports::ImportChoice;

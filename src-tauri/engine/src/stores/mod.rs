@@ -7,6 +7,7 @@
 
 pub mod beside;
 pub mod files;
+pub mod foreign;
 pub mod intake;
 pub mod postgres;
 pub mod sqlite;
@@ -22,7 +23,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::ports::{Reporter, SignOfWork};
 use crate::secrets::Secret;
@@ -348,7 +349,7 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// Where things are not as they were left, or what the server or the disk answered.
     fn discard(&self, _aside: &Aside) -> Result<()> {
-        Err(crate::error::Error::bug("no_discard", "This store keeps nothing that could be removed."))
+        Err(Error::bug("no_discard", "This store keeps nothing that could be removed."))
     }
     /// Lists that upgrades made beside it instead of a copy: the short id of each, and where.
     ///
@@ -412,8 +413,35 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     fn set_read_only(&self, _on: bool) -> Result<bool> {
         Ok(false)
     }
+    /// Looks into a file that somebody else made, without touching anything: what it would bring into a store like this.
+    ///
+    /// # Errors
+    /// Why it cannot be brought in.
+    fn look_into(&self, _file: &Path, _reporter: &dyn Reporter) -> Result<foreign::FileFound> {
+        Err(no_foreign_files())
+    }
+    /// Restores such a file on the side (below `scratch`), without any right beyond that, compares what came out of it with
+    /// what it promised, and writes a dump of our own of it into the folder `into`. `may_run` where a person agreed to run a
+    /// file that is a program.
+    ///
+    /// # Errors
+    /// As [`DataStore::look_into`]; `not_confirmed`, `file_differs`, …
+    fn dump_of_file(
+        &self,
+        _file: &Path,
+        _may_run: bool,
+        (_into, _scratch): (&Path, &Path),
+        _reporter: &dyn Reporter,
+    ) -> Result<(Dumped, foreign::FileFound)> {
+        Err(no_foreign_files())
+    }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {
         true
     }
+}
+
+fn no_foreign_files() -> Error {
+    Error::refused("no_foreign_files", "Files of other machines can only be brought into a PostgreSQL database.")
+        .remedy("Name the store that is one.")
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::backups::{Kept, Rule};
 use crate::model::finding::Finding;
 use crate::model::ids::InstallationName;
+use crate::stores::foreign::FileFound;
 use crate::view::ErrorView;
 
 /// A backup in a list.
@@ -196,4 +197,24 @@ pub struct CopyView {
     pub bytes_there_before: u64,
     /// Older copies that went.
     pub removed: Vec<String>,
+}
+
+/// A file of another machine, as it would come into an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileView {
+    /// Whose it would be.
+    pub installation: InstallationName,
+    /// Where it is.
+    pub path: String,
+    /// The store that it is taken for.
+    pub store: String,
+    /// What is in it.
+    #[serde(flatten)]
+    pub found: FileFound,
+    /// What is worth knowing before it is brought in.
+    pub findings: Vec<Finding>,
+    /// Whether nothing of that stands in the way.
+    pub fits: bool,
+    /// The word that has to be typed, where the file is a program.
+    pub word: Option<String>,
 }

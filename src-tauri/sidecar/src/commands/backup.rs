@@ -1,5 +1,7 @@
 //! `backup create|list|verify|restore|…`.
 
+mod adopt;
+
 use std::path::Path;
 
 use chrono::Utc;
@@ -51,6 +53,14 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
                 show_compared(screen, &compared);
             }
             Ok(0)
+        }
+        BackupCommand::Inspect { file, for_whom } => adopt::inspect(engine, screen, &file, for_whom),
+        BackupCommand::Adopt { file, for_whom, note, confirm, other_tables } => {
+            let made = adopt::adopt(engine, screen, &file, for_whom, (&note, confirm, other_tables))?;
+            if let Some(made) = &made {
+                show(screen, made);
+            }
+            Ok(if made.is_some() { 0 } else { REFUSED })
         }
         BackupCommand::Pin { path } => pinned(engine, screen, &path, true),
         BackupCommand::Unpin { path } => pinned(engine, screen, &path, false),

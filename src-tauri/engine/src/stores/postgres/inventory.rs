@@ -56,14 +56,18 @@ struct Named {
 }
 
 impl Named {
-    /// As people and profiles write it: without quotes unless it could be misread without.
     fn key(&self) -> String {
-        let plain = |it: &str| !it.contains(['.', '"']);
-        if plain(&self.schema) && plain(&self.name) { format!("{}.{}", self.schema, self.name) } else { self.quoted() }
+        key(&self.schema, &self.name)
     }
     fn quoted(&self) -> String {
         format!("{}.{}", ident(&self.schema), ident(&self.name))
     }
+}
+
+/// A name as people and profiles write it: without quotes unless it could be misread without.
+pub(super) fn key(schema: &str, name: &str) -> String {
+    let plain = |it: &str| !it.contains(['.', '"']);
+    if plain(schema) && plain(name) { format!("{schema}.{name}") } else { format!("{}.{}", ident(schema), ident(name)) }
 }
 
 /// Objects that belong to the user: in no schema of the server's own.

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod dump;
 mod empty;
 pub mod facts;
+mod foreign;
 mod intake;
 pub mod inventory;
 pub mod lease;

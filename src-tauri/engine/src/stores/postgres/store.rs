@@ -12,6 +12,7 @@ use super::client::{Client, Server, SslMode};
 use super::dump::{self, Dump};
 use super::empty;
 use super::facts::{self, Other};
+use super::foreign;
 use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
@@ -25,6 +26,7 @@ use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::{Secret, remember};
+use crate::stores::foreign::FileFound;
 use crate::stores::intake::Intake;
 use crate::stores::tables::Snapshot;
 use crate::stores::{
@@ -145,6 +147,17 @@ impl PostgresStore {
         other.user == self.endpoint.user && !other.is_hand_tool()
     }
 
+    /// Character set and locale of the database.
+    fn like(&self) -> Result<aside::Like> {
+        let mut session = self.client()?.connect(self.database())?;
+        #[derive(serde::Deserialize)]
+        struct Row {
+            oid: u32,
+        }
+        let here: Row = session.one("SELECT oid::int8 AS oid FROM pg_database WHERE datname = current_database()")?;
+        aside::Like::of(&mut session, here.oid)
+    }
+
     /// What bears the application's name or waits to: where commands and counts go.
     fn next_name<'a>(&self, aside: &'a aside::Aside) -> Result<&'a str> {
         match aside::observe(self.admin()?, aside)? {
@@ -176,6 +189,16 @@ impl PostgresStore {
         reporter: &dyn Reporter,
     ) -> Result<OnTheSide> {
         let dump: Dump = field(&dumped.facts, "dump")?;
+        let scratch = self.scratch_server(scratch)?;
+        let restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
+        for note in &restored.notes {
+            reporter.say(&format!("{}: {note}", self.name));
+        }
+        Ok(OnTheSide { scratch, access: restored.access })
+    }
+
+    /// A private server of the same binaries.
+    fn scratch_server(&self, scratch: &Path) -> Result<Scratch> {
         let client = self.client()?;
         let folder = self.scratch_folder(scratch)?;
         let container = self.inside.as_ref().map(|it| self.mould(it)).transpose()?;
@@ -185,12 +208,31 @@ impl PostgresStore {
             runner: Arc::clone(&self.runner),
             container,
         };
-        let scratch = Scratch::start(client.tools(), &folder, &options)?;
-        let restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
-        for note in &restored.notes {
-            reporter.say(&format!("{}: {note}", self.name));
-        }
-        Ok(OnTheSide { scratch, access: restored.access })
+        Scratch::start(client.tools(), &folder, &options)
+    }
+
+    /// A dump in the file of this name, as manifests describe it.
+    fn described(&self, file: String, dump: Dump) -> Result<Dumped> {
+        let mut facts = serde_json::Map::new();
+        let value = serde_json::to_value(&dump)
+            .map_err(|cause| Error::bug("manifest", "A dump could not be described.").because(&cause))?;
+        facts.insert("dump".to_owned(), value);
+        Ok(Dumped {
+            store: self.name.clone(),
+            kind: StoreKind::Postgres,
+            note: format!(
+                "pg_dump custom format in gzip of many members: gunzip -c {file} | pg_restore -d NEW_DATABASE. \
+                 A reader that stops at the first member sees a part only."
+            ),
+            file,
+            sha256: dump.sha256,
+            bytes: dump.bytes,
+            raw_bytes: dump.raw_bytes,
+            counts: dump.inventory.counts,
+            facts,
+            seconds: dump.seconds,
+            sealed: None,
+        })
     }
 
     /// What a throw-away server like ours is made of.
@@ -358,26 +400,31 @@ impl DataStore for PostgresStore {
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
         let file = format!("{}.dump.gz", self.name);
         let dump = dump::dump(self.client()?, self.database(), &into.join(&file), dump::Options::default(), reporter)?;
-        let mut facts = serde_json::Map::new();
-        let value = serde_json::to_value(&dump)
-            .map_err(|cause| Error::bug("manifest", "A dump could not be described.").because(&cause))?;
-        facts.insert("dump".to_owned(), value);
-        Ok(Dumped {
-            store: self.name.clone(),
-            kind: StoreKind::Postgres,
-            note: format!(
-                "pg_dump custom format in gzip of many members: gunzip -c {file} | pg_restore -d NEW_DATABASE. \
-                 A reader that stops at the first member sees a part only."
-            ),
-            file,
-            sha256: dump.sha256,
-            bytes: dump.bytes,
-            raw_bytes: dump.raw_bytes,
-            counts: dump.inventory.counts,
-            facts,
-            seconds: dump.seconds,
-            sealed: None,
-        })
+        self.described(file, dump)
+    }
+
+    fn look_into(&self, file: &Path, reporter: &dyn Reporter) -> Result<FileFound> {
+        foreign::look(file, self.client()?.tools(), self.runner.as_ref(), reporter).map(|it| it.found)
+    }
+
+    fn dump_of_file(
+        &self,
+        file: &Path,
+        may_run: bool,
+        (into, scratch): (&Path, &Path),
+        reporter: &dyn Reporter,
+    ) -> Result<(Dumped, FileFound)> {
+        let staged = foreign::Staged::copy(file, scratch, reporter)?;
+        let facts = facts::facts(self.client()?, self.database())?;
+        let like = self.like()?;
+        let scratch = self.scratch_server(scratch)?;
+        let create = |name: &str, owner: &str| like.create(name, Some(owner), None);
+        let context = foreign::Context { facts: &facts, create: &create, scratch: &scratch, may_run };
+        let (owner, looked) = foreign::bring(&staged, &context, reporter)?;
+        let file = format!("{}.dump.gz", self.name);
+        let dump = dump::dump(&owner, self.database(), &into.join(&file), dump::Options::default(), reporter)?;
+        scratch.stop()?;
+        Ok((self.described(file, dump)?, looked.found))
     }
 
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {

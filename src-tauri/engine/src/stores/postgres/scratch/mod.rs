@@ -167,6 +167,11 @@ impl Scratch {
         self.container.as_ref().map(|it| it.network.as_str())
     }
 
+    /// Its folder for passfiles.
+    pub(super) fn private_dir(&self) -> PathBuf {
+        self.dir.join("private")
+    }
+
     /// A superuser's client of it.
     pub fn client(&self) -> &Client {
         &self.client
@@ -181,7 +186,7 @@ impl Scratch {
         let mut notes = Vec::new();
         let password = Secret::new(Uuid::now_v7().simple().to_string() + &random());
         let owner = if dump.shape.owner == SUPERUSER { "owner" } else { dump.shape.owner.as_str() };
-        let private = self.dir.join("private");
+        let private = self.private_dir();
         let as_owner = self.client.as_user(owner, Some(password.clone()), &private)?;
         // Each way is tried from an empty database; a superuser is the last one, and only for a superuser's data.
         let ways = [(&as_owner, true, None), (&as_owner, false, Some("The owners of objects are not restored."))];
