@@ -13,7 +13,7 @@ use liftlock_engine::stores::files::FilesStore;
 
 use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
 use crate::postgres_store::store;
-use crate::postgres_support::{admin, fingerprint, run_all, shop};
+use crate::postgres_support::{admin, client_on, fingerprint, run_all, shop};
 
 pub(crate) fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
     sealed_backup_of(root, stores, &Keys::default())
@@ -152,4 +152,46 @@ fn the_rescue_kit_restores_everything_on_a_fresh_server_and_says_when_it_cannot(
     let damaged = rescue(&backup.path, &fresh, &home.path().join("rescued3"));
     assert!(!damaged.status.success() && said(&damaged).contains("damaged"), "{}", said(&damaged));
     assert!(!home.path().join("rescued3").exists());
+}
+
+#[test]
+fn the_roles_of_the_server_are_kept_without_passwords_and_a_server_that_lacks_one_is_told_before_anything_stops() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let clerk = format!("{name}_Clerk");
+    let mut session = admin.connect(&name).unwrap();
+    run_all(
+        &mut session,
+        &[
+            &format!("CREATE ROLE \"{clerk}\" LOGIN PASSWORD 'clerks-secret'"),
+            &format!("GRANT SELECT ON public.item TO \"{clerk}\""),
+        ],
+    );
+    let home = tempfile::tempdir().unwrap();
+    let store = store(&name, &owner, true).with_globals(true);
+    let backup = backup_of(&home.path().join("backups"), &[&store]);
+    let kept = std::fs::read_to_string(backup.path.join("main.globals.sql")).unwrap();
+    assert!(kept.contains(&format!("CREATE ROLE \"{clerk}\"")), "{kept}");
+    assert!(!kept.contains("PASSWORD") && !kept.contains("clerks-secret"), "{kept}");
+    backups::check(&backup, &Silent).unwrap();
+    let page = std::fs::read_to_string(backup.path.join("RESTORE.html")).unwrap();
+    assert!(page.contains("main.globals.sql"), "{page}");
+    // The kit shows it, and runs nothing of it.
+    let fresh = Cluster::start(&[]);
+    let done = rescue(&backup.path, &fresh, &home.path().join("rescued"));
+    assert!(done.status.success() && said(&done).contains("main.globals.sql"), "{}", said(&done));
+    let there = client_on(&fresh, SUPERUSER, PASSWORD).unwrap();
+    let finds = format!("SELECT 1 AS one FROM pg_roles WHERE rolname = '{clerk}'");
+    assert!(!there.connect("postgres").unwrap().finds(&finds).unwrap());
+    // Here it is; without it nothing is begun.
+    let dumped = backup.dumped("main").unwrap();
+    store.expect_room_for(dumped, &backup.path).unwrap();
+    run_all(&mut session, &[&format!("DROP OWNED BY \"{clerk}\""), &format!("DROP ROLE \"{clerk}\"")]);
+    let missing = store.expect_room_for(dumped, &backup.path).unwrap_err();
+    assert_eq!(missing.class, "roles_missing");
+    assert!(missing.message.contains(&clerk) && missing.remedy.contains("main.globals.sql"), "{missing:?}");
+    assert!(missing.details.iter().any(|it| it.contains(&format!("CREATE ROLE \"{clerk}\""))), "{missing:?}");
+    // Changed by somebody, it is damaged as a dump would be.
+    std::fs::write(backup.path.join("main.globals.sql"), "DROP ROLE admin;").unwrap();
+    assert_eq!(backups::check(&backup, &Silent).unwrap_err().class, "backup_damaged");
 }

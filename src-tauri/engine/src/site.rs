@@ -117,7 +117,8 @@ impl Site {
                 crate::state::home::make_private_dir(&private)?;
                 let runner = Arc::clone(&self.runner);
                 let store = PostgresStore::new(&it.name, endpoint, admin, label, &private, runner);
-                Arc::new(store.inside(it.service.as_ref().and_then(|service| self.inside(service))))
+                let store = store.inside(it.service.as_ref().and_then(|service| self.inside(service)));
+                Arc::new(store.with_globals(it.globals))
             }
             Store::Sqlite(it) => Arc::new(SqliteStore::new(&it.name, it.path.under(folder))),
             Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable && !restoring)),

@@ -188,6 +188,8 @@ fn write(partial: &Path, manifest: &Manifest) -> Result<String> {
     let manifest_sha256 = digest::sha256(&bytes);
     durable::write(&partial.join(MANIFEST), &bytes)?;
     let lines = manifest.stores.iter().map(|it| format!("{}  {}\n", it.sha256, it.file));
+    let globals = manifest.stores.iter().filter_map(Dumped::globals);
+    let lines = lines.chain(globals.map(|it| format!("{}  {}\n", it.sha256, it.file)));
     let sums: String = lines.chain([format!("{manifest_sha256}  {MANIFEST}\n")]).collect();
     durable::write(&partial.join(SUMS), sums.as_bytes())?;
     kit::write(partial, manifest)?;

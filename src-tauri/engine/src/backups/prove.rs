@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::pace::{Part, shares};
 use crate::ports::{Clock, Reporter};
 use crate::seal::Keys;
-use crate::stores::{DataStore, Grade, Proof, Sandbox};
+use crate::stores::{DataStore, Dumped, Grade, Proof, Sandbox};
 
 /// The share of reading a backup in reading it and restoring it.
 const READING: f64 = 0.05;
@@ -134,6 +134,13 @@ pub fn check(backup: &Backup, reporter: &dyn Reporter) -> Result<()> {
             return Err(damaged(&path, "its size is another one"));
         }
         if sha256 != dumped.sha256 {
+            return Err(damaged(&path, "its checksum is another one"));
+        }
+    }
+    for globals in now.manifest.stores.iter().filter_map(Dumped::globals) {
+        let path = now.path.join(&globals.file);
+        let (sha256, _) = digest::sha256_of(&mut durable::open_ours(&path)?, &path, Some(globals.bytes), reporter)?;
+        if sha256 != globals.sha256 {
             return Err(damaged(&path, "its checksum is another one"));
         }
     }

@@ -38,23 +38,17 @@ pub fn open(path: &Path) -> Result<Backup> {
     let mut names = BTreeSet::new();
     for dumped in &manifest.stores {
         let name = Path::new(&dumped.file);
-        let plain =
-            matches!(name.components().collect::<Vec<_>>()[..], [Component::Normal(it)] if it == name.as_os_str());
-        let reserved = dumped.file.starts_with('.')
-            || [MANIFEST, PROOF, SUMS, PINNED].contains(&dumped.file.as_str())
+        let reserved = [MANIFEST, PROOF, SUMS, PINNED].contains(&dumped.file.as_str())
             || kit::FILES.contains(&dumped.file.as_str());
         // What is opened gets this name in a folder of ours.
-        let inner = dumped.sealed.as_ref().map(|it| Path::new(&it.file));
-        let is_inner_plain = inner.is_none_or(|it| {
-            matches!(it.components().collect::<Vec<_>>()[..], [Component::Normal(only)] if only == it.as_os_str())
-                && !it.to_string_lossy().starts_with('.')
-        });
-        if !plain || !is_inner_plain || reserved || !names.insert(&dumped.file) {
-            return Err(Error::failed(
-                "backup_hostile",
-                format!("The manifest of {} names a dump that no backup of ours has.", path.display()),
-            )
-            .remedy("Somebody changed it. Do not use this backup, and look who can write to that folder."));
+        let is_inner_plain = dumped.sealed.as_ref().is_none_or(|it| is_plain(&it.file));
+        if !is_plain(&dumped.file) || !is_inner_plain || reserved || !names.insert(&dumped.file) {
+            return Err(hostile(path));
+        }
+        if let Some(globals) = dumped.globals()
+            && (globals.file != format!("{}.globals.sql", dumped.store) || !is_plain(&globals.file))
+        {
+            return Err(hostile(path));
         }
         let file = path.join(name);
         let there = match durable::open_ours(&file) {
@@ -85,6 +79,17 @@ pub fn open(path: &Path) -> Result<Backup> {
         tested_at,
         pinned,
     })
+}
+
+fn hostile(path: &Path) -> Error {
+    let message = format!("The manifest of {} names a file that no backup of ours has.", path.display());
+    Error::failed("backup_hostile", message)
+        .remedy("Somebody changed it. Do not use this backup, and look who can write to that folder.")
+}
+
+fn is_plain(name: &str) -> bool {
+    matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(it)] if it == name)
+        && !name.starts_with('.')
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {

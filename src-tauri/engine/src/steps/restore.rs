@@ -71,7 +71,7 @@ impl Step for CheckRestore {
         }
         // What would be in the way after the stop is said before it.
         for store in &world.site.stores {
-            backup.dumped(store.name())?;
+            store.expect_room_for(backup.dumped(store.name())?, &backup.path)?;
             let found = store.obstacles(world.reporter)?;
             if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
                 return Err(stop.to_error());

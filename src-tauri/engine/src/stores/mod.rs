@@ -94,6 +94,24 @@ pub struct Sealed {
     pub bytes: u64,
 }
 
+/// The roles of a server, kept beside a dump: SQL for people, without passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Globals {
+    /// Name of the file in the folder of the backup; a plain name, never a path.
+    pub file: String,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+}
+
+impl Dumped {
+    /// The roles of the server that were kept beside it.
+    pub fn globals(&self) -> Option<Globals> {
+        serde_json::from_value(self.facts.get("globals")?.clone()).ok()
+    }
+}
+
 /// How far a backup has been trusted, lowest first.
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -307,6 +325,13 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// What went wrong; the original is untouched.
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()>;
+    /// What the server lacks for `dumped`, which lies in `from`, to be restored to it: found before anything is stopped.
+    ///
+    /// # Errors
+    /// `roles_missing`; it cannot be asked.
+    fn expect_room_for(&self, _dumped: &Dumped, _from: &Path) -> Result<()> {
+        Ok(())
+    }
     /// Restores `dumped`, which lies in `from`, to the place beside, instead of a copy of the original. Repeatable.
     ///
     /// # Errors

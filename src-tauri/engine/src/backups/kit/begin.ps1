@@ -97,3 +97,9 @@ function Restore-Folder([string]$Store, [string]$File, [string]$Sha256) {
     if ($sealed) { Remove-Item -LiteralPath $packed }
     if ($ended -ne 0) { Stop-Here "$File could not be restored." }
 }
+
+# The roles of the old server, which are for people: nothing runs them unseen.
+function Show-Roles($file) {
+    Write-Host "The roles that the old server had are in $file, without passwords. Look at it, and run what of it you want:"
+    Write-Host "  psql -X -f $file postgres"
+}

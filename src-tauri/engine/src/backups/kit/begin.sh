@@ -75,3 +75,9 @@ restore_folder() {
     echo "Restoring $1 to $target …"
     mkdir -p "$target" && unpack "$2" | tar -xf - -C "$target" || stop "$2 could not be restored."
 }
+
+# The roles of the old server, which are for people: nothing runs them unseen.
+roles() {
+    echo "The roles that the old server had are in $1, without passwords. Look at it, and run what of it you want:"
+    echo "  psql -X -f $1 postgres"
+}

@@ -133,6 +133,9 @@ fn shell(manifest: &Manifest) -> String {
             StoreKind::Files => write!(script, "\nrestore_folder {store} {file}\n"),
         };
     }
+    for globals in manifest.stores.iter().filter_map(Dumped::globals) {
+        let _ = writeln!(script, "\nroles {}", sh(&globals.file));
+    }
     script.push_str("\necho\necho \"Done. Everything is there. Point the application at what was restored.\"\n");
     script
 }
@@ -158,6 +161,9 @@ fn powershell(manifest: &Manifest) -> String {
             StoreKind::Files => write!(script, "\nRestore-Folder {store} {file} {sha}\n"),
         };
     }
+    for globals in manifest.stores.iter().filter_map(Dumped::globals) {
+        let _ = writeln!(script, "\nShow-Roles {}", ps(&globals.file));
+    }
     script.push_str("\nWrite-Host 'Done. Everything is there. Point the application at what was restored.'\n");
     script
 }
@@ -178,6 +184,14 @@ fn page(manifest: &Manifest) -> String {
             StoreKind::Files => format!("a folder with {rows} files"),
         };
         let _ = writeln!(parts, "<li><code>{}</code>: {what}, {}</li>", html(&dumped.file), human(dumped.bytes));
+        if let Some(globals) = dumped.globals() {
+            let _ = writeln!(
+                parts,
+                "<li><code>{}</code>: the roles of the server, without passwords. No script runs it: where the application \
+                 needs them, look at it first, then run what of it you want with <code>psql</code></li>",
+                html(&globals.file)
+            );
+        }
         let file = sh(&dumped.file);
         let unpacked = match &dumped.sealed {
             Some(_) => format!("age -d {file} | gunzip -c"),

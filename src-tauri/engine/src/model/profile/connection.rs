@@ -338,6 +338,7 @@ mod tests {
             connection: Connection { url: env("URL"), ..Connection::default() },
             service: None,
             admin: None,
+            globals: false,
             point_at: Default::default(),
         };
         let read = |_: &FilePath| Ok("URL=postgres://shop:pw@db:6000/shop\nADMIN=root".to_owned());

@@ -37,6 +37,10 @@ pub struct PostgresStore {
     /// How it is reached by someone who may create and rename databases. What is not given is as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Connection>,
+    /// The roles of the server are kept beside each dump, without passwords: for applications with more roles than the
+    /// one that owns the database. Nothing of it is ever run by a restore.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub globals: bool,
     /// Environment variables that point a command at another database.
     /// Placeholders: `{host}`, `{port}`, `{user}`, `{password}`, `{database}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

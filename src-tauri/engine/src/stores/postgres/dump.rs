@@ -60,6 +60,9 @@ pub struct Shape {
     pub owner_is_superuser: bool,
     /// All roles that own something in it or have a right on something.
     pub roles: Vec<String>,
+    /// The first superuser of the server, who is among them whether it owns something or not.
+    #[serde(default)]
+    pub first_superuser: String,
     /// Its extensions.
     pub extensions: Vec<Extension>,
     /// Settings of the database, of roles in it, and of its owner everywhere.
@@ -191,12 +194,13 @@ fn shape(session: &mut Session, database: &str, oid: u32, sequences_before: Posi
         owner: String,
         owner_is_superuser: bool,
         roles: Vec<String>,
+        first_superuser: String,
         extensions: Vec<Extension>,
         owner_settings: Vec<Setting>,
     }
     // The first superuser owns things without being noted as their owner.
     let row: Row = session.one(&format!(
-        "SELECT o.rolname AS owner, o.rolsuper AS owner_is_superuser, \
+        "SELECT (SELECT rolname FROM pg_roles WHERE oid = 10) AS first_superuser, o.rolname AS owner, o.rolsuper AS owner_is_superuser, \
          (SELECT json_agg(DISTINCT r.rolname) FROM pg_roles r WHERE r.oid IN (10, d.datdba) OR r.oid IN \
          (SELECT s.refobjid FROM pg_shdepend s WHERE s.refclassid = 'pg_authid'::regclass AND s.dbid = d.oid)) AS roles, \
          (SELECT coalesce(json_agg(json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname) \
@@ -212,6 +216,7 @@ fn shape(session: &mut Session, database: &str, oid: u32, sequences_before: Posi
         owner: row.owner,
         owner_is_superuser: row.owner_is_superuser,
         roles: row.roles,
+        first_superuser: row.first_superuser,
         extensions: row.extensions,
         settings: row.owner_settings.into_iter().chain(Belongings::of(session, oid)?.settings).collect(),
         sequences_before,

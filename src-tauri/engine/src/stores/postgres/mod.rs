@@ -13,6 +13,7 @@ pub mod dump;
 mod empty;
 pub mod facts;
 mod foreign;
+mod globals;
 mod intake;
 pub mod inventory;
 pub mod lease;

@@ -13,6 +13,7 @@ use super::dump::{self, Dump};
 use super::empty;
 use super::facts::{self, Other};
 use super::foreign;
+use super::globals;
 use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
@@ -40,6 +41,7 @@ pub struct PostgresStore {
     admin: Option<Endpoint>,
     /// The container in which the server runs, where it is in one.
     inside: Option<Inside>,
+    globals: bool,
     label: String,
     private_dir: PathBuf,
     runner: Arc<dyn Runner>,
@@ -84,6 +86,7 @@ impl PostgresStore {
             endpoint,
             admin,
             inside: None,
+            globals: false,
             label: label.to_owned(),
             private_dir: private_dir.to_owned(),
             runner,
@@ -96,6 +99,13 @@ impl PostgresStore {
     #[must_use]
     pub fn inside(mut self, inside: Option<Inside>) -> Self {
         self.inside = inside;
+        self
+    }
+
+    /// Keeps the roles of the server beside each dump.
+    #[must_use]
+    pub fn with_globals(mut self, globals: bool) -> Self {
+        self.globals = globals;
         self
     }
 
@@ -400,7 +410,16 @@ impl DataStore for PostgresStore {
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
         let file = format!("{}.dump.gz", self.name);
         let dump = dump::dump(self.client()?, self.database(), &into.join(&file), dump::Options::default(), reporter)?;
-        self.described(file, dump)
+        let mut dumped = self.described(file, dump)?;
+        if self.globals {
+            // As the application's own role: without passwords, everybody may see them.
+            let name = format!("{}.globals.sql", self.name);
+            let kept = globals::write(self.client()?, self.database(), into, &name, reporter)?;
+            let value = serde_json::to_value(kept)
+                .map_err(|cause| Error::bug("manifest", "A dump could not be described.").because(&cause))?;
+            dumped.facts.insert("globals".to_owned(), value);
+        }
+        Ok(dumped)
     }
 
     fn look_into(&self, file: &Path, reporter: &dyn Reporter) -> Result<FileFound> {
@@ -472,6 +491,16 @@ impl DataStore for PostgresStore {
         let aside = ours(aside)?;
         aside::close(self.admin()?, &aside, &|other| self.may_end(other))?;
         aside::copy(self.admin()?, &aside, Strategy::Fitting, reporter).map(|_| ())
+    }
+
+    fn expect_room_for(&self, dumped: &Dumped, from: &Path) -> Result<()> {
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        let missing = globals::missing(self.admin()?, self.database(), &dump)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let kept = dumped.globals().map(|it| from.join(it.file));
+        Err(globals::refusal(&missing, kept.as_deref()))
     }
 
     fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {

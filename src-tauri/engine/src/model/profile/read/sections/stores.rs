@@ -32,9 +32,11 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
             let connection = connection(&table, true);
             let admin = table.optional("admin", administrator);
             let service = table.optional("service", crate::model::profile::read::values::name);
+            let globals = table.optional("globals", Node::flag).unwrap_or_default();
             let point_at = point_at(OF_A_DATABASE, PLACE_OF_A_DATABASE);
-            name.zip(connection)
-                .map(|(name, connection)| Store::Postgres(PostgresStore { name, connection, service, admin, point_at }))
+            name.zip(connection).map(|(name, connection)| {
+                Store::Postgres(PostgresStore { name, connection, service, admin, globals, point_at })
+            })
         }
         Kind::Sqlite => {
             let path = table.required("path", "path = \"data/app.db\"", file);
