@@ -15,6 +15,7 @@ mod postgres_export;
 mod postgres_faults;
 mod postgres_import;
 mod postgres_kit;
+mod postgres_memory;
 mod postgres_probe;
 mod postgres_store;
 mod postgres_support;
