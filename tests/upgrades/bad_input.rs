@@ -221,7 +221,7 @@ fn a_disk_too_small_for_any_of_the_things_it_must_hold_is_found_before_the_start
     let mut wrong = Vec::new();
     let places = [
         ("the copy on which the backup is proven", scratch),
-        ("the backup", case.home.backups(&case.name)),
+        ("the backup", case.home.backups(&case.name).unwrap()),
         ("the release", case.home.downloads()),
         ("the new release, unpacked", world.shop.clone()),
     ];

@@ -151,7 +151,7 @@ fn a_release_that_begins_empty_stands_beside_the_old_one_which_can_be_looked_at_
         list["backups"].as_array().map_or(0, Vec::len)
     };
     let before = backups();
-    let folder = case.home.backups(&case.name);
+    let folder = case.home.backups(&case.name).unwrap();
     let (code, removed) = case.answer(&["aside", "remove", "corner-shop", "--confirm", "REMOVE"]);
     assert_eq!((code, &removed["removed"]), (0, &Value::from(true)), "{removed:#}");
     assert_eq!(databases(&world), [new]);

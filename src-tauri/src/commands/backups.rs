@@ -125,6 +125,17 @@ pub(crate) async fn choose_copy_folder(app: AppHandle) -> Answer<Option<Vec<Sett
     .await
 }
 
+/// The same of the folder that new backups are kept in.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn choose_backup_folder(app: AppHandle) -> Answer<Option<Vec<SettingView>>> {
+    let Some(folder) = chosen(&app, |dialog, tell| dialog.pick_folder(tell)).await else { return Ok(None) };
+    ask(&app, move |engine| {
+        engine.choose("backup_folder", Some(&folder.display().to_string()))?;
+        engine.settings().map(Some)
+    })
+    .await
+}
+
 /// Opens the page that says how a backup is restored without Liftlock.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn open_rescue_kit(app: AppHandle, id: String) -> Answer<()> {

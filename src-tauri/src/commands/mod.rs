@@ -73,6 +73,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         backups::prune_backups,
         backups::pin_backup,
         backups::choose_copy_folder,
+        backups::choose_backup_folder,
         backups::open_rescue_kit,
         leaving::leaving,
         leaving::leaving_preview,

@@ -12,7 +12,7 @@ use liftlock_engine::objects::Address;
 use liftlock_engine::process::Silent;
 use liftlock_engine::view::{BackupView, CopyView, DueOutcome};
 
-use crate::scheduled::Bench;
+use crate::shop::Bench;
 
 #[path = "../../support/objects.rs"]
 mod objects;

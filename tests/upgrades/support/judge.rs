@@ -197,7 +197,7 @@ fn databases(case: &Case<'_>, upgrade: &Upgrade, expected: &Expected<'_>, found:
 }
 
 fn backups_verify(case: &Case<'_>, upgrade: &Upgrade, found: &mut Findings) {
-    let (all, odd) = backups::list(&case.home.backups(&case.name)).unwrap();
+    let (all, odd) = backups::list(&case.home.backups(&case.name).unwrap()).unwrap();
     found.no("backups that cannot be read", &odd.iter().map(ToString::to_string).collect::<Vec<_>>());
     for backup in &all {
         for dumped in &backup.manifest.stores {
@@ -244,11 +244,12 @@ fn nothing_lies_about(case: &Case<'_>, found: &mut Findings) {
         |folder: &Path| -> Vec<String> { files_below(folder).iter().map(|it| it.display().to_string()).collect() };
     found.no("left of scratch servers", &files(&case.scratch()));
     found.no("left of secrets", &files(&case.home.root().join("secrets")));
-    let parts: Vec<String> = [case.home.backups(&case.name), case.world.shop.join("releases"), case.home.downloads()]
-        .iter()
-        .flat_map(|it| entries(it))
-        .filter(|it| it.contains("/.part"))
-        .collect();
+    let parts: Vec<String> =
+        [case.home.backups(&case.name).unwrap(), case.world.shop.join("releases"), case.home.downloads()]
+            .iter()
+            .flat_map(|it| entries(it))
+            .filter(|it| it.contains("/.part"))
+            .collect();
     found.no("half-made folders", &parts);
 }
 

@@ -76,6 +76,7 @@ const ACTS: Record<keyof Commands, Act> = {
   cancel_job: { scene: 'backups', press: ['act-back-up', 'act-stop-job'] },
   prove_backup: { scene: 'backups-bad', press: [moreOf(1), 'menu-prove'] },
   pin_backup: { scene: 'backups', press: [moreOf(0), 'menu-pin'] },
+  choose_backup_folder: { scene: 'settings', press: ['act-choose-backup_folder'] },
   choose_copy_folder: { scene: 'settings', press: ['act-choose-copy_folder'] },
   compare: { scene: 'restore' },
   restore: { scene: 'restore', press: toConfirm },

@@ -108,6 +108,8 @@ export type Commands = {
   pin_backup: (a: { id: string; pinned: boolean }) => BackupView[];
   /** Where copies of backups go: chosen in a dialog of the desktop; null where that was closed. */
   choose_copy_folder: () => SettingView[] | null;
+  /** Where new backups are kept; the same. */
+  choose_backup_folder: () => SettingView[] | null;
   /** Shows the page that restores a backup without Liftlock. */
   open_rescue_kit: (a: { id: string }) => null;
   compare: (a: { id: string }) => CompareView;

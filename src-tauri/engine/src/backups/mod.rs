@@ -30,7 +30,7 @@ use crate::stores::{Dumped, Grade, Proof};
 pub use create::{Request, adopt, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
-pub use read::{list, open};
+pub use read::{list, of, open};
 pub use schedule::Schedule;
 pub use sealed::{Opened, opened};
 

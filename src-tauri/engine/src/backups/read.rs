@@ -12,6 +12,8 @@ use crate::backups::{Backup, FORMAT_SEALED, MANIFEST, Manifest, PINNED, PROOF, S
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::model::ids::InstallationName;
+use crate::state::home::Home;
 use crate::stores::Grade;
 
 /// What we read of a document at most: a manifest of this size would describe a million tables.
@@ -146,8 +148,29 @@ pub fn list(root: &Path) -> Result<(Vec<Backup>, Vec<Error>)> {
             Err(error) => findings.push(error),
         }
     }
+    in_order(&mut backups, &mut findings);
+    Ok((backups, findings))
+}
+
+/// The same of everything that is kept of an installation, wherever that is.
+///
+/// # Errors
+/// A folder cannot be read; what was chosen cannot be.
+pub fn of(home: &Home, installation: &InstallationName) -> Result<(Vec<Backup>, Vec<Error>)> {
+    let (mut backups, mut findings) = (Vec::<Backup>::new(), Vec::new());
+    for place in home.places_of_backups(installation)? {
+        let (found, odd) = list(&place)?;
+        // What somebody copied to another of them is one backup still.
+        let news: Vec<Backup> = found.into_iter().filter(|it| backups.iter().all(|has| has.id() != it.id())).collect();
+        backups.extend(news);
+        findings.extend(odd);
+    }
+    in_order(&mut backups, &mut findings);
+    Ok((backups, findings))
+}
+
+fn in_order(backups: &mut [Backup], findings: &mut [Error]) {
     // The name decides between two of the same moment, so that the order is always the same.
     backups.sort_by(|a, b| (b.manifest.made_at, &b.path).cmp(&(a.manifest.made_at, &a.path)));
     findings.sort_by(|a, b| a.message.cmp(&b.message));
-    Ok((backups, findings))
 }

@@ -90,7 +90,7 @@ impl Engine {
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
         let keys = db.backup_keys()?;
         let request = Request {
-            root: &self.home.backups(name),
+            root: &self.home.backups(name)?,
             installation: name,
             application: &site.profile.application.name,
             version: version.as_deref(),
@@ -117,9 +117,11 @@ impl Engine {
             Some(name) => vec![self.db()?.installation(name)?.name],
             None => self.db()?.installations()?.into_iter().map(|it| it.name).collect(),
         };
-        let (mut views, mut odd) = (Vec::new(), Vec::new());
+        let (mut views, mut odd) = (Vec::new(), Vec::<Finding>::new());
+        // The folder is one for all of them.
+        odd.extend(names.first().and_then(|it| self.home.backups(it).err()).iter().map(Finding::stop));
         for name in names {
-            let (found, unreadable) = backups::list(&self.home.backups(&name))?;
+            let (found, unreadable) = backups::of(&self.home, &name)?;
             views.extend(found.iter().map(BackupView::of));
             odd.extend(unreadable.iter().map(Finding::stop));
             odd.extend(alarms(&found));
@@ -173,9 +175,11 @@ impl Engine {
         if !is_name || path_or_id.is_dir() {
             return absolute(path_or_id);
         }
-        let places = self.db()?.installations()?.into_iter().map(|it| self.home.backups(&it.name).join(path_or_id));
-        let mut found = places.filter(|it| it.is_dir());
-        found.next().ok_or_else(|| {
+        let mut places = Vec::new();
+        for installation in self.db()?.installations()? {
+            places.extend(self.home.places_of_backups(&installation.name)?);
+        }
+        places.into_iter().map(|it| it.join(path_or_id)).find(|it| it.is_dir()).ok_or_else(|| {
             Error::refused("unknown_backup", format!("There is no backup “{}”.", path_or_id.display()))
                 .remedy("`liftlock backup list` shows the backups with their folders.")
         })

@@ -87,7 +87,7 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let backup = match path_or_id {
             Some(path) => backups::open(&self.find_backup(path)?)?,
-            None => backups::list(&self.home.backups(name))?.0.into_iter().next().ok_or_else(|| {
+            None => backups::of(&self.home, name)?.0.into_iter().next().ok_or_else(|| {
                 Error::refused("no_backup", format!("{name} has no backup yet."))
                     .remedy(format!("Make one: `liftlock backup create {name}`."))
             })?,
@@ -135,11 +135,12 @@ impl Engine {
     /// `unknown_installation`, `no_copy_folder`, `copy_folder_gone`; what a disk or the storage answered.
     pub fn lying_copies(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Vec<LyingView>> {
         let mut views = Vec::new();
+        let here = self.home.places_of_backups(name)?;
         for place in self.chosen()? {
             let place = self.opened(&place)?;
             for it in copies::lying(name, place.as_ref(), reporter)? {
                 views.push(LyingView {
-                    here: self.home.backups(name).join(&it.copy.id).is_dir(),
+                    here: here.iter().any(|place| place.join(&it.copy.id).is_dir()),
                     id: it.copy.id,
                     installation: name.clone(),
                     path: it.path,
@@ -167,10 +168,9 @@ impl Engine {
         let copy = CopyOf { installation: name.clone(), id: id.to_owned() };
         let mut failed = Error::refused("no_copy_folder", "No place for copies was chosen.")
             .remedy("Say where the copies are: `liftlock backup copy --to FOLDER`, or `--to s3://BUCKET/FOLDER`.");
+        let to = self.home.backups(name)?;
         for place in self.chosen()? {
-            let fetched = self
-                .opened(&place)
-                .and_then(|it| copies::fetch(&copy, it.as_ref(), &self.home.backups(name), reporter));
+            let fetched = self.opened(&place).and_then(|it| copies::fetch(&copy, it.as_ref(), &to, reporter));
             match fetched {
                 Ok(backup) => {
                     self.record(&backup)?;

@@ -26,7 +26,7 @@ impl Engine {
     /// # Errors
     /// Those of the state itself; the disk does not answer.
     pub fn announce_disk(&self) -> Result<Option<DiskView>> {
-        let Some(disk) = getting_full(self.home.root(), need(&self.backups(None)?.0))? else { return Ok(None) };
+        let Some(disk) = getting_full(&self.home.backup_disk(), need(&self.backups(None)?.0))? else { return Ok(None) };
         let (mut db, now) = (self.db()?, self.clock.now());
         let told = db.note(TOLD)?.and_then(|it| it.parse::<DateTime<Utc>>().ok());
         // A clock that was put back must not keep it silent for longer than a day.

@@ -66,7 +66,7 @@ impl Engine {
             Err(error) => findings.push(Finding::stop(&error)),
         }
         let (backups, of_backups) = self.backups(None)?;
-        match disk::getting_full(self.home.root(), disk::need(&backups)) {
+        match disk::getting_full(&self.home.backup_disk(), disk::need(&backups)) {
             Ok(full) => findings.extend(full.map(|it| it.finding())),
             Err(error) => findings.push(Finding::stop(&error)),
         }

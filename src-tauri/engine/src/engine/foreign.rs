@@ -125,7 +125,7 @@ impl Engine {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let note = if choice.note.is_empty() { format!("from the file {file}") } else { choice.note.to_owned() };
         let request = Request {
-            root: &self.home.backups(name),
+            root: &self.home.backups(name)?,
             installation: name,
             application: &site.profile.application.name,
             version: version.as_deref(),

@@ -21,6 +21,7 @@ mod leftovers;
 mod lock;
 mod news;
 mod notices;
+mod places;
 mod report;
 mod rescue;
 mod retention;
@@ -46,7 +47,7 @@ use crate::ports::{Clock, Desk, Machine};
 use crate::process::ThisMachine;
 use crate::releases::Waits;
 use crate::state::home::Home;
-use crate::state::settings::{SETTINGS, setting};
+use crate::state::settings::{BACKUP_FOLDER, SETTINGS, check, setting};
 use crate::view::{InstallationView, SettingView};
 
 /// Liftlock without a face: one home, and the verbs on what it looks after.
@@ -232,7 +233,7 @@ impl Engine {
             .map(|it| {
                 Ok(SettingView {
                     key: it.key.to_owned(),
-                    value: db.setting(it.key)?,
+                    value: self.value_of(&db, it.key)?,
                     default: it.default.to_owned(),
                     about: it.about.to_owned(),
                 })
@@ -243,10 +244,14 @@ impl Engine {
     /// Chooses a value, or the default again.
     ///
     /// # Errors
-    /// `locked`, `unknown_setting`, `bad_setting`.
+    /// `locked`, `unknown_setting`, `bad_setting`; `backup_folder_gone`, `backup_folder_taken`, `backup_folder_unfit`.
     pub fn choose(&self, key: &str, value: Option<&str>) -> Result<()> {
         self.must_be_unlocked()?;
-        let default = setting(key)?.default;
-        self.db()?.choose(key, value.unwrap_or(default))
+        let value = value.unwrap_or(setting(key)?.default);
+        let mut db = self.db()?;
+        if key == BACKUP_FOLDER {
+            return check(key, value).and_then(|()| self.keep_backups_in(&db, value));
+        }
+        db.choose(key, value)
     }
 }

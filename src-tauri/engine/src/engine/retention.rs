@@ -36,7 +36,7 @@ impl Engine {
     pub fn prune_preview(&self, name: &InstallationName) -> Result<PruneView> {
         let db = self.db()?;
         let rule = self.keeping_rule()?;
-        let (found, _) = backups::list(&self.home.backups(&db.installation(name)?.name))?;
+        let (found, _) = backups::of(&self.home, &db.installation(name)?.name)?;
         let mut view = PruneView {
             rule,
             removed: false,
@@ -73,7 +73,9 @@ impl Engine {
         let installation = db.installation(name)?;
         let holder = this_process(self.clock.as_ref(), "prune")?;
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
-        backups::clear_unfinished(&self.home.backups(name))?;
+        for place in self.home.places_of_backups(name)? {
+            backups::clear_unfinished(&place)?;
+        }
         let mut view = self.prune_preview(name)?;
         view.removed = true;
         for going in std::mem::take(&mut view.goes) {

@@ -151,7 +151,7 @@ impl Engine {
 
     /// Copies the newest one where its disk was not connected, or its copy was cut short, when it was made.
     fn copy_late(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Option<DueView>> {
-        let (found, _) = backups::list(&self.home.backups(name))?;
+        let (found, _) = backups::of(&self.home, name)?;
         if !self.may_copy_now(&found)? {
             return Ok(None);
         }
@@ -182,7 +182,7 @@ impl Engine {
             return Ok(None);
         }
         let before = self.clock.now() - TimeDelta::days(days);
-        let (found, _) = backups::list(&self.home.backups(name))?;
+        let (found, _) = backups::of(&self.home, name)?;
         let last = |it: &Backup| it.tested_at.unwrap_or(it.manifest.made_at);
         let old = found.iter().filter(|it| it.failed.is_none() && last(it) < before).min_by_key(|it| last(it));
         let Some(old) = old else { return Ok(None) };

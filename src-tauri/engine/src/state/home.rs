@@ -69,10 +69,6 @@ impl Home {
     pub fn upgrade(&self, id: UpgradeId) -> PathBuf {
         self.root.join("upgrades").join(id.to_string())
     }
-    /// The backups of an installation.
-    pub fn backups(&self, installation: &InstallationName) -> PathBuf {
-        self.root.join("backups").join(installation.as_str())
-    }
     /// What has arrived of large files that are copied to storage in parts.
     pub fn sent_parts(&self) -> PathBuf {
         self.root.join("sent-parts")

@@ -12,6 +12,7 @@ pub mod kept;
 pub mod lease;
 pub(crate) mod lock;
 pub mod outcomes;
+pub mod places;
 pub mod question;
 pub mod rebuild;
 pub mod records;

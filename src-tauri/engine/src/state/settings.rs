@@ -28,6 +28,17 @@ fn one_of(text: &str, words: &[&str], wanted: &'static str) -> std::result::Resu
     if words.contains(&text) { Ok(()) } else { Err(wanted) }
 }
 
+fn absolute_or_nothing(text: &str) -> std::result::Result<(), &'static str> {
+    if text.is_empty() || std::path::Path::new(text).is_absolute() {
+        Ok(())
+    } else {
+        Err("an absolute path, or nothing")
+    }
+}
+
+/// The one that is remembered outside the state, so that backups are found without it.
+pub(crate) const BACKUP_FOLDER: &str = "backup_folder";
+
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -67,16 +78,16 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| whole_number(text, 0, 1000000, "a whole number from 0 to 1000000"),
     },
     Setting {
+        key: BACKUP_FOLDER,
+        default: "",
+        about: "The folder in which new backups are kept; nothing: Liftlock's own. Those made before stay where they are.",
+        check: absolute_or_nothing,
+    },
+    Setting {
         key: "copy_folder",
         default: "",
         about: "The folder on another disk to which scheduled backups are copied; chosen with `liftlock backup copy`.",
-        check: |text| {
-            if text.is_empty() || std::path::Path::new(text).is_absolute() {
-                Ok(())
-            } else {
-                Err("an absolute path, or nothing")
-            }
-        },
+        check: absolute_or_nothing,
     },
     Setting {
         key: "copy_storage",
@@ -166,13 +177,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "scratch_dir",
         default: "",
         about: "Where the private scratch server for proofs and rehearsals may stand; empty: chosen by Liftlock.",
-        check: |text| {
-            if text.is_empty() || std::path::Path::new(text).is_absolute() {
-                Ok(())
-            } else {
-                Err("an absolute path, or nothing")
-            }
-        },
+        check: absolute_or_nothing,
     },
 ];
 
@@ -185,6 +190,17 @@ pub fn setting(key: &str) -> Result<&'static Setting> {
         let known: Vec<_> = SETTINGS.iter().map(|it| it.key).collect();
         Error::usage("unknown_setting", format!("There is no setting “{}”.", key.escape_debug()))
             .remedy(format!("The settings are: {}.", known.join(", ")))
+    })
+}
+
+/// Whether a value makes sense for the setting of that name.
+///
+/// # Errors
+/// `unknown_setting`, `bad_setting`.
+pub(crate) fn check(key: &str, value: &str) -> Result<()> {
+    (setting(key)?.check)(value).map_err(|wanted| {
+        Error::usage("bad_setting", format!("“{}” cannot be {key}.", value.escape_debug()))
+            .remedy(format!("It takes {wanted}."))
     })
 }
 
@@ -220,11 +236,7 @@ impl Db {
     /// # Errors
     /// `unknown_setting`, `bad_setting`.
     pub fn choose(&mut self, key: &str, value: &str) -> Result<()> {
-        let setting = setting(key)?;
-        (setting.check)(value).map_err(|wanted| {
-            Error::usage("bad_setting", format!("“{}” cannot be {key}.", value.escape_debug()))
-                .remedy(format!("It takes {wanted}."))
-        })?;
+        check(key, value)?;
         self.conn.execute(
             "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             params![key, value],

@@ -61,7 +61,7 @@ impl Step for TakeBackup {
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         let keys = world.journal().db().backup_keys()?;
         let request = Request {
-            root: &world.home.backups(&world.site.installation.name),
+            root: &world.home.backups(&world.site.installation.name)?,
             installation: &world.site.installation.name,
             application: &world.site.profile.application.name,
             version: Some(&world.checked()?.from),

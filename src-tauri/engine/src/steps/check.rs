@@ -275,7 +275,7 @@ fn fits(
         before.add(&site.installation.folder, pinned.asset.size.saturating_mul(4), "the new release, unpacked");
     }
     for (_, size) in sizes {
-        before.add(site.home.backups(&site.installation.name), size / 2, "the backup");
+        before.add(site.home.backups(&site.installation.name)?, size / 2, "the backup");
     }
     let mut away = before.clone();
     let mut back = before.clone();

@@ -167,7 +167,7 @@ impl Step for TakeSafetyCopy {
         let checked = world.checked()?;
         let keys = world.journal().db().backup_keys()?;
         let request = Request {
-            root: &world.home.backups(&world.site.installation.name),
+            root: &world.home.backups(&world.site.installation.name)?,
             installation: &world.site.installation.name,
             application: &world.site.profile.application.name,
             version: Some(&checked.from),

@@ -12,6 +12,7 @@ const LABELS: Record<string, () => string> = {
   keep_backups_monthly: m.set_keep_backups_monthly,
   keep_backups_yearly: m.set_keep_backups_yearly,
   backups_budget_gb: m.set_backups_budget_gb,
+  backup_folder: m.set_backup_folder,
   copy_folder: m.set_copy_folder,
   prove_again_days: m.set_prove_again_days,
   keep_copies: m.set_keep_copies,
@@ -27,8 +28,18 @@ const UPDATES = /^(check_interval|completion_ttl|notifications)/;
 const BACKUPS = /^(keep_backups|keep_copies|copy_|encrypt_|backup|prove_again)/;
 /** They have a place of their own on the page. */
 const ELSEWHERE = /^(theme|contrast|text_percent)$/;
+/** Chosen in a dialog of the desktop, and looked at before they are kept. */
+export const FOLDERS = {
+  backup_folder: 'choose_backup_folder',
+  copy_folder: 'choose_copy_folder',
+} as const;
+
+export function isFolder(key: string): key is keyof typeof FOLDERS {
+  return key in FOLDERS;
+}
+
 /** Chosen where they are tried at once: a typed path or name would only be found wrong by the next backup. */
-export const TRIED_ELSEWHERE = /^(copy_folder|encrypt_backups|backup_key)$/;
+export const TRIED_ELSEWHERE = /^(backup_folder|copy_folder|encrypt_backups|backup_key)$/;
 
 export function groups(settings: SettingView[]): { title: string; settings: Named[] }[] {
   const here = settings.filter((it) => !ELSEWHERE.test(it.key));

@@ -4,6 +4,7 @@ import { Asked } from '../../ipc/asked.svelte';
 import type { LockView, Preferences, SettingView } from '../../ipc/bindings';
 import { asErrorView } from '../../ipc/contract';
 import type { Mirror } from '../../ipc/mirror.svelte';
+import { FOLDERS } from './groups';
 
 const SAID_FOR_MS = 2000;
 
@@ -29,10 +30,9 @@ export class SettingsStore {
       return true;
     });
 
-  /** A folder is chosen in a dialog of the desktop, and looked at before it is kept. */
-  chooseCopyFolder = () =>
-    this.#save('copy_folder', async () => {
-      const list = await this.mirror.guard(() => this.mirror.client.call('choose_copy_folder'));
+  chooseFolder = (key: keyof typeof FOLDERS) =>
+    this.#save(key, async () => {
+      const list = await this.mirror.guard(() => this.mirror.client.call(FOLDERS[key]));
       if (!list) return false;
       this.list.value = list;
       return true;

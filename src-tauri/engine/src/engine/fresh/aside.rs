@@ -194,7 +194,9 @@ impl Engine {
             }
             _ => {}
         }
-        work.plan.says.push(format!("{name} was removed. Its backups are in {}.", self.home.backups(name).display()));
+        let places: Vec<String> =
+            self.home.places_of_backups(name)?.iter().map(|it| it.display().to_string()).collect();
+        work.plan.says.push(format!("{name} was removed. Its backups are in {}.", places.join(", ")));
         work.advance(FreshState::Removed)?;
         self.db()?.remove_installation(name)?;
         self.forget_installation(name);
@@ -208,7 +210,7 @@ impl Engine {
         since: DateTime<Utc>,
         reporter: &dyn Reporter,
     ) -> Result<bool> {
-        let (all, _) = backups::list(&self.home.backups(name))?;
+        let (all, _) = backups::of(&self.home, name)?;
         let newest =
             all.iter().find(|it| it.grade >= Grade::Proven && it.failed.is_none() && it.manifest.made_at >= since);
         newest.map_or(Ok(false), |it| backups::check(it, reporter).map(|()| true))

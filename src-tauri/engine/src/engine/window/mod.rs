@@ -82,7 +82,7 @@ impl Engine {
         view.installations = self.cards(&db, face)?;
         let need = view.installations.iter().filter_map(|it| it.newest_backups.first()).map(|it| it.bytes).max();
         // A disk that does not answer is no reason to show nothing.
-        view.disk = disk::getting_full(self.home.root(), need).unwrap_or_default();
+        view.disk = disk::getting_full(&self.home.backup_disk(), need).unwrap_or_default();
         Ok(())
     }
 
