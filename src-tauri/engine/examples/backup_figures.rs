@@ -1,6 +1,6 @@
 //! What a backup costs, as JSON on standard output; `cargo xtask bench backup` runs it on a release build.
 //!
-//! `measure DIR LINES` fills a database like that of an ERP in a server of its own and measures backing it up, proving it,
+//! `measure DIR LINES [ROUNDS]` fills a database like that of an ERP in a server of its own and measures backing it up, proving it,
 //! restoring it and setting it aside, each beside PostgreSQL's own tools in the same run. `take`, `prove` and `restore` are
 //! one act of ours each, in a process of its own, so that its memory can be told.
 
@@ -37,11 +37,12 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> Outcome<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let told = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["measure", dir, lines] => Bench::prepare(Path::new(dir), lines.parse()?)?.measure()?,
+        ["measure", dir, lines] => Bench::prepare(Path::new(dir), lines.parse()?)?.measure(ROUNDS)?,
+        ["measure", dir, lines, rounds] => Bench::prepare(Path::new(dir), lines.parse()?)?.measure(rounds.parse()?)?,
         ["take", dir, port] => of_this_process(|| take(Path::new(dir), port.parse()?))?,
         ["prove", dir, port] => of_this_process(|| prove(Path::new(dir), port.parse()?))?,
         ["restore", dir, port] => of_this_process(|| restore(Path::new(dir), port.parse()?))?,
-        _ => return Err("usage: backup_figures measure DIR LINES".into()),
+        _ => return Err("usage: backup_figures measure DIR LINES [ROUNDS]".into()),
     };
     println!("{told:#}");
     Ok(())
@@ -78,10 +79,10 @@ impl Bench {
         Ok(Self { cluster, dir: dir.to_owned(), lines })
     }
 
-    fn measure(&self) -> Outcome<Value> {
+    fn measure(&self, often: usize) -> Outcome<Value> {
         let disk = store(self.cluster.port)?.size(&Silent)?;
         let mut rounds: Vec<Value> = Vec::new();
-        for round in 0..ROUNDS {
+        for round in 0..often {
             rounds.push(self.round(&self.dir.join(format!("round-{round}")))?);
         }
         let median =
