@@ -45,6 +45,7 @@ pub fn run() -> ExitCode {
             app.manage(App::new(handle));
             app.manage(commands::Candidates::default());
             app.manage(commands::Jobs::default());
+            app.manage(commands::ChosenFile::default());
             let has_tray = tray::raise(handle);
             app.state::<App>().found_tray(has_tray);
             notify::begin(handle);

@@ -26,6 +26,7 @@ mod full;
 mod hops;
 mod import;
 mod kept;
+mod looked;
 mod matrix;
 mod newer;
 mod power;

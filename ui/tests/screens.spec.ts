@@ -54,6 +54,28 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByTestId('act-restore').click();
     await expect(page.getByTestId('restore-dialog')).toBeVisible();
   },
+  'tables-looked': async (page) => {
+    await page.getByTestId('act-look-table').last().click();
+    await expect(page.getByTestId('look')).toBeVisible();
+  },
+  'backups-file': async (page) => {
+    await page.getByTestId('act-from-file').click();
+    await page.getByTestId('file-seen').scrollIntoViewIfNeeded();
+  },
+  'backups-file-run': async (page) => {
+    await page.getByTestId('act-from-file').click();
+    await page.getByTestId('act-adopt').click();
+    await expect(page.getByTestId('run-dialog')).toBeVisible();
+  },
+  'backups-file-other': async (page) => {
+    await page.getByTestId('act-from-file').click();
+    await page.getByTestId('file-seen').scrollIntoViewIfNeeded();
+  },
+  'backups-encrypted': (page) => page.getByTestId('safekeeping').scrollIntoViewIfNeeded(),
+  'backups-encrypt': async (page) => {
+    await page.getByTestId('act-encrypt').click();
+    await expect(page.getByTestId('encrypt-dialog')).toBeVisible();
+  },
   prune: async (page) => {
     await page.getByTestId('act-prune').click();
     await expect(page.getByTestId('prune-dialog')).toBeVisible();

@@ -9,10 +9,12 @@ use liftlock_engine::model::release::Trust;
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::upgrades::Outcome;
 use liftlock_engine::stores::Grade;
+use liftlock_engine::stores::foreign::{FileKind, FileTable};
+use liftlock_engine::stores::look::TableLook;
 use liftlock_engine::view::window::*;
 use liftlock_engine::view::{
-    Duplicates, ErrorView, FreshState, HoleView, LockView, PlannedUpdate, ProbeView, SetAsideUse, SetAsideView,
-    SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
+    BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView, PlannedUpdate,
+    ProbeView, SetAsideUse, SetAsideView, SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
 };
 use ts_rs::{Config, TS};
 
@@ -114,6 +116,13 @@ fn main() {
         BackupCareView,
         BackupScheduleView,
         KeepingRule,
+        SafekeepingView,
+        EncryptionView,
+        FileView,
+        FileKind,
+        FileTable,
+        BackupTable,
+        TableLook,
         Discovery,
         Discovered,
         AskedView,

@@ -24,8 +24,8 @@ use crate::secrets::masked_error;
 use crate::state::lease::Holder;
 use crate::state::upgrades::Upgrade;
 pub use backups::{
-    BackupView, CompareView, ComparedRows, CopyView, DueOutcome, DueView, EncryptionView, FileView, KeptBackup,
-    LyingView, PruneView, ScheduleView, TimerView,
+    BackupTable, BackupTablesView, BackupView, CompareView, ComparedRows, CopyView, DueOutcome, DueView,
+    EncryptionView, FileView, KeptBackup, LyingView, PruneView, ScheduleView, TimerView,
 };
 pub use discovery::*;
 pub use exports::*;

@@ -491,6 +491,24 @@ pub(crate) enum BackupCommand {
         #[arg(long)]
         other_tables: bool,
     },
+    /// Restore one table of a backup into a new database beside, for looking at; the live one is not touched
+    Look {
+        /// The backup: its id, or its folder
+        #[arg(required_unless_present_any = ["list", "remove"])]
+        path: Option<PathBuf>,
+        /// The table; without it, the tables of the backup are listed
+        #[arg(long, value_name = "TABLE")]
+        table: Option<String>,
+        /// List what is there to be looked at, with its size
+        #[arg(long, conflicts_with_all = ["path", "table", "remove"])]
+        list: bool,
+        /// Remove one of them
+        #[arg(long, value_name = "DATABASE", conflicts_with_all = ["path", "table"])]
+        remove: Option<String>,
+        /// Name of the installation; not needed where there is only one
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+    },
     /// Keep a backup whatever the keeping rule says
     Pin {
         /// The backup: its id, or its folder

@@ -132,6 +132,12 @@ const DOCUMENTS: &[Document] = &[
     document("`backup copy`", Some("copies"), shape::<Vec<view::CopyView>>, ""),
     document("`backup list --copies`", Some("copies"), shape::<Vec<view::LyingView>>, ""),
     document("`backup encrypt`", None, shape::<view::EncryptionView>, ""),
+    document(
+        "`backup look`",
+        None,
+        shape::<liftlock_engine::stores::look::TableLook>,
+        "Without `--table`, `{ tables: […] }`; with `--list` or `--remove`, `{ looks: […] }`.",
+    ),
     document("`backup inspect`", None, shape::<view::FileView>, ""),
     document(
         "`backup schedule`",

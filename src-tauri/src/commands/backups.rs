@@ -150,7 +150,7 @@ pub(crate) async fn open_rescue_kit(app: AppHandle, id: String) -> Answer<()> {
 }
 
 /// Does `work` beside the window and tells how it goes.
-fn begin(
+pub(super) fn begin(
     app: &AppHandle,
     jobs: &Jobs,
     installation: String,

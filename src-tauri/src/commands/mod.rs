@@ -2,6 +2,7 @@
 //! verb of the engine, and answers with a view or an error as every face shows it.
 
 mod backups;
+mod files;
 mod home;
 mod leaving;
 mod lock;
@@ -10,6 +11,7 @@ mod upgrades;
 mod welcome;
 
 pub(crate) use backups::Jobs;
+pub(crate) use files::ChosenFile;
 use std::path::PathBuf;
 
 use liftlock_engine::Engine;
@@ -75,6 +77,18 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         backups::choose_copy_folder,
         backups::choose_backup_folder,
         backups::open_rescue_kit,
+        files::inspect_file,
+        files::adopt_file,
+        files::backup_tables,
+        files::look_at_table,
+        files::looks,
+        files::remove_look,
+        files::safekeeping,
+        files::copy_now,
+        files::stop_copies,
+        files::encrypt_with_passphrase,
+        files::encrypt_to,
+        files::stop_encrypting,
         leaving::leaving,
         leaving::leaving_preview,
         leaving::leaving_choose,

@@ -6,7 +6,7 @@ export type Route =
   | { page: 'update'; name: string; hasNotes: boolean }
   | { page: 'upgrade'; name: string; id: string }
   | { page: 'leaving'; name: string; target: string }
-  | { page: 'restore'; id: string };
+  | { page: 'restore' | 'tables'; id: string };
 
 export function routeOf(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#?\/?/, '').split('?');
@@ -38,8 +38,8 @@ export function routeOf(hash: string): Route {
       return { page: 'leaving', name: second, target: fourth };
     if (third === 'upgrade' && fourth !== undefined) return { page: 'upgrade', name: second, id: fourth };
   }
-  if (first === 'backups' && second !== undefined && third === 'restore')
-    return { page: 'restore', id: second };
+  if (first === 'backups' && second !== undefined && (third === 'restore' || third === 'tables'))
+    return { page: third, id: second };
   return { page: 'nothing' };
 }
 
@@ -48,6 +48,7 @@ export function placeOf(route: Route): string {
   switch (route.page) {
     case 'backups':
     case 'restore':
+    case 'tables':
       return 'backups';
     case 'history':
     case 'settings':

@@ -5,6 +5,7 @@ import type {
   ApplicationSettingsView,
   BackupCareView,
   BackupJob,
+  BackupTable,
   BackupView,
   CompareView,
   ConfirmView,
@@ -13,6 +14,7 @@ import type {
   Discovery,
   Duplicates,
   EntityPreview,
+  FileView,
   GoBackView,
   HistoryView,
   InstallationCard,
@@ -24,8 +26,10 @@ import type {
   LogLine,
   NotesView,
   Preferences,
+  SafekeepingView,
   SetAsideView,
   SettingView,
+  TableLook,
   UpgradeView,
 } from './views';
 
@@ -112,6 +116,21 @@ export type Commands = {
   choose_backup_folder: () => SettingView[] | null;
   /** Shows the page that restores a backup without Liftlock. */
   open_rescue_kit: (a: { id: string }) => null;
+  /** A file of another machine: chosen in a dialog of the desktop, looked into; null where that was closed. */
+  inspect_file: (a: { name: string }) => FileView | null;
+  /** Makes a backup of the file that was chosen last. */
+  adopt_file: (a: { name: string; typed: string | null; other_tables: boolean }) => BackupJob;
+  backup_tables: (a: { id: string }) => BackupTable[];
+  look_at_table: (a: { id: string; table: string }) => TableLook;
+  looks: (a: { name: string }) => TableLook[];
+  remove_look: (a: { name: string; database: string }) => TableLook[];
+  safekeeping: (a: { name: string }) => SafekeepingView;
+  copy_now: (a: { name: string }) => BackupJob;
+  stop_copies: (a: { name: string }) => SafekeepingView;
+  encrypt_with_passphrase: (a: { name: string; passphrase: string }) => SafekeepingView;
+  /** The secret key is chosen in a dialog; null where that was closed. */
+  encrypt_to: (a: { name: string; recipient: string }) => SafekeepingView | null;
+  stop_encrypting: (a: { name: string }) => SafekeepingView;
   compare: (a: { id: string }) => CompareView;
   restore: (a: { id: string; typed: string }) => UpgradeView;
   // History, settings, help

@@ -1718,6 +1718,184 @@ monthly: number,
  */
 yearly: number, };
 
+export type SafekeepingView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * The folder on another disk.
+ */
+folder: string | null, 
+/**
+ * The storage of objects.
+ */
+storage: string | null, 
+/**
+ * Whether there is a backup that could be copied.
+ */
+has_backup: boolean, 
+/**
+ * What the newest one lacks.
+ */
+behind: Array<Finding>, 
+/**
+ * How backups are encrypted.
+ */
+encryption: EncryptionView, };
+
+export type EncryptionView = { 
+/**
+ * Whether those that are made from now on are encrypted.
+ */
+encrypted: boolean, 
+/**
+ * With a passphrase.
+ */
+passphrase: boolean, 
+/**
+ * Or to these recipients of age.
+ */
+recipients: Array<string>, 
+/**
+ * Where the passphrase or the secret key is kept; never the key itself.
+ */
+key_from: string | null, };
+
+export type FileView = { 
+/**
+ * Whose it would be.
+ */
+installation: string, 
+/**
+ * Where it is.
+ */
+path: string, 
+/**
+ * The store that it is taken for.
+ */
+store: string, 
+/**
+ * What is worth knowing before it is brought in.
+ */
+findings: Array<{ class: string, severity: Severity, message: string, remedy: string }>, 
+/**
+ * Whether nothing of that stands in the way.
+ */
+fits: boolean, 
+/**
+ * The word that has to be typed, where the file is a program.
+ */
+word: string | null, 
+/**
+ * What it is.
+ */
+kind: FileKind, 
+/**
+ * Whether it is packed with gzip.
+ */
+packed: boolean, 
+/**
+ * Its size in bytes.
+ */
+bytes: number, 
+/**
+ * The size of what is in it, unpacked, in bytes.
+ */
+raw_bytes: number, 
+/**
+ * When it was made; when the file was last written where it does not say.
+ */
+made_at: string | null, 
+/**
+ * The database that it came from, where it says so.
+ */
+database: string | null, 
+/**
+ * The version of the server that it came from.
+ */
+server_version: string | null, 
+/**
+ * The version of the `pg_dump` that wrote it.
+ */
+tool_version: string | null, 
+/**
+ * Its tables, by name.
+ */
+tables: Array<FileTable>, 
+/**
+ * Extensions that it asks for.
+ */
+extensions: Array<string>, 
+/**
+ * What of it is left out, in sentences.
+ */
+left_out: Array<string>, };
+
+export type FileKind = "archive" | "sql" | "backup";
+
+export type FileTable = { 
+/**
+ * Its name, as `schema.table`.
+ */
+name: string, 
+/**
+ * Its rows, as the file has them.
+ */
+rows: number, };
+
+export type BackupTable = { 
+/**
+ * The store that it is in.
+ */
+store: string, 
+/**
+ * Its name.
+ */
+table: string, 
+/**
+ * Its rows.
+ */
+rows: number, };
+
+export type TableLook = { 
+/**
+ * The database that was made for it.
+ */
+database: string, 
+/**
+ * The backup that it is from.
+ */
+backup: string, 
+/**
+ * When that was made.
+ */
+made_at: string, 
+/**
+ * The table.
+ */
+table: string, 
+/**
+ * Its size on the server, in bytes.
+ */
+bytes: number, 
+/**
+ * How a person connects to it by hand.
+ */
+connect: string, 
+/**
+ * Its rows; `null` in a list.
+ */
+rows: number | null, 
+/**
+ * Its first columns; none in a list.
+ */
+columns: Array<string>, 
+/**
+ * Its first rows, long values cut; none in a list.
+ */
+first_rows: Array<Array<string | null>>, };
+
 export type Discovery = { 
 /**
  * What could be looked after and is not yet.

@@ -19,6 +19,7 @@ mod kept;
 mod leaving;
 mod leftovers;
 mod lock;
+mod look;
 mod news;
 mod notices;
 mod places;

@@ -24,10 +24,12 @@ pub struct FileTable {
     /// Its name, as `schema.table`.
     pub name: String,
     /// Its rows, as the file has them.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub rows: u64,
 }
 
 /// What was found, without touching anything.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileFound {
     /// What it is.
@@ -35,8 +37,10 @@ pub struct FileFound {
     /// Whether it is packed with gzip.
     pub packed: bool,
     /// Its size in bytes.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub bytes: u64,
     /// The size of what is in it, unpacked, in bytes.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub raw_bytes: u64,
     /// When it was made; when the file was last written where it does not say.
     pub made_at: Option<DateTime<Utc>>,

@@ -9,6 +9,7 @@ pub mod beside;
 pub mod files;
 pub mod foreign;
 pub mod intake;
+pub mod look;
 pub mod postgres;
 pub mod sqlite;
 mod stream;
@@ -459,6 +460,27 @@ pub trait DataStore: Send + Sync + fmt::Debug {
         _reporter: &dyn Reporter,
     ) -> Result<(Dumped, foreign::FileFound)> {
         Err(no_foreign_files())
+    }
+    /// Restores one table of `dumped`, which lies in `from`, into a new place beside, whose name ends with `name`. The live
+    /// data is not touched.
+    ///
+    /// # Errors
+    /// `look_incomplete`, or what the server answered; then nothing is left of it.
+    fn look_beside(
+        &self,
+        _dumped: &Dumped,
+        _from: &Path,
+        (_mark, _name): (&look::LookMark, &str),
+        _reporter: &dyn Reporter,
+    ) -> Result<look::TableLook> {
+        Err(no_foreign_files())
+    }
+    /// What was made by [`DataStore::look_beside`] and is still there; [`DataStore::remove_empty`] removes it.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn looks(&self) -> Result<Vec<look::TableLook>> {
+        Ok(Vec::new())
     }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {

@@ -149,6 +149,7 @@ pub struct DueView {
 }
 
 /// How backups are encrypted.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EncryptionView {
     /// Whether those that are made from now on are encrypted.
@@ -200,9 +201,11 @@ pub struct CopyView {
 }
 
 /// A file of another machine, as it would come into an installation.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileView {
     /// Whose it would be.
+    #[cfg_attr(feature = "bindings", ts(type = "string"))]
     pub installation: InstallationName,
     /// Where it is.
     pub path: String,
@@ -212,9 +215,35 @@ pub struct FileView {
     #[serde(flatten)]
     pub found: FileFound,
     /// What is worth knowing before it is brought in.
+    #[cfg_attr(
+        feature = "bindings",
+        ts(type = "Array<{ class: string, severity: Severity, message: string, remedy: string }>")
+    )]
     pub findings: Vec<Finding>,
     /// Whether nothing of that stands in the way.
     pub fits: bool,
     /// The word that has to be typed, where the file is a program.
     pub word: Option<String>,
+}
+
+/// The tables of a backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupTablesView {
+    /// Which.
+    pub backup: BackupView,
+    /// Every table of its databases.
+    pub tables: Vec<BackupTable>,
+}
+
+/// A table in a backup.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupTable {
+    /// The store that it is in.
+    pub store: String,
+    /// Its name.
+    pub table: String,
+    /// Its rows.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub rows: u64,
 }

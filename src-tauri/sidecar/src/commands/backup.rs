@@ -1,6 +1,7 @@
 //! `backup create|list|verify|restore|…`.
 
 mod adopt;
+mod look;
 
 use std::path::Path;
 
@@ -61,6 +62,9 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
                 show(screen, made);
             }
             Ok(if made.is_some() { 0 } else { REFUSED })
+        }
+        BackupCommand::Look { path, table, list, remove, of } => {
+            look::run(engine, screen, path.as_deref(), (table.as_deref(), list, remove.as_deref()), of)
         }
         BackupCommand::Pin { path } => pinned(engine, screen, &path, true),
         BackupCommand::Unpin { path } => pinned(engine, screen, &path, false),

@@ -14,6 +14,7 @@ const LABELS: Record<string, () => string> = {
   backups_budget_gb: m.set_backups_budget_gb,
   backup_folder: m.set_backup_folder,
   copy_folder: m.set_copy_folder,
+  copy_storage: m.set_copy_storage,
   prove_again_days: m.set_prove_again_days,
   keep_copies: m.set_keep_copies,
   encrypt_backups: m.set_encrypt_backups,
@@ -39,7 +40,7 @@ export function isFolder(key: string): key is keyof typeof FOLDERS {
 }
 
 /** Chosen where they are tried at once: a typed path or name would only be found wrong by the next backup. */
-export const TRIED_ELSEWHERE = /^(backup_folder|copy_folder|encrypt_backups|backup_key)$/;
+export const TRIED_ELSEWHERE = /^(backup_folder|copy_folder|copy_storage|encrypt_backups|backup_key)$/;
 
 export function groups(settings: SettingView[]): { title: string; settings: Named[] }[] {
   const here = settings.filter((it) => !ELSEWHERE.test(it.key));

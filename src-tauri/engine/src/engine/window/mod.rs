@@ -5,6 +5,7 @@ mod care;
 mod pages;
 mod phases;
 mod progress;
+mod safekeeping;
 mod settings;
 
 use std::collections::HashMap;

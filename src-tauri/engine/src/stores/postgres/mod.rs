@@ -17,6 +17,7 @@ mod globals;
 mod intake;
 pub mod inventory;
 pub mod lease;
+mod look;
 pub mod quote;
 pub mod restore;
 pub mod scratch;

@@ -41,12 +41,30 @@ pub(super) struct How {
     /// On a scratch server: without tablespaces, which it has not, and in one transaction, which is quicker where
     /// nothing is logged but needs a lock for every table at a time.
     pub(super) on_scratch: bool,
+    /// Where it is not empty, nothing is restored but entries whose line begins with one of these, as far as each can be by
+    /// itself: the caller looks what came of it.
+    pub(super) only: Vec<String>,
 }
 
 impl How {
     /// Left out everywhere: comments on extensions, which only their owner may set.
     pub(super) fn for_live() -> Self {
-        Self { without: vec!["COMMENT - EXTENSION ".to_owned()], with_owners: true, on_scratch: false }
+        Self {
+            without: vec!["COMMENT - EXTENSION ".to_owned()],
+            with_owners: true,
+            on_scratch: false,
+            only: Vec::new(),
+        }
+    }
+
+    /// One table with its rows, and what it may be made of; not what other tables have to do with it.
+    pub(super) fn for_a_look(key: &str) -> Self {
+        let (schema, table) = super::look::parts(key);
+        let kinds =
+            ["SCHEMA - ", "EXTENSION ", "TYPE ", "SHELL TYPE ", "DOMAIN ", "COLLATION ", "FUNCTION ", "SEQUENCE "];
+        let own = ["TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "COMMENT"];
+        let only = kinds.map(str::to_owned).into_iter();
+        Self { only: only.chain(own.map(|it| format!("{it} {schema} {table} "))).collect(), ..Self::for_live() }
     }
 }
 
@@ -67,7 +85,8 @@ pub(super) fn restore(
     let lent = Lent::to(client, list.path())?;
     let invocation = client
         .invoke("pg_restore", database)
-        .args(["--format=custom", "--exit-on-error"])
+        .arg("--format=custom")
+        .args(how.only.is_empty().then_some("--exit-on-error"))
         .args(how.on_scratch.then_some(["--single-transaction", "--no-tablespaces"]).into_iter().flatten())
         .args((!how.with_owners).then_some("--no-owner"))
         .arg("--use-list")
@@ -83,7 +102,7 @@ pub(super) fn restore(
         return Err(damaged(archive).detail(damage));
     }
     let finished = finished?;
-    if !finished.succeeded() {
+    if !finished.succeeded() && how.only.is_empty() {
         return Err(answer::from_words("restore the backup", &finished.stderr));
     }
     if source.rest_and_hash(archive)? != sha256 {
@@ -217,7 +236,8 @@ fn readable_by_all(_path: &Path) -> io::Result<()> {
 fn keep(listed: &str, how: &How) -> String {
     let is_kept = |line: &&str| {
         let what = line.splitn(4, ' ').nth(3).unwrap_or_default();
-        line.starts_with(';') || !how.without.iter().any(|it| what.starts_with(it.as_str()))
+        let is_wanted = how.only.is_empty() || how.only.iter().any(|it| what.starts_with(it.as_str()));
+        line.starts_with(';') || (is_wanted && !how.without.iter().any(|it| what.starts_with(it.as_str())))
     };
     listed.lines().filter(is_kept).fold(String::with_capacity(listed.len()), |all, line| all + line + "\n")
 }
@@ -290,6 +310,7 @@ mod tests {
             without: vec!["EXTENSION ".into(), "COMMENT - EXTENSION ".into()],
             with_owners: true,
             on_scratch: true,
+            only: Vec::new(),
         };
         assert_eq!(keep(listed, &how), "; comment\n215; 1259 16389 TABLE public EXTENSION owner\n");
     }

@@ -17,6 +17,7 @@ use super::globals;
 use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
+use super::look;
 use super::restore::restore_live;
 use super::scratch::{self, Access, Mould, Scratch};
 use super::tables::PostgresTables;
@@ -29,6 +30,7 @@ use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::{Secret, remember};
 use crate::stores::foreign::FileFound;
 use crate::stores::intake::Intake;
+use crate::stores::look::{LookMark, TableLook};
 use crate::stores::tables::Snapshot;
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
@@ -155,6 +157,18 @@ impl PostgresStore {
     /// helpers, such as autovacuum, are not among those that are asked about.)
     fn may_end(&self, other: &Other) -> bool {
         other.user == self.endpoint.user && !other.is_hand_tool()
+    }
+
+    /// With the words by which a person gets there.
+    fn reached(&self, look: TableLook) -> TableLook {
+        let endpoint = &self.endpoint;
+        let connect = match &self.inside {
+            Some(inside) => {
+                format!("docker compose exec {} psql -U {} {}", inside.service, endpoint.user, look.database)
+            }
+            None => format!("psql -h {} -p {} -U {} {}", endpoint.host, endpoint.port, endpoint.user, look.database),
+        };
+        TableLook { connect, ..look }
     }
 
     /// Character set and locale of the database.
@@ -444,6 +458,24 @@ impl DataStore for PostgresStore {
         let dump = dump::dump(&owner, self.database(), &into.join(&file), dump::Options::default(), reporter)?;
         scratch.stop()?;
         Ok((self.described(file, dump)?, looked.found))
+    }
+
+    fn look_beside(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        (mark, name): (&LookMark, &str),
+        reporter: &dyn Reporter,
+    ) -> Result<TableLook> {
+        let name = format!("{}__{name}", look::short(self.database()));
+        let rows = dumped.counts.get(&mark.table).copied().unwrap_or_default();
+        let source = (from.join(&dumped.file), dumped.sha256.as_str());
+        let made = look::make(self.admin()?, (self.database(), &name), mark, (&source.0, source.1, rows), reporter)?;
+        Ok(self.reached(made))
+    }
+
+    fn looks(&self) -> Result<Vec<TableLook>> {
+        Ok(look::list(self.admin()?, self.database())?.into_iter().map(|it| self.reached(it)).collect())
     }
 
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {

@@ -57,3 +57,21 @@ pub struct KeepingRule {
     /// Of so many years.
     pub yearly: usize,
 }
+
+/// Where backups are copied to, and how they are encrypted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct SafekeepingView {
+    /// Whose.
+    pub installation: String,
+    /// The folder on another disk.
+    pub folder: Option<String>,
+    /// The storage of objects.
+    pub storage: Option<String>,
+    /// Whether there is a backup that could be copied.
+    pub has_backup: bool,
+    /// What the newest one lacks.
+    pub behind: Vec<Finding>,
+    /// How backups are encrypted.
+    pub encryption: crate::view::EncryptionView,
+}

@@ -199,7 +199,7 @@ impl Scratch {
                 database,
                 archive,
                 &dump.sha256,
-                &How { without, with_owners, on_scratch: true },
+                &How { without, with_owners, on_scratch: true, only: Vec::new() },
                 reporter,
             );
             match &outcome {

@@ -1,0 +1,151 @@
+//! A table of a dump in a new database beside, for looking at. The live one is asked for its name and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::client::Client;
+use super::quote::{ident, literal};
+use super::restore::{How, restore};
+use super::{empty, facts, inventory};
+use crate::error::{Error, Result};
+use crate::ports::Reporter;
+use crate::stores::look::{LookMark, TableLook};
+
+/// How much of a table is shown.
+const ROWS: u32 = 10;
+const COLUMNS: usize = 12;
+/// How much of a value is shown, in characters.
+const LONGEST: u32 = 120;
+
+/// Makes the database `name` like `live` and restores `mark.table` into it out of `archive`, which holds `rows` of it.
+///
+/// # Errors
+/// `look_incomplete`, or what the server answered; then nothing is left of it.
+pub(super) fn make(
+    client: &Client,
+    (live, name): (&str, &str),
+    mark: &LookMark,
+    (archive, sha256, rows): (&Path, &str, u64),
+    reporter: &dyn Reporter,
+) -> Result<TableLook> {
+    let text = mark.text();
+    empty::make(client, live, name, &text)?;
+    let done = restore(client, name, archive, sha256, &How::for_a_look(&mark.table), reporter)
+        .and_then(|()| seen(client, name, mark, rows, reporter));
+    if done.is_err() {
+        // Why there is nothing to look at matters more than the empty database, which is listed.
+        let _ = empty::remove(client, live, name, &text);
+    }
+    done
+}
+
+fn seen(client: &Client, name: &str, mark: &LookMark, rows: u64, reporter: &dyn Reporter) -> Result<TableLook> {
+    #[derive(Deserialize)]
+    struct Column {
+        name: String,
+    }
+    let counts = inventory::count(client, name, reporter)?;
+    let there = counts.get(&mark.table).copied();
+    if there != Some(rows) {
+        let found =
+            there.map_or_else(|| "it is not there".to_owned(), |it| format!("it has {it} rows instead of {rows}"));
+        return Err(Error::failed(
+            "look_incomplete",
+            format!("The table {} could not be restored by itself: {found}.", mark.table),
+        )
+        .remedy("Restore the whole backup by hand into a new database: RESTORE.html beside it says how."));
+    }
+    let (schema, table) = parts(&mark.table);
+    let mut session = client.connect(name)?;
+    let columns: Vec<Column> = session.rows(&format!(
+        "SELECT a.attname AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 \
+         AND NOT a.attisdropped ORDER BY a.attnum",
+        literal(&schema),
+        literal(&table)
+    ))?;
+    let columns: Vec<String> = columns.into_iter().take(COLUMNS).map(|it| it.name).collect();
+    let shown = columns.iter().enumerate().map(|(at, it)| format!("left({}::text, {LONGEST}) AS c{at}", ident(it)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let first: Vec<BTreeMap<String, Option<String>>> = match shown.is_empty() {
+        true => Vec::new(),
+        false => {
+            session.rows(&format!("SELECT {shown} FROM ONLY {}.{} LIMIT {ROWS}", ident(&schema), ident(&table)))?
+        }
+    };
+    let first_rows = first
+        .into_iter()
+        .map(|mut row| (0..columns.len()).map(|at| row.remove(&format!("c{at}")).flatten()).collect())
+        .collect();
+    let bytes = facts::size_of(&mut session, name)?;
+    Ok(TableLook { rows: Some(rows), columns, first_rows, ..line(name, mark.clone(), bytes) })
+}
+
+fn line(name: &str, mark: LookMark, bytes: u64) -> TableLook {
+    TableLook {
+        database: name.to_owned(),
+        backup: mark.backup,
+        made_at: mark.made_at,
+        table: mark.table,
+        bytes,
+        connect: String::new(),
+        rows: None,
+        columns: Vec::new(),
+        first_rows: Vec::new(),
+    }
+}
+
+/// Those that are there for the database `live`.
+pub(super) fn list(client: &Client, live: &str) -> Result<Vec<TableLook>> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+        mark: String,
+        bytes: u64,
+    }
+    let rows: Vec<Row> = client.connect_beside(live)?.rows(&format!(
+        "SELECT datname AS name, shobj_description(oid, 'pg_database') AS mark, pg_database_size(oid) AS bytes \
+         FROM pg_database WHERE starts_with(datname, {}) AND shobj_description(oid, 'pg_database') IS NOT NULL ORDER BY 1",
+        literal(&format!("{}__look_", short(live)))
+    ))?;
+    Ok(rows.into_iter().filter_map(|it| Some(line(&it.name, LookMark::read(&it.mark)?, it.bytes))).collect())
+}
+
+/// As much of a name as leaves room for what is put behind it.
+pub(super) fn short(name: &str) -> &str {
+    let end = (0..=name.len().min(36)).rev().find(|it| name.is_char_boundary(*it)).unwrap_or_default();
+    &name[..end]
+}
+
+/// Schema and table of a name as inventories write it.
+pub(super) fn parts(key: &str) -> (String, String) {
+    let unquoted = |it: &str| it.replace("\"\"", "\"");
+    if let Some(inner) = key.strip_prefix('"').and_then(|it| it.strip_suffix('"'))
+        && let Some((schema, table)) = inner.split_once("\".\"")
+    {
+        return (unquoted(schema), unquoted(table));
+    }
+    let (schema, table) = key.split_once('.').unwrap_or(("public", key));
+    (schema.to_owned(), table.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_inventories_write_it() {
+        for (schema, table) in [("public", "orders"), ("Shop", "Order lines"), ("a.b", "c\"d")] {
+            assert_eq!(parts(&inventory::key(schema, table)), (schema.to_owned(), table.to_owned()));
+        }
+    }
+
+    #[test]
+    fn only_our_mark_is_one() {
+        let mark = LookMark { backup: "b".into(), made_at: "then".into(), table: "public.orders".into() };
+        assert_eq!(LookMark::read(&mark.text()), Some(mark));
+        assert_eq!(LookMark::read("a database of mine"), None);
+    }
+}

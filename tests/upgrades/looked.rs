@@ -1,0 +1,55 @@
+//! One table of a backup, restored beside the live data, for looking at.
+
+use crate::support::World;
+
+#[test]
+fn a_table_of_a_backup_is_looked_at_beside_and_the_live_one_is_not_touched() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let databases = || world.sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
+    let before = databases();
+    // Quoted names and a type of its own; foreign keys lead to tables that do not come along.
+    world.sql(
+        "corner_shop",
+        "CREATE TYPE mood AS ENUM ('well', 'ill');\n\
+         CREATE TABLE public.\"Odd table\" (id serial PRIMARY KEY, \"How\" mood, item int REFERENCES items, note text);\n\
+         INSERT INTO public.\"Odd table\" (\"How\", note) VALUES ('well', 'first'), ('ill', NULL);\n\
+         ALTER TYPE mood OWNER TO corner_shop;\nALTER TABLE public.\"Odd table\" OWNER TO corner_shop",
+    );
+    let (code, backup) = case.answer(&["backup", "create"]);
+    assert_eq!((code, &backup["grade"]), (0, &"proven".into()), "{backup:#}");
+    let id = backup["id"].as_str().unwrap();
+    world.sql("corner_shop", "DELETE FROM public.\"Odd table\"");
+    let live = world.demo(&["hash"]);
+
+    let (code, tables) = case.answer(&["backup", "look", id]);
+    let lines = tables["tables"].as_array().unwrap();
+    assert!(code == 0 && lines.iter().any(|it| it["table"] == "public.Odd table" && it["rows"] == 2), "{tables:#}");
+    let (code, seen) = case.answer(&["backup", "look", id, "--table", "Odd table"]);
+    assert_eq!((code, &seen["rows"]), (0, &2.into()), "{seen:#}");
+    assert_eq!(seen["columns"], serde_json::json!(["id", "How", "item", "note"]));
+    assert_eq!(seen["first_rows"][1], serde_json::json!(["2", "ill", null, null]));
+    let database = seen["database"].as_str().unwrap();
+    assert_eq!(world.sql(database, "SELECT count(*) FROM public.\"Odd table\""), "2");
+    let orders = lines.iter().find(|it| it["table"] == "public.orders").unwrap();
+    let (code, seen) = case.answer(&["backup", "look", id, "--table", "public.orders"]);
+    assert_eq!((code, &seen["rows"]), (0, &orders["rows"]), "{seen:#}");
+    assert!(seen["connect"].as_str().unwrap().contains(seen["database"].as_str().unwrap()), "{seen:#}");
+
+    let (code, answer) = case.answer(&["backup", "look", id, "--table", "nobody"]);
+    assert_eq!((code, &answer["error"]["class"]), (3, &"unknown_table".into()), "{answer:#}");
+    // Nothing but what was made for it is removed by its name.
+    for other in ["corner_shop", "as_it_was"] {
+        let (code, answer) = case.answer(&["backup", "look", "--remove", other]);
+        assert_eq!((code, &answer["error"]["class"]), (3, &"unknown_look".into()), "{answer:#}");
+    }
+    let (_, listed) = case.answer(&["backup", "look", "--list"]);
+    assert_eq!(listed["looks"].as_array().unwrap().len(), 2, "{listed:#}");
+    for look in listed["looks"].as_array().unwrap() {
+        assert!(look["bytes"].as_u64().unwrap() > 0 && look["backup"] == id, "{look:#}");
+        let (code, _) = case.answer(&["backup", "look", "--remove", look["database"].as_str().unwrap()]);
+        assert_eq!(code, 0);
+    }
+    assert_eq!(databases(), before);
+    assert_eq!(world.demo(&["hash"])["content"], live["content"]);
+}
