@@ -29,6 +29,9 @@ pub fn run() -> ExitCode {
     let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted);
     tracing_subscriber::registry().with(log).init();
+    // While there is one thread only.
+    #[cfg(target_os = "linux")]
+    window::draw_without_the_graphics_card();
     let in_tray = std::env::args().any(|it| it == IN_TRAY);
     let built = tauri::Builder::default()
         // First of all: a second start must not get any further.

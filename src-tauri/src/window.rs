@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tauri::{AppHandle, Emitter, Manager, Theme, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
+use liftlock_engine::view::window::{AppView, InstallationCard};
+use tauri::{AppHandle, Emitter, Manager, Theme, WebviewUrl, WebviewWindowBuilder};
 use tauri_plugin_window_state::{AppHandleExt, StateFlags};
 
 use crate::IN_TRAY;
@@ -21,6 +22,17 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Whether there is a page that can ask anything.
 static PAGE_IS_THERE: AtomicBool = AtomicBool::new(false);
 
+/// Pages of text are drawn as quickly without it, in a fifth less memory; and a window that stays empty, as drivers for it
+/// and WebKitGTK make of each other now and then, would be the worst that can happen to it. Said before WebKitGTK
+/// begins: its setting for the same, changed later, leaves a window of which no picture can be taken. Whoever has said
+/// something else is heard.
+#[cfg(target_os = "linux")]
+pub(crate) fn draw_without_the_graphics_card() {
+    if let Err(cause) = gio::glib::setenv("WEBKIT_DISABLE_COMPOSITING_MODE", "1", false) {
+        tracing::warn!("the window draws with the graphics card: {cause}");
+    }
+}
+
 /// Shows the window, making it where there is none, at a route where one is named.
 pub(crate) fn show(app: &AppHandle, route: &str) {
     if let Some(window) = app.get_webview_window(LABEL) {
@@ -35,41 +47,33 @@ pub(crate) fn show(app: &AppHandle, route: &str) {
     }
     PAGE_IS_THERE.store(false, Ordering::Relaxed);
     ASKED.store(false, Ordering::Relaxed);
+    let view = app.state::<App>().view();
+    let under_way = if route == "/" { page_of_what_is_under_way(&view) } else { None };
+    let route = under_way.as_deref().unwrap_or(route);
     let page = WebviewUrl::App(format!("index.html#{route}").into());
     let built = WebviewWindowBuilder::new(app, LABEL, page)
         .title("Liftlock")
         .inner_size(960.0, 640.0)
         .min_inner_size(360.0, 480.0)
-        .background_color(page_colour(app))
+        .background_color(page_colour(app, &view.preferences.theme))
         .build();
-    match built {
-        Ok(window) => draw_without_the_graphics_card(&window),
-        Err(cause) => tracing::error!("the window cannot be opened: {cause}"),
+    if let Err(cause) = built {
+        tracing::error!("the window cannot be opened: {cause}");
     }
 }
 
-/// Pages of text are drawn as quickly without it, in 70 MB less; and a window that stays empty, as drivers for it and
-/// WebKitGTK make of each other now and then, would be the worst that can happen to it.
-#[cfg(target_os = "linux")]
-fn draw_without_the_graphics_card(window: &WebviewWindow) {
-    use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
-
-    let asked = window.with_webview(|view| {
-        if let Some(settings) = view.inner().settings() {
-            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
-        }
-    });
-    if let Err(cause) = asked {
-        tracing::warn!("the window draws with the graphics card: {cause}");
-    }
+/// Whoever opens the window while one update runs is shown that, as it was shown before.
+fn page_of_what_is_under_way(view: &AppView) -> Option<String> {
+    let running = |it: &InstallationCard| {
+        let upgrade = it.upgrade.as_ref().filter(|upgrade| !upgrade.state.is_final())?;
+        Some(format!("/app/{}/upgrade/{}", it.name, upgrade.upgrade_id))
+    };
+    let mut all = view.installations.iter().filter_map(running);
+    all.next().filter(|_| all.next().is_none())
 }
 
-#[cfg(not(target_os = "linux"))]
-fn draw_without_the_graphics_card(_: &WebviewWindow) {}
-
-fn page_colour(app: &AppHandle) -> tauri::window::Color {
-    let theme = app.state::<App>().view().preferences.theme;
-    let is_dark = match theme.as_str() {
+fn page_colour(app: &AppHandle, theme: &str) -> tauri::window::Color {
+    let is_dark = match theme {
         "dark" => true,
         "light" => false,
         _ => app.webview_windows().values().next().is_some_and(|it| it.theme().is_ok_and(|it| it == Theme::Dark)),

@@ -40,6 +40,8 @@ fn figures_of_the_window() {
         window.kill();
     }
 
+    let reopened = reopened(&desktop);
+
     let mut peers = Vec::new();
     let mut peer_pss = BTreeMap::new();
     for round in 0..ROUNDS {
@@ -66,6 +68,7 @@ fn figures_of_the_window() {
     let figures = json!({
         "start_to_first_paint_ms": spread(starts),
         "start_of_an_empty_window_ms": spread(peers),
+        "reopened_to_its_update_ms": spread(reopened),
         "pss_with_window_mb": mb(&with_window),
         "pss_of_an_empty_window_mb": mb(&peer_pss),
         "pss_in_tray_mb": mb(&in_tray),
@@ -74,6 +77,22 @@ fn figures_of_the_window() {
         "change_to_screen_ms": spread(delays),
     });
     fs::write(std::env::var_os("LIFTLOCK_FIGURES").expect("where to write them"), figures.to_string()).unwrap();
+}
+
+/// From a start while an update runs to the page of it, with what the driver takes to attach and to look.
+fn reopened(desktop: &Desktop) -> Vec<f64> {
+    desktop.shop.demo(&["fault", "--migration-seconds", "60"]);
+    desktop.shop.liftlock(&["upgrade", "--yes", "--detach"]);
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = now();
+        let window = Window::attach(desktop, desktop.program(&[]));
+        window.part("percent");
+        all.push(now() - begun);
+        window.kill();
+    }
+    desktop.shop.liftlock(&["cancel"]);
+    all
 }
 
 /// From a change in the state to the page that shows it.

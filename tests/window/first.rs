@@ -8,7 +8,7 @@ use liftlock_engine::Engine;
 use liftlock_engine::state::home::Home;
 use liftlock_engine::view::window::AskedKind;
 
-use crate::support::{Desktop, Hosts, SOON, UPDATE};
+use crate::support::{Desktop, Hosts, SOON, UPDATE, Window};
 
 #[test]
 fn an_application_is_found_asked_about_and_looked_after_as_was_agreed() {
@@ -27,14 +27,7 @@ fn an_application_is_found_asked_about_and_looked_after_as_was_agreed() {
 
     let window = desktop.open();
     window.is_at("Welcome to Liftlock", SOON);
-    window.click("way-find");
-    // What else runs on this machine is found too.
-    let ours = format!(
-        "const ours = [...document.querySelectorAll('[data-testid=found]')].find(it => it.textContent.includes('{}'));
-         ours?.querySelector('[data-testid=act-look-after]').click(); return Boolean(ours)",
-        folder.display()
-    );
-    window.sees("the shop among what was found", UPDATE, || (window.run(&ours) == true).then_some(()));
+    finds(&window, &folder);
     window.is_at("What is the password of Corner Shop’s database?", SOON);
     window.picture("welcome-question");
     window.type_into("answer", "of-the-year-before");
@@ -58,6 +51,35 @@ fn an_application_is_found_asked_about_and_looked_after_as_was_agreed() {
     assert!(schedule.to_string().contains("every night at 3"), "{schedule:#}");
     let kept = desktop.shop.liftlock(&["backup", "create"]);
     assert_eq!(kept["grade"], "proven", "the password that was given is used: {kept:#}");
+}
+
+#[test]
+fn what_was_switched_off_at_the_end_of_the_welcome_is_not_done() {
+    let desktop = Desktop::bare(Hosts::BOTH);
+    desktop.shop.demo(&["up", "--release", "1.0.0", "--orders", "300"]);
+    let window = desktop.open();
+    finds(&window, &desktop.shop.dir.join("world/shop"));
+    window.is_at("Two things before Corner Shop is looked after", UPDATE);
+    let switch_off = "const all = [...document.querySelectorAll('[role=switch]')]; all.forEach(it => it.click());
+                      return all.length";
+    assert_eq!(window.run(switch_off), 2);
+    window.click("act-next");
+    window.part_within("card-corner-shop", UPDATE);
+    let entries = fs::read_dir(desktop.shop.dir.join("user/.config/autostart"));
+    assert_eq!(entries.map_or(0, Iterator::count), 0, "it does not start with the session");
+    let schedule = desktop.shop.liftlock(&["backup", "schedule"]);
+    assert!(!schedule.to_string().contains("every night"), "{schedule:#}");
+}
+
+/// [Find my applications], and the one of this folder: what else runs on this machine is found too.
+fn finds(window: &Window, folder: &std::path::Path) {
+    window.click("way-find");
+    let ours = format!(
+        "const ours = [...document.querySelectorAll('[data-testid=found]')].find(it => it.textContent.includes('{}'));
+         ours?.querySelector('[data-testid=act-look-after]').click(); return Boolean(ours)",
+        folder.display()
+    );
+    window.sees("the shop among what was found", UPDATE, || (window.run(&ours) == true).then_some(()));
 }
 
 /// As [Choose the file] gives it; the dialog of the desktop itself is not ours.

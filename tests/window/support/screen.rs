@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, MapState,
-    PropMode, Window, WindowClass,
+    Atom, AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, ImageFormat,
+    MapState, PropMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -138,4 +138,19 @@ impl SyncAll for RustConnection {
     fn sync_all(&self) {
         self.get_input_focus().unwrap().reply().unwrap();
     }
+}
+
+/// All of a screen as somebody in front of it sees it, as PNG.
+pub(super) fn photograph(name: &str) -> Vec<u8> {
+    let (x, screen) = x11rb::connect(Some(name)).unwrap();
+    let screen = &x.setup().roots[screen];
+    let (wide, high) = (screen.width_in_pixels, screen.height_in_pixels);
+    let seen = x.get_image(ImageFormat::Z_PIXMAP, screen.root, 0, 0, wide, high, u32::MAX).unwrap().reply().unwrap();
+    // Blue, green, red, and a byte that says nothing.
+    let colours: Vec<u8> = seen.data.chunks_exact(4).flat_map(|it| [it[2], it[1], it[0]]).collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, wide.into(), high.into());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&colours).unwrap();
+    file
 }

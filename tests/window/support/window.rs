@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::screen::photograph;
 use super::{Desktop, Ends, SOON, pictures, seen_within, tied, until};
 
 /// The program, and the driver that holds its page.
@@ -18,6 +19,8 @@ pub(crate) struct Window {
     pub(crate) program: Ends,
     client: Client,
     hands: Runtime,
+    /// `:99`
+    screen: String,
     _driver: Ends,
 }
 
@@ -47,7 +50,7 @@ impl Window {
                 other => panic!("no session with the window: {other:?}"),
             }
         });
-        Self { program, client, hands, _driver: driver }
+        Self { program, client, hands, screen: desktop.screen.name.clone(), _driver: driver }
     }
 
     /// Waits for the part of this name.
@@ -131,8 +134,8 @@ impl Window {
         const STILL: &str = "return document.getAnimations().every(it => \
             it.playState !== 'running' || it.effect.getComputedTiming().iterations === Infinity)";
         self.sees("a page that stands still", SOON, || (self.run(STILL) == true).then_some(()));
-        let picture = self.hands.block_on(self.client.screenshot()).unwrap();
-        fs::write(pictures().join(format!("{name}.png")), picture).unwrap();
+        // The driver waits for ever for a picture of what the graphics card did not draw.
+        fs::write(pictures().join(format!("{name}.png")), photograph(&self.screen)).unwrap();
     }
 
     /// Ends the program as a crash or an impatient person does.

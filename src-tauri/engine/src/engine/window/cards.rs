@@ -1,6 +1,7 @@
 //! A card for each application.
 
 use super::Face;
+use super::progress::end_for_people;
 use crate::engine::Engine;
 use crate::engine::notices::Shelf;
 use crate::error::Result;
@@ -103,7 +104,7 @@ impl Engine {
         Ok(Some(OutcomeLine {
             upgrade_id: upgrade.id.to_string(),
             kind: Some(UpgradeKind::of(&upgrade.options)),
-            result: upgrade.result.clone().unwrap_or_default(),
+            result: end_for_people(upgrade).1.unwrap_or_default(),
             from: upgrade.from.clone(),
             to: upgrade.to.clone(),
             finished_at: upgrade.finished_at,

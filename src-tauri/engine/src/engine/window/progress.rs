@@ -12,7 +12,7 @@ use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::question::LongerQuestion;
-use crate::state::upgrades::{Options, Upgrade};
+use crate::state::upgrades::{Options, Outcome, Upgrade};
 use crate::steps::position::said;
 use crate::steps::serve::opening;
 use crate::steps::words;
@@ -252,12 +252,13 @@ impl Engine {
             let opening = opening(profile).step;
             runs.iter().any(|it| it.direction == Direction::Forward && it.key.step == opening)
         });
+        let (state, result) = end_for_people(upgrade);
         Ok(UpgradeView {
             upgrade_id: upgrade.id.to_string(),
             installation: upgrade.installation.to_string(),
             title: profile.map_or_else(|| upgrade.installation.to_string(), |it| it.application.name),
             kind: UpgradeKind::of(&upgrade.options),
-            state: status.state,
+            state,
             active: status.active,
             interrupted: status.interrupted || (status.active && upgrade.restarts > 0),
             from: status.from,
@@ -293,7 +294,7 @@ impl Engine {
             acknowledged_at: status.acknowledged_at,
             expires_at: status.expires_at,
             seq: status.seq.to_string(),
-            result: status.result,
+            result,
             error: status.error,
             commands: attention.as_ref().map(|it| it.commands.clone()).unwrap_or_default(),
             original_is_whole: attention.as_ref().map(|it| it.original_is_whole),
@@ -338,10 +339,19 @@ pub(super) fn read_receipt(path: &str) -> Option<Receipt> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
+/// How an upgrade stands and how it ended. One that was to be rehearsed only ends before the change, as if it had been
+/// stopped there; for whoever asked for that it is complete. Where a person stopped it, that is its error.
+pub(super) fn end_for_people(upgrade: &Upgrade) -> (State, Option<String>) {
+    let stopped = upgrade.result.as_deref() == Some(Outcome::AbortedByUser.as_str());
+    if upgrade.options.rehearse_only && stopped && upgrade.error.is_none() {
+        return (State::Complete, Some(Outcome::Success.as_str().to_owned()));
+    }
+    (upgrade.state, upgrade.result.clone())
+}
+
 /// What may be said of the data, by how it ended.
 fn data_state(upgrade: &Upgrade, original_is_whole: bool) -> DataState {
     match upgrade.state {
-        State::Complete if upgrade.options.rehearse_only => DataState::Untouched,
         State::Complete => DataState::New,
         State::RolledBack => DataState::Restored,
         State::NeedsAttention if !original_is_whole => DataState::Unknown,
