@@ -1832,7 +1832,7 @@ extensions: Array<string>,
  */
 left_out: Array<string>, };
 
-export type FileKind = "archive" | "sql" | "backup";
+export type FileKind = "archive" | "sql";
 
 export type FileTable = { 
 /**

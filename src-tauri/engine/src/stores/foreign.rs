@@ -13,8 +13,6 @@ pub enum FileKind {
     Archive,
     /// SQL as `pg_dump` writes it: a program, which runs when it is brought in.
     Sql,
-    /// The folder of a backup that another Liftlock made.
-    Backup,
 }
 
 /// A table in such a file.

@@ -59,7 +59,6 @@ fn show(screen: &Screen, seen: &FileView) {
     let what = match found.kind {
         FileKind::Archive => "a dump in pg_dump’s own format",
         FileKind::Sql => "SQL",
-        FileKind::Backup => "a backup of another Liftlock",
     };
     let of = found.database.as_ref().map_or_else(String::new, |it| format!(", of the database {it}"));
     let server = found.server_version.as_ref().map_or_else(String::new, |it| format!(", from PostgreSQL {it}"));

@@ -160,8 +160,10 @@ pub(super) fn open(path: &Path) -> Result<File> {
     let file = crate::durable::open_no_follow(path)?;
     let meta = file.metadata().map_err(|cause| Error::io("look at", path, &cause))?;
     if !meta.is_file() {
-        return Err(refused("file_unknown", "What was chosen is no file.")
-            .remedy("Choose a file made by pg_dump, or the folder of a backup of Liftlock."));
+        return Err(refused("file_unknown", "What was chosen is no file.").remedy(
+            "Choose a file made by pg_dump. The folder of a backup by Liftlock is gone back to as it is, whichever \
+                 computer made it: `liftlock backup restore NAME FOLDER`.",
+        ));
     }
     Ok(file)
 }
