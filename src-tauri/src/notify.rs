@@ -6,7 +6,7 @@
 use liftlock_engine::error::Error;
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::model::state::State;
-use liftlock_engine::view::window::{AppView, UpgradeView};
+use liftlock_engine::view::window::{AppView, UpgradeKind, UpgradeView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_notification::{Action, ActionType, NotificationExt};
 
@@ -81,6 +81,8 @@ pub(crate) fn ended(app: &AppHandle, before: Option<&UpgradeView>, now: &Upgrade
     }
     let from = now.from.as_deref().unwrap_or_default();
     let said = match now.state {
+        // Whoever asked for a rehearsal waits for it in the window; nothing new runs.
+        State::Complete if now.kind == UpgradeKind::Rehearsal => None,
         State::Complete => Some((
             Button::Look,
             format!("{} {} is running", now.title, now.to),
