@@ -71,8 +71,9 @@ fn a_dump_is_proven_on_a_scratch_server_by_its_owner_and_rehearsed_there() {
     open(home.path());
     let dir = home.path().join("one");
     let scratch = Scratch::start(admin.tools(), &dir, &scratch_options()).unwrap();
-    let restored =
+    let mut restored =
         scratch.restore(&path, &dump, "shop", &Silent).unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+    scratch.seal(&dump, &mut restored, &Silent).unwrap();
     assert_eq!(restored.access.user, owner);
     assert!(restored.notes.iter().any(|it| it.contains("elsewhere")), "{:?}", restored.notes);
     let as_owner = scratch.client().as_user(&owner, Some(restored.access.password.clone()), &private_dir()).unwrap();
@@ -99,6 +100,33 @@ fn a_dump_is_proven_on_a_scratch_server_by_its_owner_and_rehearsed_there() {
 /// Lets the user of the servers pass.
 pub(crate) fn open(dir: &std::path::Path) {
     fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+}
+
+#[test]
+fn the_indexes_of_a_large_dump_are_built_by_several_connections_and_nothing_is_missing() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    // Rights that keys need while they are checked, given up by the owner: they must come last.
+    let given_up = format!("REVOKE ALL ON public.item FROM {owner}");
+    admin.connect(&name).unwrap().run(&given_up).unwrap();
+    let (_dir, path, dump) = dumped(&admin, &name);
+    let large = Dump { raw_bytes: 1 << 30, ..dump };
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    open(home.path());
+    let scratch = Scratch::start(admin.tools(), &home.path().join("one"), &scratch_options()).unwrap();
+    let restored =
+        scratch.restore(&path, &large, "shop", &Silent).unwrap_or_else(|error| panic!("{error} {:?}", error.details));
+    assert_eq!(restored.access.user, owner);
+    let mut inside = scratch.client().connect("shop").unwrap();
+    let gone = format!("SELECT 1 AS one WHERE has_table_privilege('{owner}', 'public.item', 'SELECT')");
+    assert!(!inside.finds(&gone).unwrap(), "rights are restored too");
+    drop(inside);
+    // The whole archive has to be whole, though the second pass reads its head alone.
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(scratch.restore(&path, &large, "shop", &Silent).unwrap_err().class, "archive_damaged");
+    let left: Vec<_> = fs::read_dir(home.path().join("one")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert!(left.iter().all(|it| !it.to_string_lossy().starts_with(".tmp")), "{left:?}");
 }
 
 #[test]

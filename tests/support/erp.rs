@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "shared by several test binaries")]
 
-/// How many lines of orders make about a gigabyte on disk.
-pub(crate) const GIGABYTE: u64 = 620_000;
+/// How many lines of orders make more than a gigabyte on disk.
+pub(crate) const GIGABYTE: u64 = 3_200_000;
 
 /// What only an administrator may create in it.
 pub(crate) const BY_ADMIN: &[&str] =
@@ -26,11 +26,21 @@ pub(crate) fn statements(lines: u64) -> Vec<String> {
              FROM generate_series(1, {orders}) n",
             orders / 20 + 1
         ),
+        // Narrow columns, and texts of words that come again: what people enter, not noise.
         format!(
-            "INSERT INTO \"Sales\".\"Order Line\" (\"orderId\", sku, amount, price, picture, description) \
-             SELECT 1 + n % {orders}, 'SKU-' || n % 500, 1 + n % 9, (n % 100000) / 100.0, \
-             decode(md5(n::text) || md5((n * 7)::text), 'hex'), \
-             (SELECT string_agg(md5((n * 31 + k)::text), ' ') FROM generate_series(1, 40) k) FROM generate_series(1, {lines}) n"
+            "INSERT INTO \"Sales\".\"Order Line\" (\"orderId\", \"customerId\", sku, amount, price, cost, discount, unit, due, \
+             changed, token, picture, description, note) \
+             SELECT 1 + n % {orders}, 1 + n % {customers}, 'SKU-' || abs(hashint4(n)) % 5000, 1 + n % 9, (n % 100000) / 100.0, \
+             (abs(hashint4(n)) % 1000000) / 10000.0, CASE WHEN n % 4 = 0 THEN n % 40 / 2.0 END, (ARRAY['pc', 'kg', 'm', 'h'])[1 + n % 4], \
+             date '2024-01-01' + n % 1500, timestamptz '2024-01-01 00:00+00' + abs(hashint4(n)) % 100000000 * interval '1 second', \
+             md5(n::text)::uuid, CASE WHEN n % 4 = 0 THEN decode(repeat(md5((n * 7)::text), 2) || md5((n * 5)::text), 'hex') END, \
+             p[1 + abs(hashint4(n)) % 400] || ', ' || p[1 + abs(hashint4(n * 3)) % 400] || ' ' || n % 977 || ' mm, ' \
+             || p[1 + abs(hashint4(n * 7)) % 400], CASE WHEN n % 3 = 0 THEN p[1 + abs(hashint4(n * 11)) % 400] || '; order ' || n END \
+             FROM generate_series(1, {lines}) n, (SELECT array_agg(w[1 + k % 20] || ' ' || w[1 + k * 7 % 19] || ' ' || w[1 + k * 13 % 17] \
+             || ' ' || w[1 + k * 3 % 11] || ' ' || k) AS p FROM generate_series(1, 400) k, (SELECT regexp_split_to_array( \
+             'nozzle bracket printed in black PETG with brass inserts for the customer spare part left hinge cover plate large M3 screws', \
+             ' ') AS w) words) phrases",
+            customers = orders / 20 + 1
         ),
         "INSERT INTO serial_numbers (what) SELECT 'w' || n FROM generate_series(1, 77) n".to_owned(),
         "SELECT lo_from_bytea(0, decode(repeat(md5(n::text), 200), 'hex')) FROM generate_series(1, 5) n".to_owned(),
@@ -58,9 +68,12 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE \"Sales\".\"Order 2024\" PARTITION OF \"Sales\".\"Order\" FOR VALUES FROM (MINVALUE) TO ('2025-01-01')",
     "CREATE TABLE \"Sales\".\"Order 2025+\" PARTITION OF \"Sales\".\"Order\" FOR VALUES FROM ('2025-01-01') TO (MAXVALUE)",
     "CREATE INDEX ON \"Sales\".\"Order\" USING gin (more)",
-    "CREATE TABLE \"Sales\".\"Order Line\" (id bigserial PRIMARY KEY, \"orderId\" bigint NOT NULL, sku text NOT NULL, \
-     amount int NOT NULL CHECK (amount > 0), price public.positive NOT NULL, \
-     total numeric GENERATED ALWAYS AS (amount * price) STORED, picture bytea, description text)",
+    "CREATE TABLE \"Sales\".\"Order Line\" (id bigserial PRIMARY KEY, \"orderId\" bigint NOT NULL, \"customerId\" bigint NOT NULL \
+     REFERENCES public.customer (id), sku text NOT NULL, amount int NOT NULL CHECK (amount > 0), price public.positive NOT NULL, \
+     total numeric GENERATED ALWAYS AS (amount * price) STORED, cost numeric(12, 4), discount numeric(5, 2), unit text, due date, \
+     changed timestamptz, token uuid, picture bytea, description text, note text)",
+    "CREATE INDEX ON \"Sales\".\"Order Line\" (\"orderId\")",
+    "CREATE INDEX ON \"Sales\".\"Order Line\" (\"customerId\", due)",
     "CREATE INDEX \"by sku\" ON \"Sales\".\"Order Line\" (lower(sku)) WHERE amount > 3",
     "CREATE TABLE serial_numbers (id serial PRIMARY KEY, what text)",
     "CREATE TABLE audit (at timestamptz DEFAULT now(), who text, what text)",

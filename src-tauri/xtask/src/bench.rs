@@ -36,9 +36,9 @@ impl Size {
     /// The real one, or a trial.
     pub(crate) fn of(trial: bool) -> Self {
         if trial {
-            Self { profile: "debug", orders: 2_000, lines: 6_000 }
+            Self { profile: "debug", orders: 2_000, lines: 20_000 }
         } else {
-            Self { profile: "release", orders: 200_000, lines: 620_000 }
+            Self { profile: "release", orders: 200_000, lines: 3_200_000 }
         }
     }
 

@@ -6,25 +6,27 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs::File,
-    io::{self, BufReader, Read},
+    io,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
-use flate2::read::MultiGzDecoder;
+use tempfile::NamedTempFile;
 
 use super::answer;
 use super::client::Client;
 use super::compare;
+use super::contents::{keep, list, split, written};
 use super::dump::{Dump, patience};
 use super::inventory;
+use super::source::{Source, damaged};
 use super::work::Work;
-use crate::digest::Hashing;
-use crate::durable;
 use crate::error::{Error, Result};
-use crate::gzip;
-use crate::ports::{Invocation, Patience, Pipes, Reporter, Unit};
+use crate::ports::{Finished, Invocation, Patience, Pipes, Reporter};
 use crate::process::Silent;
 
 /// How long a restore may stand still.
@@ -44,6 +46,28 @@ pub(super) struct How {
     /// Where it is not empty, nothing is restored but entries whose line begins with one of these, as far as each can be by
     /// itself: the caller looks what came of it.
     pub(super) only: Vec<String>,
+    /// Indexes are built and keys checked by several connections, once the rows are there; otherwise all is one pass.
+    pub(super) parallel: Option<Parallel>,
+}
+
+/// How the second half of a restore is done at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parallel {
+    /// How many connections.
+    pub(super) jobs: usize,
+    /// A folder of ours for the head of the archive, in which rows may be.
+    pub(super) dir: PathBuf,
+}
+
+impl Parallel {
+    /// A dump that is smaller than this before compression is not worth a second pass.
+    const LARGE: u64 = 16 << 20;
+
+    /// What suits a dump of `raw_bytes` on a server of ours: one connection a processor, at most four.
+    pub(super) fn fitting(raw_bytes: u64, dir: &Path) -> Option<Self> {
+        let jobs = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
+        (raw_bytes >= Self::LARGE && jobs > 1).then(|| Self { jobs, dir: dir.to_owned() })
+    }
 }
 
 impl How {
@@ -54,6 +78,7 @@ impl How {
             with_owners: true,
             on_scratch: false,
             only: Vec::new(),
+            parallel: None,
         }
     }
 
@@ -81,23 +106,36 @@ pub(super) fn restore(
     how: &How,
     reporter: &dyn Reporter,
 ) -> Result<()> {
-    let list = contents(client, archive, how)?;
-    let lent = Lent::to(client, list.path())?;
-    let invocation = client
-        .invoke("pg_restore", database)
-        .arg("--format=custom")
-        .args(how.only.is_empty().then_some("--exit-on-error"))
-        .args(how.on_scratch.then_some(["--single-transaction", "--no-tablespaces"]).into_iter().flatten())
-        .args((!how.with_owners).then_some("--no-owner"))
-        .arg("--use-list")
-        .arg(lent.path());
-    let mut source = Source::open(archive, reporter)?;
-    // While indexes are built no bytes move, so the server is asked.
-    let work = Work::new(client.clone(), database);
-    let finished = {
-        let pipes = Pipes { stdin: Some(&mut source), stdout: None };
-        client.runner().pipe(&invocation, pipes, patience(STALL), &[&work], reporter)
+    let Some(parallel) = &how.parallel else {
+        let listed = list(client, Source::open(archive, &Silent)?, &[], &mut io::sink())?;
+        return stream(client, database, archive, sha256, (how, &keep(&listed, how)), reporter);
     };
+    let mut head =
+        NamedTempFile::new_in(&parallel.dir).map_err(|cause| Error::io("write in", &parallel.dir, &cause))?;
+    let kept = keep(&list(client, Source::open(archive, &Silent)?, &[], &mut head)?, how);
+    let before = list(client, Source::open(archive, &Silent)?, BEFORE_INDEXES, &mut io::sink())?;
+    let (rows, indexes) = split(&kept, &before);
+    stream(client, database, archive, sha256, (how, &rows), reporter)?;
+    index(client, database, head.path(), (how, parallel.jobs, &indexes), reporter)
+}
+
+/// What `pg_restore` calls the sections that rows need to be there.
+const BEFORE_INDEXES: &[&str] = &["--section=pre-data", "--section=data"];
+
+/// Restores the entries of `list` from the whole archive, which comes through a pipe.
+fn stream(
+    client: &Client,
+    database: &str,
+    archive: &Path,
+    sha256: &str,
+    (how, list): (&How, &str),
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    let mut source = Source::open(archive, reporter)?;
+    let one_transaction = how.on_scratch.then_some("--single-transaction");
+    let stop_at_errors = how.only.is_empty().then_some("--exit-on-error");
+    let args = one_transaction.into_iter().chain(stop_at_errors).map(OsString::from).collect();
+    let finished = pass(client, database, (how, list), args, Some(&mut source), reporter);
     if let Some(damage) = source.damage.take() {
         return Err(damaged(archive).detail(damage));
     }
@@ -109,6 +147,49 @@ pub(super) fn restore(
         return Err(damaged(archive).detail("its checksum is not the one that was recorded"));
     }
     Ok(())
+}
+
+/// Restores the entries of `list`, which need nothing of the archive but its head: indexes, keys, triggers, rights. Several
+/// connections can only read from a file, and there may be no room for the whole archive as one.
+fn index(
+    client: &Client,
+    database: &str,
+    head: &Path,
+    (how, jobs, list): (&How, usize, &str),
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    if list.lines().all(|it| it.starts_with(';')) {
+        return Ok(());
+    }
+    let head = Lent::to(client, head)?;
+    let args = vec!["--exit-on-error".into(), format!("--jobs={jobs}").into(), head.path().into()];
+    let finished = pass(client, database, (how, list), args, None, reporter)?;
+    if finished.succeeded() { Ok(()) } else { Err(answer::from_words("restore the backup", &finished.stderr)) }
+}
+
+/// One call of `pg_restore` for the entries of `list`.
+fn pass(
+    client: &Client,
+    database: &str,
+    (how, list): (&How, &str),
+    args: Vec<OsString>,
+    source: Option<&mut Source<'_>>,
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    let file = written(client, list)?;
+    let lent = Lent::to(client, file.path())?;
+    let invocation = client
+        .invoke("pg_restore", database)
+        .arg("--format=custom")
+        .args(how.on_scratch.then_some("--no-tablespaces"))
+        .args((!how.with_owners).then_some("--no-owner"))
+        .arg("--use-list")
+        .arg(lent.path())
+        .args(args);
+    // While indexes are built no bytes move, so the server is asked.
+    let work = Work::new(client.clone(), database);
+    let pipes = Pipes { stdin: source.map(|it| it as _), stdout: None };
+    client.runner().pipe(&invocation, pipes, patience(STALL), &[&work], reporter)
 }
 
 /// A file of ours where the tools can read it: they may run where nothing of our files is.
@@ -187,131 +268,8 @@ pub fn agree(client: &Client, database: &str, dump: &Dump, reporter: &dyn Report
     Err(differences.into_iter().take(50).fold(error, Error::detail))
 }
 
-fn damaged(archive: &Path) -> Error {
-    Error::failed("archive_damaged", format!("The backup file {} is damaged or incomplete.", archive.display()))
-        .remedy("Use another backup, and check the disk on which this one lies.")
-}
-
-/// The table of contents without what is left out, in a file for `--use-list`.
-fn contents(client: &Client, archive: &Path, how: &How) -> Result<tempfile::NamedTempFile> {
-    let mut invocation = crate::ports::Invocation::new(client.tools().path("pg_restore"))
-        .args(["--list", "--format=custom"])
-        .env("LC_ALL", "C")
-        .quiet();
-    invocation.user = client.server().run_as;
-    let mut source = Source::open(archive, &Silent)?;
-    let mut listed = Vec::new();
-    let asked = Patience { deadline: Duration::from_secs(120), stall_after: None };
-    let pipes = Pipes { stdin: Some(&mut source), stdout: Some(&mut listed) };
-    let finished = client.runner().pipe(&invocation, pipes, asked, &[], &Silent);
-    if let Some(damage) = source.damage.take() {
-        return Err(damaged(archive).detail(damage));
-    }
-    let finished = finished?;
-    if !finished.succeeded() {
-        return Err(answer::from_words("read the backup", &finished.stderr));
-    }
-    let kept = keep(&String::from_utf8_lossy(&listed), how);
-    let failed = |cause: io::Error| Error::io("write a list in", &std::env::temp_dir(), &cause);
-    let mut file = tempfile::Builder::new().prefix("liftlock-toc-").tempfile().map_err(failed)?;
-    io::Write::write_all(&mut file, kept.as_bytes()).map_err(failed)?;
-    if client.server().run_as.is_some() && !client.tools().is_inside {
-        readable_by_all(file.path()).map_err(failed)?;
-    }
-    Ok(file)
-}
-
-/// Names of tables and functions are in it, no data.
-#[cfg(unix)]
-fn readable_by_all(path: &Path) -> io::Result<()> {
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// `215; 1259 16389 TABLE public items owner`: what follows the three numbers says what an entry is.
-fn keep(listed: &str, how: &How) -> String {
-    let is_kept = |line: &&str| {
-        let what = line.splitn(4, ' ').nth(3).unwrap_or_default();
-        let is_wanted = how.only.is_empty() || how.only.iter().any(|it| what.starts_with(it.as_str()));
-        line.starts_with(';') || (is_wanted && !how.without.iter().any(|it| what.starts_with(it.as_str())))
-    };
-    listed.lines().filter(is_kept).fold(String::with_capacity(listed.len()), |all, line| all + line + "\n")
-}
-
 /// Schemas that entries of the list need and that are made before, because extensions live in them.
 pub(super) fn schemas_of_extensions(dump: &Dump) -> BTreeSet<&str> {
     let schemas = dump.shape.extensions.iter().map(|it| it.schema.as_str());
     schemas.filter(|it| *it != "public" && !it.starts_with("pg_")).collect()
-}
-
-/// The decompressed archive, hashed as it is read, which remembers that it was damaged.
-struct Source<'a> {
-    from: MultiGzDecoder<BufReader<Hashing<File>>>,
-    reporter: &'a dyn Reporter,
-    path: PathBuf,
-    size: u64,
-    told: u64,
-    damage: Option<String>,
-}
-
-impl<'a> Source<'a> {
-    fn open(path: &Path, reporter: &'a dyn Reporter) -> Result<Self> {
-        let file = durable::open_no_follow(path)?;
-        let size = file.metadata().map_err(|cause| Error::io("read", path, &cause))?.len();
-        let from = gzip::reader(BufReader::with_capacity(1 << 20, Hashing::new(file)));
-        Ok(Self { from, reporter, path: path.to_owned(), size, told: 0, damage: None })
-    }
-
-    /// Reads what pg_restore had no need of, to the last checksum, and answers with the hash of the whole file.
-    fn rest_and_hash(mut self, archive: &Path) -> Result<String> {
-        let read = io::copy(&mut self, &mut io::sink());
-        if let Some(damage) = self.damage.take() {
-            return Err(damaged(archive).detail(damage));
-        }
-        read.map_err(|cause| Error::io("read", &self.path, &cause))?;
-        let mut inner = self.from.into_inner();
-        io::copy(&mut inner, &mut io::sink()).map_err(|cause| Error::io("read", archive, &cause))?;
-        Ok(inner.into_inner().finish().1)
-    }
-}
-
-impl Read for Source<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(into).inspect_err(|cause| {
-            let is_damage = |kind| {
-                matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof)
-            };
-            if is_damage(cause.kind()) {
-                self.damage = Some(cause.to_string());
-            }
-        })?;
-        let at = self.from.get_ref().get_ref().bytes();
-        if at >> 20 != self.told >> 20 || read == 0 {
-            self.told = at;
-            self.reporter.moved(at.min(self.size), Some(self.size), Unit::Bytes);
-        }
-        Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_left_out_by_what_they_are() {
-        let listed = "; comment\n2; 3079 16390 EXTENSION - pg_trgm \n3503; 0 0 COMMENT - EXTENSION pg_trgm \n\
-                      215; 1259 16389 TABLE public EXTENSION owner\n";
-        let how = How {
-            without: vec!["EXTENSION ".into(), "COMMENT - EXTENSION ".into()],
-            with_owners: true,
-            on_scratch: true,
-            only: Vec::new(),
-        };
-        assert_eq!(keep(listed, &how), "; comment\n215; 1259 16389 TABLE public EXTENSION owner\n");
-    }
 }

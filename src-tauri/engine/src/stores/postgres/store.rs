@@ -205,16 +205,21 @@ impl PostgresStore {
         }
     }
 
+    /// Restores into a private server; where something will work on it there, it is made fit for that.
     fn restore_on_the_side(
         &self,
         dumped: &Dumped,
         from: &Path,
         scratch: &Path,
+        is_worked_on: bool,
         reporter: &dyn Reporter,
     ) -> Result<OnTheSide> {
         let dump: Dump = field(&dumped.facts, "dump")?;
         let scratch = self.scratch_server(scratch)?;
-        let restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
+        let mut restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
+        if is_worked_on {
+            scratch.seal(&dump, &mut restored, reporter)?;
+        }
         for note in &restored.notes {
             reporter.say(&format!("{}: {note}", self.name));
         }
@@ -481,7 +486,7 @@ impl DataStore for PostgresStore {
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {
         let begun = std::time::Instant::now();
         // Restoring compares everything with what was dumped.
-        self.restore_on_the_side(dumped, from, scratch, reporter)?.scratch.stop()?;
+        self.restore_on_the_side(dumped, from, scratch, false, reporter)?.scratch.stop()?;
         Ok(Proof {
             store: self.name.clone(),
             grade: Grade::Proven,
@@ -498,7 +503,7 @@ impl DataStore for PostgresStore {
         scratch: &Path,
         reporter: &dyn Reporter,
     ) -> Result<Box<dyn Sandbox>> {
-        Ok(Box::new(self.restore_on_the_side(dumped, from, scratch, reporter)?))
+        Ok(Box::new(self.restore_on_the_side(dumped, from, scratch, true, reporter)?))
     }
 
     fn plan_aside(&self, id: &str) -> Result<Aside> {

@@ -80,7 +80,7 @@ pub(in crate::stores::postgres) fn bring(
             let mut without: Vec<String> = WITHOUT.map(str::to_owned).to_vec();
             let schemas = looked.tally.extensions.values().flatten().filter(|it| *it != "public");
             without.extend(schemas.map(|it| format!("SCHEMA - {it} ")));
-            let how = How { without, with_owners: false, on_scratch: true, only: Vec::new() };
+            let how = How { without, with_owners: false, on_scratch: true, only: Vec::new(), parallel: None };
             restore(&owner, database, &staged.path, &staged.sha256, &how, reporter)
         }
     };

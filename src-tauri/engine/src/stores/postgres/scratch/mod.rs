@@ -24,7 +24,7 @@ use self::server::{begin, left_over, pg, random, short};
 use super::client::Client;
 use super::dump::Dump;
 use super::quote::ident;
-use super::restore::{How, agree, restore};
+use super::restore::{How, Parallel, agree, restore};
 use super::tools::Tools;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -177,8 +177,8 @@ impl Scratch {
         &self.client
     }
 
-    /// Restores `archive` into the new database `database`, compares all of it with what was dumped, and cuts every
-    /// way out of it.
+    /// Restores `archive` into the new database `database`, and compares all of it with what was dumped. Before anything works
+    /// on it, it is to be sealed.
     ///
     /// # Errors
     /// `archive_damaged`, `backup_differs`, `restore_needs_superuser`, `extension_missing`, `disk_full`, `stalled`, …
@@ -187,6 +187,7 @@ impl Scratch {
         let password = Secret::new(Uuid::now_v7().simple().to_string() + &random());
         let owner = if dump.shape.owner == SUPERUSER { "owner" } else { dump.shape.owner.as_str() };
         let private = self.private_dir();
+        let parallel = Parallel::fitting(dump.raw_bytes, &self.dir);
         let as_owner = self.client.as_user(owner, Some(password.clone()), &private)?;
         // Each way is tried from an empty database; a superuser is the last one, and only for a superuser's data.
         let ways = [(&as_owner, true, None), (&as_owner, false, Some("The owners of objects are not restored."))];
@@ -199,7 +200,7 @@ impl Scratch {
                 database,
                 archive,
                 &dump.sha256,
-                &How { without, with_owners, on_scratch: true, only: Vec::new() },
+                &How { without, with_owners, on_scratch: true, only: Vec::new(), parallel: parallel.clone() },
                 reporter,
             );
             match &outcome {
@@ -220,7 +221,6 @@ impl Scratch {
             _ => error,
         })?;
         agree(&self.client, database, dump, reporter)?;
-        self.seal(dump, database, owner, &mut notes, reporter)?;
         Ok(Restored { access: self.access(owner, password, database), notes })
     }
 

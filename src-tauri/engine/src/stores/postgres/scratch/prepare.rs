@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::Deserialize;
 
-use super::{SUPERUSER, Scratch};
+use super::{Access, Restored, SUPERUSER, Scratch};
 use crate::error::{Error, Result};
 use crate::ports::Reporter;
 use crate::secrets::Secret;
@@ -91,25 +91,25 @@ impl Scratch {
         ))
     }
 
-    /// Cuts the ways out, takes back what the owner was given for the restore, and makes the settings.
-    pub(super) fn seal(
-        &self,
-        dump: &Dump,
-        database: &str,
-        owner: &str,
-        notes: &mut Vec<String>,
-        reporter: &dyn Reporter,
-    ) -> Result<()> {
+    /// Makes a restored database fit to be worked on: cuts the ways out of it, takes back what the owner was given for the
+    /// restore, makes the settings, and gives it statistics.
+    ///
+    /// # Errors
+    /// What the scratch server or `reporter` answered.
+    pub fn seal(&self, dump: &Dump, restored: &mut Restored, reporter: &dyn Reporter) -> Result<()> {
         #[derive(Deserialize)]
         struct Row {
             name: String,
         }
+        let Restored { access: Access { database, user: owner, .. }, notes } = restored;
         let mut inside = self.client.connect(database)?;
         for row in inside.rows::<Row>("SELECT srvname AS name FROM pg_foreign_server")? {
             notes.push(format!("The connection to another server, {}, was removed from the copy.", row.name));
             inside.run(&format!("DROP SERVER {} CASCADE", ident(&row.name)))?;
         }
-        for role in dump.shape.roles.iter().filter(|it| !it.starts_with("pg_") && *it != owner && *it != SUPERUSER) {
+        for role in
+            dump.shape.roles.iter().filter(|it| !it.starts_with("pg_") && *it != owner.as_str() && *it != SUPERUSER)
+        {
             inside.run(&format!("REVOKE {} FROM {}", ident(role), ident(owner)))?;
         }
         for setting in &dump.shape.settings {
