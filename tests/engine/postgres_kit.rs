@@ -1,6 +1,7 @@
 //! The rescue kit, rehearsed where there is nothing but PostgreSQL's own tools: a fresh server and an empty environment.
 
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use liftlock_engine::process::Silent;
 use liftlock_engine::seal::{KeyPlace, Keys, To};
 use liftlock_engine::stores::DataStore;
 use liftlock_engine::stores::files::FilesStore;
+use liftlock_engine::stores::sqlite::SqliteStore;
 
 use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
-use crate::postgres_store::store;
+use crate::postgres_store::{named_store, store};
 use crate::postgres_support::{admin, client_on, fingerprint, run_all, shop};
 
 pub(crate) fn backup_of(root: &Path, stores: &[&dyn DataStore]) -> Backup {
@@ -32,21 +34,22 @@ fn sealed_backup_of(root: &Path, stores: &[&dyn DataStore], keys: &Keys) -> Back
     backups::create(&request, stores, &SystemClock, &Silent).unwrap()
 }
 
-#[test]
-fn the_rescue_kit_opens_an_encrypted_backup_with_nothing_but_age() {
-    if Command::new("age").arg("--version").output().is_err() {
-        eprintln!("not run: there is no age on this computer");
-        return;
-    }
-    let admin = admin();
-    let (name, owner) = shop(&admin);
-    let home = tempfile::tempdir().unwrap();
-    let key = home.path().join("key.txt");
+/// Keys as age makes them, and the file that holds the secret one.
+fn age_keys(home: &Path) -> (Keys, PathBuf) {
+    let key = home.join("key.txt");
     let made = Command::new("age-keygen").arg("--output").arg(&key).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     let public = Command::new("age-keygen").arg("-y").arg(&key).output().unwrap().stdout;
     let to = To::parse(&String::from_utf8(public).unwrap()).unwrap();
-    let keys = Keys::new(to, Some(KeyPlace::File(key.clone())));
+    (Keys::new(to, Some(KeyPlace::File(key.clone()))), key)
+}
+
+#[test]
+fn the_rescue_kit_opens_an_encrypted_backup_with_nothing_but_age() {
+    let admin = admin();
+    let (name, owner) = shop(&admin);
+    let home = tempfile::tempdir().unwrap();
+    let (keys, key) = age_keys(home.path());
     let uploads = home.path().join("uploads");
     std::fs::create_dir(&uploads).unwrap();
     std::fs::write(uploads.join("a picture.png"), "picture").unwrap();
@@ -73,13 +76,28 @@ pub(crate) fn rescue(backup: &Path, fresh: &Cluster, into: &Path) -> Output {
     rescue_with(backup, fresh, into, &[])
 }
 
+/// Every program that the kit may need, and nothing else: what every system has, three of PostgreSQL's, and age.
+fn bare_tools(fresh: &Cluster) -> tempfile::TempDir {
+    let tools = tempfile::tempdir().unwrap();
+    for name in ["sh", "dirname", "gunzip", "gzip", "mkdir", "mv", "rm", "sha256sum", "tar", "age"] {
+        let found = ["/usr/bin", "/bin"].iter().map(|it| Path::new(it).join(name)).find(|it| it.exists());
+        if let Some(found) = found {
+            symlink(found, tools.path().join(name)).unwrap();
+        }
+    }
+    for name in ["createdb", "pg_restore", "psql"] {
+        symlink(fresh.bin.join(name), tools.path().join(name)).unwrap();
+    }
+    tools
+}
+
 fn rescue_with(backup: &Path, fresh: &Cluster, into: &Path, more: &[(&str, &Path)]) -> Output {
-    let path = format!("{}:/usr/bin:/bin", cluster::bin().display());
-    Command::new("sh")
+    let tools = bare_tools(fresh);
+    Command::new("/bin/sh")
         .arg(backup.join("restore.sh"))
         .arg(into)
         .env_clear()
-        .env("PATH", path)
+        .env("PATH", tools.path())
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", fresh.port.to_string())
         .env("PGUSER", SUPERUSER)
@@ -152,6 +170,76 @@ fn the_rescue_kit_restores_everything_on_a_fresh_server_and_says_when_it_cannot(
     let damaged = rescue(&backup.path, &fresh, &home.path().join("rescued3"));
     assert!(!damaged.status.success() && said(&damaged).contains("damaged"), "{}", said(&damaged));
     assert!(!home.path().join("rescued3").exists());
+}
+
+/// Two databases, a SQLite file, a folder and the roles of the server, encrypted, on a stick of somebody who has no Liftlock.
+#[test]
+fn the_rescue_kit_brings_back_every_part_of_an_encrypted_backup_that_was_carried_elsewhere() {
+    let admin = admin();
+    let ((one, owner), (two, other)) = (shop(&admin), shop(&admin));
+    run_all(&mut admin.connect(&two).unwrap(), &["DELETE FROM public.\"Order Lines\" WHERE amount % 2 = 0"]);
+    let home = tempfile::tempdir().unwrap();
+    let keys = age_keys(home.path());
+    let uploads = home.path().join("uploads");
+    std::fs::create_dir_all(uploads.join("of 2026")).unwrap();
+    std::fs::write(uploads.join("of 2026/a picture.png"), "picture").unwrap();
+    let file = home.path().join("settings.db");
+    let settings = rusqlite::Connection::open(&file).unwrap();
+    settings.execute_batch("CREATE TABLE setting (name, value); INSERT INTO setting VALUES ('tax', 19)").unwrap();
+    let first = store(&one, &owner, true).with_globals(true);
+    let second = named_store("archive", &two, &other);
+    let (files, settings) = (FilesStore::new("uploads", &uploads, false), SqliteStore::new("settings", file));
+    let stores: [&dyn DataStore; 4] = [&first, &second, &settings, &files];
+    let backup = sealed_backup_of(&home.path().join("backups"), &stores, &keys.0);
+    // Only the folder of the backup goes along.
+    let stick = tempfile::tempdir().unwrap();
+    let carried = stick.path().join("a backup");
+    let copied = Command::new("cp").arg("-r").arg(&backup.path).arg(&carried).status().unwrap();
+    assert!(copied.success());
+    std::fs::rename(home.path().join("backups"), home.path().join("lost")).unwrap();
+
+    let fresh = Cluster::start(&[]);
+    let into = stick.path().join("brought back");
+    let done = rescue_with(&carried, &fresh, &into, &[("AGE_KEY", &keys.1)]);
+    assert!(done.status.success() && said(&done).contains("Everything is there"), "{}", said(&done));
+    assert!(said(&done).contains("main.globals.sql"), "{}", said(&done));
+    for name in [&one, &two] {
+        assert_eq!(fingerprint(&fresh, &format!("{name}_restored")), fingerprint(cluster::shared(), name));
+    }
+    assert_eq!(std::fs::read(into.join("uploads_restored/of 2026/a picture.png")).unwrap(), b"picture");
+    let settings = rusqlite::Connection::open(into.join("settings.sqlite")).unwrap();
+    let tax: i64 = settings.query_row("SELECT value FROM setting WHERE name = 'tax'", [], |row| row.get(0)).unwrap();
+    assert_eq!(tax, 19);
+}
+
+/// Where no database speaks up, a pipe that ends in a content `tar` must not hide that nothing came out of it.
+#[test]
+fn the_rescue_kit_of_files_alone_claims_nothing_with_a_wrong_key_whichever_tar_there_is() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = age_keys(home.path());
+    let uploads = home.path().join("uploads");
+    std::fs::create_dir(&uploads).unwrap();
+    std::fs::write(uploads.join("a picture.png"), "picture").unwrap();
+    let files = FilesStore::new("uploads", &uploads, false);
+    let backup = sealed_backup_of(&home.path().join("backups"), &[&files], &keys.0);
+    let wrong = home.path().join("wrong.txt");
+    assert!(Command::new("age-keygen").arg("--output").arg(&wrong).output().unwrap().status.success());
+    let tools = bare_tools(cluster::shared());
+    std::fs::remove_file(tools.path().join("tar")).unwrap();
+    std::fs::write(tools.path().join("tar"), "#!/bin/sh\n/usr/bin/tar \"$@\" 2>/dev/null || exit 0\n").unwrap();
+    std::fs::set_permissions(tools.path().join("tar"), PermissionsExt::from_mode(0o755)).unwrap();
+    let run = |key: &Path, into: &Path| {
+        let mut command = Command::new("/bin/sh");
+        command.arg(backup.path.join("restore.sh")).arg(into).env_clear().env("PATH", tools.path());
+        command.env("AGE_KEY", key).current_dir("/").output().unwrap()
+    };
+    let refused = run(&wrong, &home.path().join("nothing"));
+    assert!(!refused.status.success() && said(&refused).contains("not whole"), "{}", said(&refused));
+    assert!(!said(&refused).contains("Everything is there"), "{}", said(&refused));
+    let into = home.path().join("back");
+    let done = run(&keys.1, &into);
+    assert!(done.status.success() && said(&done).contains("Everything is there"), "{}", said(&done));
+    assert_eq!(std::fs::read(into.join("uploads_restored/a picture.png")).unwrap(), b"picture");
 }
 
 #[test]

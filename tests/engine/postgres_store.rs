@@ -7,14 +7,27 @@ use liftlock_engine::process::{Silent, SystemRunner};
 use liftlock_engine::stores::postgres::PostgresStore;
 use liftlock_engine::stores::{AsideState, DataStore, Grade, Place};
 
-use crate::cluster::{self, PASSWORD, SUPERUSER};
+use crate::cluster::{self, Cluster, PASSWORD, SUPERUSER};
 use crate::postgres_dump::open;
 use crate::postgres_support::{admin, client_on, private_dir, run_all, shop};
 
 pub(crate) fn store(database: &str, user: &str, admin: bool) -> PostgresStore {
+    store_on(cluster::shared(), database, user, admin)
+}
+
+pub(crate) fn store_on(cluster: &Cluster, database: &str, user: &str, admin: bool) -> PostgresStore {
+    store_as("main", cluster, database, user, admin)
+}
+
+/// Another database of the same application, without an administrator.
+pub(crate) fn named_store(name: &str, database: &str, user: &str) -> PostgresStore {
+    store_as(name, cluster::shared(), database, user, false)
+}
+
+fn store_as(name: &str, cluster: &Cluster, database: &str, user: &str, admin: bool) -> PostgresStore {
     let endpoint = |user: &str, password: &str| Endpoint {
         host: "127.0.0.1".into(),
-        port: cluster::shared().port,
+        port: cluster.port,
         database: database.into(),
         user: user.into(),
         password: Some(password.into()),
@@ -22,7 +35,7 @@ pub(crate) fn store(database: &str, user: &str, admin: bool) -> PostgresStore {
     };
     let admin = admin.then(|| endpoint(SUPERUSER, PASSWORD));
     PostgresStore::new(
-        "main",
+        name,
         endpoint(user, "pw"),
         admin,
         "liftlock/store/1",

@@ -73,7 +73,12 @@ restore_folder() {
     target="$into/$1_restored"
     [ ! -e "$target" ] || stop "$target is there already. Move it away, or name another folder."
     echo "Restoring $1 to $target …"
-    mkdir -p "$target" && unpack "$2" | tar -xf - -C "$target" || stop "$2 could not be restored."
+    # A pipe says only how its last part ended, and some programs called tar are content with nothing at all.
+    broken="$target.broken"
+    mkdir -p "$target" && { unpack "$2" || : >"$broken"; } | tar -xf - -C "$target" && [ ! -e "$broken" ] || {
+        rm -f "$broken"
+        stop "$2 could not be restored. What is in $target is not whole."
+    }
 }
 
 # The roles of the old server, which are for people: nothing runs them unseen.
