@@ -102,6 +102,92 @@ fn sql_runs_only_after_the_word_and_every_row_of_it_is_there() {
     assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
 }
 
+#[test]
+fn rows_that_come_as_statements_are_all_there() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let orders = world.sql("corner_shop", "SELECT count(*) FROM orders");
+    for (file, args) in [
+        ("inserts.sql", &["--inserts"][..]),
+        ("columns.sql.gz", &["--column-inserts"]),
+        ("many.sql", &["--inserts", "--rows-per-insert=30"]),
+    ] {
+        let path = dumped(&world, "corner_shop", args, file);
+        let (code, seen) = case.answer(&["backup", "inspect", at(&path)]);
+        let rows = seen["tables"].as_array().unwrap().iter().find(|it| it["name"] == "public.orders").unwrap();
+        assert_eq!((code, rows["rows"].to_string()), (0, orders.clone()), "{file}: {seen:#}");
+        let (code, made) = case.answer(&["backup", "adopt", at(&path), "--confirm", "RUN"]);
+        assert_eq!((code, &made["grade"]), (0, &"proven".into()), "{file}: {made:#}");
+        let (_, compared) = case.answer(&["backup", "compare", made["id"].as_str().unwrap()]);
+        let rows = compared["rows"].as_array().unwrap();
+        assert!(rows.len() > 3 && rows.iter().all(|it| it["now"] == it["then"]), "{file}: {compared:#}");
+    }
+    nothing_is_left_on_the_side(&case);
+}
+
+/// Of a database of another character set, with letters beyond ASCII in rows, in columns and in the names of tables.
+#[test]
+fn a_file_in_latin1_comes_in_with_every_letter() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let like = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
+    world.sql("postgres", &format!("CREATE DATABASE old_shop {like}"));
+    let schema = fs::read_to_string(dumped(&world, "corner_shop", &["--schema-only", "--no-owner"], "s.sql")).unwrap();
+    let plain: String = schema.lines().filter(|it| !it.starts_with('\\')).map(|it| format!("{it}\n")).collect();
+    world.sql("old_shop", &plain);
+    world.sql(
+        "old_shop",
+        "SET client_encoding = 'UTF8';\nCREATE TABLE public.\"Größen\" (id int PRIMARY KEY, \"Länge\" text);\n\
+         INSERT INTO public.\"Größen\" VALUES (1, 'Übergröße: 3 Fuß'), (2, 'très grand, ¾ ©')",
+    );
+    for (file, args, kind) in [("old.sql", &[][..], "sql"), ("old.dump", &["-Fc", "-Z0"], "archive")] {
+        let path = dumped(&world, "old_shop", args, file);
+        let bytes = fs::read(&path).unwrap();
+        assert!(std::str::from_utf8(&bytes).is_err() && bytes.windows(3).any(|it| it == b"Fu\xdf"));
+        let (code, seen) = case.answer(&["backup", "inspect", at(&path)]);
+        let tables = seen["tables"].as_array().unwrap();
+        assert!(tables.iter().any(|it| it["name"] == "public.Größen" && it["rows"] == 2), "{file}: {seen:#}");
+        assert_eq!((code, &seen["kind"]), (0, &kind.into()));
+        let (code, made) = case.answer(&["backup", "adopt", at(&path), "--confirm", "RUN"]);
+        assert_eq!((code, &made["grade"]), (0, &"proven".into()), "{file}: {made:#}");
+        let (code, look) = case.answer(&["backup", "look", made["id"].as_str().unwrap(), "--table", "Größen"]);
+        assert_eq!((code, &look["columns"][1]), (0, &"Länge".into()), "{file}: {look:#}");
+        assert_eq!(look["first_rows"][0][1], "Übergröße: 3 Fuß");
+        assert_eq!(look["first_rows"][1][1], "très grand, ¾ ©");
+        case.answer(&["backup", "look", "--remove", look["database"].as_str().unwrap()]);
+    }
+    nothing_is_left_on_the_side(&case);
+}
+
+/// Newer versions of `pg_dump` write between which lines `psql` takes no commands. That is kept, whatever is written.
+#[test]
+fn lines_that_restrict_psql_are_understood_and_unlock_nothing() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let folder = canary(&world);
+    let path = dumped(&world, "corner_shop", &[], "restricted.sql");
+    let text = fs::read_to_string(&path).unwrap();
+    let line = |begin: &str| text.lines().find(|it| it.starts_with(begin)).unwrap().to_owned();
+    let (locked, unlocked) = (line("\\restrict "), line("\\unrestrict "));
+    let (code, made) = case.answer(&["backup", "adopt", at(&path), "--confirm", "RUN"]);
+    assert_eq!((code, &made["grade"]), (0, &"proven".into()), "{made:#}");
+    // Unlocked in the middle, by the right word, by another, and locked once more by a word of its own.
+    let touch = format!("\\! touch {}/was-here", folder.display());
+    for evil in [
+        format!("{unlocked}\n{touch}"),
+        format!("\\unrestrict other\n{touch}"),
+        format!("{locked}\n{unlocked}\n{touch}"),
+        touch.clone(),
+    ] {
+        let path = written(&world, "evil.sql", text.replace(&unlocked, &format!("{evil}\n{unlocked}")).as_bytes());
+        let (code, answer) = case.answer(&["backup", "adopt", at(&path), "--confirm", "RUN"]);
+        assert!(code == 3 && answer["error"]["class"] == "sql_commands_for_psql", "{evil}: {code} {answer:#}");
+    }
+    assert!(fs::read_dir(&folder).unwrap().next().is_none(), "something left a trace");
+    assert_eq!(listed(&case).len(), 1);
+    nothing_is_left_on_the_side(&case);
+}
+
 /// A folder in which whoever is let loose could leave a trace.
 fn canary(world: &World) -> PathBuf {
     let folder = world.dir.join("canary");

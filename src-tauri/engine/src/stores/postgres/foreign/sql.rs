@@ -43,6 +43,8 @@ pub(super) struct Tally {
     pub(super) usual_schema: Option<String>,
     /// Something was made already.
     pub(super) has_begun: bool,
+    /// It is written in LATIN1, as old databases are.
+    pub(super) is_latin: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +155,7 @@ impl<R: BufRead> Sifted<R> {
                 if lexer.is_open() {
                     return Ok(Err(truncated()));
                 }
-                return Ok(self.judge(text));
+                return Ok(self.judge(text, lexer.values));
             }
             if lexer.is_between() && self.at == 0 {
                 if let Err(refused) = self.remark() {
@@ -184,7 +186,7 @@ impl<R: BufRead> Sifted<R> {
                     )
                     .detail(String::from_utf8_lossy(&self.line).trim().to_owned())));
                 }
-                End::Statement => return Ok(self.judge(text)),
+                End::Statement => return Ok(self.judge(text, lexer.values)),
             }
         }
     }
@@ -218,8 +220,8 @@ impl<R: BufRead> Sifted<R> {
         Ok(())
     }
 
-    fn judge(&mut self, text: Vec<u8>) -> Result<()> {
-        match rule(&text, &mut self.tally) {
+    fn judge(&mut self, text: Vec<u8>, values: Option<u64>) -> Result<()> {
+        match rule(&text, values, &mut self.tally) {
             Rule::Nothing => {}
             Rule::LeaveOut(what) => *self.tally.left_out.entry(what).or_default() += 1,
             Rule::Refuse(error) => return Err(error.detail(shortened(&text))),
@@ -305,6 +307,8 @@ struct Lexer {
     /// Words of the statement that matter for bodies without quotes: `BEGIN ATOMIC … END`.
     words: Vec<Vec<u8>>,
     begins: u32,
+    /// How many rows an `INSERT` brings, where it says `VALUES`.
+    values: Option<u64>,
 }
 
 impl Lexer {
@@ -385,7 +389,12 @@ impl Lexer {
             b'\'' => self.inside = In::Text { escapes: false },
             b'"' => self.inside = In::Name,
             b'(' => self.parens += 1,
-            b')' => self.parens = self.parens.saturating_sub(1),
+            b')' => {
+                self.parens = self.parens.saturating_sub(1);
+                if let Some(rows) = self.values.as_mut().filter(|_| self.parens == 0) {
+                    *rows += 1;
+                }
+            }
             b';' if self.parens == 0 && self.begins == 0 => return (1, End::Statement),
             b'\\' => return (0, End::Backslash),
             b'$' if !before.is_some_and(is_word) => {
@@ -415,6 +424,9 @@ impl Lexer {
             self.words.push(word.to_ascii_lowercase());
         }
         let is = |at: usize, wanted: &[u8]| self.words.get(at).is_some_and(|it| it == wanted);
+        if self.parens == 0 && is(0, b"insert") && word.eq_ignore_ascii_case(b"values") {
+            self.values = Some(0);
+        }
         let routine = |at| is(at, b"function") || is(at, b"procedure");
         if !(is(0, b"create") && (routine(1) || (is(1, b"or") && is(2, b"replace") && routine(3)))) || self.parens > 0 {
             return;

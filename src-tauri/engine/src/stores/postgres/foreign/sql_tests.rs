@@ -125,6 +125,22 @@ fn commands_that_make_room_first_are_left_out_of_a_new_database() {
 }
 
 #[test]
+fn rows_are_counted_also_where_a_statement_brings_several() {
+    let (_, tally) = sifted(
+        "INSERT INTO a VALUES (1, ')('), (f(2), $$),($$), (3, E'\\'),(');\nINSERT INTO a (b, c) VALUES (1, 2);\n\
+         INSERT INTO a DEFAULT VALUES;\nINSERT INTO a SELECT (1), (2);\n",
+    );
+    assert_eq!(tally.unwrap().inserted, [("public.a".to_owned(), 6)].into());
+}
+
+#[test]
+fn names_in_latin1_are_read_as_they_are_meant() {
+    let text = b"SET client_encoding = 'LATIN1';\nCOPY public.\"Gr\xf6\xdfen\" (\"L\xe4nge\") FROM stdin;\n\xe9\n\\.\n";
+    let tally = Sifted::new(Cursor::new(text.to_vec())).through().unwrap();
+    assert_eq!(tally.copied, [("public.Größen".to_owned(), 1)].into());
+}
+
+#[test]
 fn names_without_a_schema_are_of_the_one_that_was_set() {
     let (_, tally) = sifted("SET search_path = shop, pg_catalog;\nCOPY Items (a) FROM stdin;\n1\n\\.\n");
     assert_eq!(tally.unwrap().copied, [("shop.items".to_owned(), 1)].into());

@@ -45,9 +45,9 @@ impl Token {
     }
 }
 
-/// What is done with this statement; what it tells goes into the tally.
-pub(super) fn rule(text: &[u8], tally: &mut Tally) -> Rule {
-    let tokens = tokens(text, 4000);
+/// What is done with this statement, which brings so many rows if it says `VALUES`; what it tells goes into the tally.
+pub(super) fn rule(text: &[u8], values: Option<u64>, tally: &mut Tally) -> Rule {
+    let tokens = tokens(text, 4000, tally.is_latin);
     let word = |at: usize| match tokens.get(at) {
         Some(Token::Word(it)) => it.as_str(),
         _ => "",
@@ -97,6 +97,10 @@ pub(super) fn rule(text: &[u8], tally: &mut Tally) -> Rule {
             "sql_unclear",
             "The file changes how texts are written in it, which no pg_dump of today does.",
         )),
+        ("set", "client_encoding") => {
+            tally.is_latin = text.to_ascii_uppercase().windows(8).any(|it| it == b"'LATIN1'");
+            Rule::Keep
+        }
         ("set", "search_path") => {
             tally.usual_schema = tokens.iter().skip(3).find_map(|it| match it {
                 Token::Word(name) | Token::Name(name) if !name.is_empty() && name != "pg_catalog" => Some(name.clone()),
@@ -118,7 +122,7 @@ pub(super) fn rule(text: &[u8], tally: &mut Tally) -> Rule {
         }
         ("insert", "into") => {
             if let Some(name) = name_at(&tokens, 2, tally) {
-                *tally.inserted.entry(name).or_default() += 1;
+                *tally.inserted.entry(name).or_default() += values.unwrap_or(1).max(1);
             }
             Rule::Keep
         }
@@ -170,8 +174,10 @@ fn name_at(tokens: &[Token], at: usize, tally: &Tally) -> Option<String> {
 }
 
 /// Words, names and signs of a statement; comments and what stands in texts are left out.
-fn tokens(text: &[u8], most: usize) -> Vec<Token> {
-    let text = String::from_utf8_lossy(&text[..text.len().min(256 << 10)]);
+fn tokens(text: &[u8], most: usize, is_latin: bool) -> Vec<Token> {
+    let text = &text[..text.len().min(256 << 10)];
+    // Each byte of this one is the letter of the same number.
+    let text = if is_latin { text.iter().map(|it| char::from(*it)).collect() } else { String::from_utf8_lossy(text) };
     let (mut tokens, mut rest) = (Vec::new(), text.as_ref());
     while let Some(first) = rest.chars().next() {
         if tokens.len() == most {
