@@ -7,6 +7,8 @@ mod backups;
 mod completion;
 mod journal;
 mod lease;
+#[cfg(target_os = "linux")]
+mod memory;
 mod places;
 mod scheduled;
 mod schema;

@@ -24,8 +24,8 @@ use proxy::Proxy;
 
 const MEGABYTES: usize = 20;
 
-struct Away {
-    bench: Bench,
+pub(crate) struct Away {
+    pub(crate) bench: Bench,
     server: Objects,
     line: Proxy,
 }
@@ -40,7 +40,7 @@ impl Away {
         Self { bench, server, line }
     }
 
-    fn chosen() -> Self {
+    pub(crate) fn chosen() -> Self {
         let away = Self::new();
         let key = away.key(SECRET, 0o600);
         away.choose(BUCKET, KEY_ID, &key).unwrap();
@@ -60,7 +60,7 @@ impl Away {
         self.bench.engine.copy_backups_to_storage(&address, &Silent)
     }
 
-    fn back_up(&self) -> BackupView {
+    pub(crate) fn back_up(&self) -> BackupView {
         self.bench.engine.backup(&self.bench.shop, "", &Silent).unwrap()
     }
 
@@ -83,7 +83,7 @@ impl Away {
 }
 
 /// What cannot be made smaller.
-fn noise(bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 88_172_645_463_325_252_u64;
     (0..bytes)
         .map(|_| {
