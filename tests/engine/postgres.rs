@@ -10,12 +10,14 @@ mod erp;
 mod proxy;
 
 mod postgres_aside;
+mod postgres_backups;
 mod postgres_dump;
 mod postgres_export;
 mod postgres_faults;
 mod postgres_import;
 mod postgres_kit;
 mod postgres_memory;
+mod postgres_newer;
 mod postgres_probe;
 mod postgres_store;
 mod postgres_support;

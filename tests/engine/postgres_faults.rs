@@ -313,18 +313,29 @@ fn silent_work_is_seen_and_sleep_and_waiting_for_a_lock_are_not_taken_for_it() {
 }
 
 /// A small file system, where root may mount one.
-struct Small(std::path::PathBuf);
+pub(crate) struct Small(std::path::PathBuf);
 
 impl Small {
-    fn mount(megabytes: u32) -> Option<Self> {
+    pub(crate) fn mount(megabytes: u32) -> Option<Self> {
         cluster::unprivileged()?;
         let dir = cluster::server_dir("liftlock-tests-small-");
         let size = format!("size={megabytes}m,mode=0777");
         let done = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir).status();
         done.is_ok_and(|it| it.success()).then(|| Self(dir))
     }
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+}
+
+impl Small {
+    /// A server whose data is on it.
+    pub(crate) fn server(&self) -> Cluster {
+        let dir = self.0.join("pg");
+        fs::create_dir(&dir).unwrap();
+        let (uid, gid) = cluster::unprivileged().unwrap();
+        std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).unwrap();
+        Cluster::start_in(dir, &[("max_wal_size", "48MB"), ("wal_recycle", "off"), ("wal_level", "replica")])
     }
 }
 
@@ -348,11 +359,7 @@ fn a_full_disk_is_told_as_such_and_leaves_the_original_as_it_was() {
     assert_eq!(fs::read_dir(small.path()).unwrap().count(), 0);
 
     let Some(disk) = Small::mount(140) else { return };
-    let dir = disk.path().join("pg");
-    fs::create_dir(&dir).unwrap();
-    let (uid, gid) = cluster::unprivileged().unwrap();
-    std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).unwrap();
-    let cluster = Cluster::start_in(dir, &[("max_wal_size", "48MB"), ("wal_recycle", "off"), ("wal_level", "replica")]);
+    let cluster = disk.server();
     let client = client_on(&cluster, SUPERUSER, PASSWORD).unwrap();
     client.connect("postgres").unwrap().run("CREATE DATABASE tight").unwrap();
     let fill = "CREATE UNLOGGED TABLE public.large AS SELECT repeat('x', 1000) AS text FROM generate_series(1, 40000)";

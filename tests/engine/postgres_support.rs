@@ -1,6 +1,9 @@
 //! What the tests of the PostgreSQL store share: clients, databases with something in them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use liftlock_engine::error::Result;
 use liftlock_engine::process::SystemRunner;
@@ -73,9 +76,15 @@ pub(crate) fn shop(admin: &Client) -> (String, String) {
     (name, owner)
 }
 
-/// Everything in a database in a form that two of them can be compared by: a hash of the rows of every table, where the
-/// sequences stand, large objects, and the schema as `pg_dump` writes it, without owners and rights.
+/// Everything in a database in a form that two of them can be compared by: what is in it, and its schema.
 pub(crate) fn fingerprint(cluster: &Cluster, database: &str) -> Vec<String> {
+    let mut found = contents(cluster, database);
+    found.extend(schema(cluster, database, &cluster.bin));
+    found
+}
+
+/// A hash of the rows of every table, where the sequences stand, large objects.
+pub(crate) fn contents(cluster: &Cluster, database: &str) -> Vec<String> {
     let psql = |sql: &str| {
         let out = tool(cluster, "psql", database).args(["-X", "-q", "-A", "-t", "-c", sql]).output().unwrap();
         assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
@@ -93,7 +102,13 @@ pub(crate) fn fingerprint(cluster: &Cluster, database: &str) -> Vec<String> {
         found.push(format!("{sequence} {}", psql(&format!("SELECT last_value, is_called FROM {sequence}")).join(" ")));
     }
     found.extend(psql("SELECT oid, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY 1"));
-    let out = tool(cluster, "pg_dump", database).args(["-s", "--no-owner", "--no-privileges"]).output().unwrap();
+    found
+}
+
+/// The schema as the `pg_dump` in `bin` writes it, without owners and rights.
+pub(crate) fn schema(cluster: &Cluster, database: &str, bin: &Path) -> Vec<String> {
+    let mut dump = tool_of(bin, cluster, "pg_dump", database);
+    let out = dump.args(["-s", "--no-owner", "--no-privileges"]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     // Comments name the version of the tool, and newer ones a random key. A list in a check is cast as a whole after a
     // restore, and each of its words before, which is the same.
@@ -102,15 +117,16 @@ pub(crate) fn fingerprint(cluster: &Cluster, database: &str) -> Vec<String> {
         false => line.to_owned(),
     };
     let schema = String::from_utf8(out.stdout).unwrap();
-    found.extend(
-        schema.lines().filter(|it| !it.is_empty() && !it.starts_with("--") && !it.starts_with('\\')).map(plain),
-    );
-    found
+    schema.lines().filter(|it| !it.is_empty() && !it.starts_with("--") && !it.starts_with('\\')).map(plain).collect()
 }
 
 /// A program of the server's, pointed at a database of it as a superuser.
 pub(crate) fn tool(cluster: &Cluster, program: &str, database: &str) -> std::process::Command {
-    let mut command = std::process::Command::new(cluster.bin.join(program));
+    tool_of(&cluster.bin, cluster, program, database)
+}
+
+fn tool_of(bin: &Path, cluster: &Cluster, program: &str, database: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(bin.join(program));
     command
         .args(["-h", "127.0.0.1", "-U", SUPERUSER, "-d", database, "-p", &cluster.port.to_string()])
         .env_clear()

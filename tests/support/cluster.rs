@@ -43,6 +43,15 @@ pub(crate) fn bin() -> PathBuf {
     all.pop().expect("these tests need PostgreSQL's server programs (Debian: apt install postgresql)")
 }
 
+/// The programs of a newer major than that, where `cargo xtask test` has fetched them.
+pub(crate) fn newer() -> Option<PathBuf> {
+    let dir = std::env::var_os("LIFTLOCK_TEST_NEWER_POSTGRES").map(PathBuf::from);
+    if dir.is_none() {
+        eprintln!("not run: LIFTLOCK_TEST_NEWER_POSTGRES names no newer PostgreSQL, as `cargo xtask test` does");
+    }
+    dir
+}
+
 /// The user that servers run as where the tests run as root, for whom PostgreSQL refuses.
 pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
@@ -113,7 +122,11 @@ impl Cluster {
 
     /// Starts one whose data is in `dir`, a folder of the server's user.
     pub(crate) fn start_in(dir: PathBuf, settings: &[(&str, &str)]) -> Self {
-        let bin = bin();
+        Self::start_of(bin(), dir, settings)
+    }
+
+    /// Starts one of these programs.
+    pub(crate) fn start_of(bin: PathBuf, dir: PathBuf, settings: &[(&str, &str)]) -> Self {
         let data = dir.join("data");
         run(Command::new("cp").arg("-a").arg(template(&bin)).arg(&data));
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();

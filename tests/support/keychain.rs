@@ -1,5 +1,7 @@
 //! GNOME Keyring on a session bus of its own: the keychain of a Linux desktop, with nothing of this user in it.
 
+#![allow(dead_code, reason = "shared by several test binaries, which use a part each")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ const BUS: &str = include_str!("session-bus.conf");
 pub(crate) struct Keychain {
     folder: tempfile::TempDir,
     bus: String,
-    _daemons: [Ends; 2],
+    daemons: Vec<Ends>,
 }
 
 /// Ends what it holds with the test.
@@ -42,7 +44,7 @@ impl Keychain {
         let mut keyring = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         keyring.stdin.take().unwrap().write_all(b"the password of the login").unwrap();
         let _ = line(&mut keyring);
-        let keychain = Self { folder, bus, _daemons: [Ends(keyring), daemon] };
+        let keychain = Self { folder, bus, daemons: vec![Ends(keyring), daemon] };
         keychain.until_it_answers();
         keychain
     }
@@ -59,6 +61,11 @@ impl Keychain {
         let mut storing = command.stdin(Stdio::piped()).spawn().unwrap();
         storing.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
         assert!(storing.wait().unwrap().success());
+    }
+
+    /// Nobody answers any more: the desktop has ended.
+    pub(crate) fn end(&mut self) {
+        self.daemons.clear();
     }
 
     pub(crate) fn lock(&self) {

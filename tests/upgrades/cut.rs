@@ -79,6 +79,35 @@ fn a_dump_whose_connection_is_cut_is_thrown_away_and_taken_again() {
     judge::judge(&case, &case.ended(id), &Expected::complete("1.1.0"));
 }
 
+/// A backup that a person asked for: nobody repeats it, so it says what happened.
+#[test]
+fn a_backup_whose_connection_is_cut_says_so_and_leaves_nothing_and_the_next_one_is_whole() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let (code, first) = case.answer(&["backup", "create"]);
+    assert_eq!((code, &first["grade"]), (0, &"proven".into()), "{first:#}");
+    let locked = Locked::table(&world, "public.orders");
+    let mut create = case.liftlock(&["backup", "create", "--json"]);
+    let create = create.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the dump was cut", PATIENCE, || {
+        let waiting = "application_name LIKE 'liftlock%' AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'";
+        (end_sessions(&world, waiting) > 0).then_some(())
+    });
+    end_sessions(&world, "application_name = 'a test that locks'");
+    drop(locked);
+    let ended = create.wait_with_output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!((ended.status.code(), &answer["error"]["class"]), (Some(1), &"connection_lost".into()), "{answer:#}");
+    assert!(answer["error"]["remedy"].as_str().unwrap().contains("try again"), "{answer:#}");
+    let root = case.home.backups(&case.name).unwrap();
+    let names = fs::read_dir(&root).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), [first["id"].as_str().unwrap()], "half a backup is none");
+    let (code, verified) = case.answer(&["backup", "verify", first["id"].as_str().unwrap()]);
+    assert_eq!((code, &verified["grade"]), (0, &"proven".into()), "{verified:#}");
+    let (code, next) = case.answer(&["backup", "create"]);
+    assert_eq!((code, &next["grade"]), (0, &"proven".into()), "{next:#}");
+}
+
 /// A migration that waits in the real database for ever, and the sessions that it has there.
 fn in_migration(case: &Case<'_>) -> (liftlock_engine::model::ids::UpgradeId, Child) {
     let id = case.ask("1.6.0");

@@ -14,6 +14,16 @@ fn a_table_of_a_backup_is_looked_at_beside_and_the_live_one_is_not_touched() {
         "CREATE TYPE mood AS ENUM ('well', 'ill');\n\
          CREATE TABLE public.\"Odd table\" (id serial PRIMARY KEY, \"How\" mood, item int REFERENCES items, note text);\n\
          INSERT INTO public.\"Odd table\" (\"How\", note) VALUES ('well', 'first'), ('ill', NULL);\n\
+         CREATE TABLE visits (day date NOT NULL, hour int NOT NULL, PRIMARY KEY (day, hour)) PARTITION BY RANGE (day);\n\
+         CREATE TABLE visits_old PARTITION OF visits FOR VALUES FROM (MINVALUE) TO ('2026-01-01');\n\
+         CREATE TABLE visits_new PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO (MAXVALUE) PARTITION BY RANGE (hour);\n\
+         CREATE TABLE visits_new_morning PARTITION OF visits_new FOR VALUES FROM (0) TO (12);\n\
+         CREATE TABLE visits_new_evening PARTITION OF visits_new FOR VALUES FROM (12) TO (24);\n\
+         INSERT INTO visits SELECT '2025-06-01', n FROM generate_series(1, 10) n;\n\
+         INSERT INTO visits SELECT date '2026-06-01' + n, n % 3 * 8 FROM generate_series(0, 29) n;\n\
+         ALTER TABLE visits OWNER TO corner_shop;\nALTER TABLE visits_old OWNER TO corner_shop;\n\
+         ALTER TABLE visits_new OWNER TO corner_shop;\nALTER TABLE visits_new_morning OWNER TO corner_shop;\n\
+         ALTER TABLE visits_new_evening OWNER TO corner_shop;\n\
          ALTER TYPE mood OWNER TO corner_shop;\nALTER TABLE public.\"Odd table\" OWNER TO corner_shop",
     );
     let (code, backup) = case.answer(&["backup", "create"]);
@@ -35,6 +45,18 @@ fn a_table_of_a_backup_is_looked_at_beside_and_the_live_one_is_not_touched() {
     let (code, seen) = case.answer(&["backup", "look", id, "--table", "public.orders"]);
     assert_eq!((code, &seen["rows"]), (0, &orders["rows"]), "{seen:#}");
     assert!(seen["connect"].as_str().unwrap().contains(seen["database"].as_str().unwrap()), "{seen:#}");
+
+    // One that is in parts, which are in parts again, is one table; a part can be named all the same.
+    assert!(lines.iter().any(|it| it["table"] == "public.visits" && it["rows"] == 40), "{tables:#}");
+    assert!(!lines.iter().any(|it| it["table"].as_str().unwrap().starts_with("public.visits_")), "{tables:#}");
+    for (table, rows) in [("visits", 40), ("visits_new", 30), ("visits_new_morning", 20)] {
+        let (code, seen) = case.answer(&["backup", "look", id, "--table", table]);
+        assert_eq!((code, &seen["rows"]), (0, &rows.into()), "{table}: {seen:#}");
+        assert_eq!(seen["first_rows"].as_array().unwrap().len(), 10, "{seen:#}");
+        let beside = seen["database"].as_str().unwrap();
+        assert_eq!(world.sql(beside, &format!("SELECT count(*) FROM {table}")), rows.to_string());
+        assert_eq!(case.answer(&["backup", "look", "--remove", beside]).0, 0);
+    }
 
     let (code, answer) = case.answer(&["backup", "look", id, "--table", "nobody"]);
     assert_eq!((code, &answer["error"]["class"]), (3, &"unknown_table".into()), "{answer:#}");

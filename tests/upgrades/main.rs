@@ -34,6 +34,7 @@ mod releases;
 mod restored;
 mod rivals;
 mod rows;
+mod rows_of_backups;
 mod secrets;
 mod stranded;
 mod struck;

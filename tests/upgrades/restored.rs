@@ -141,3 +141,43 @@ fn a_passphrase_in_the_keychain_opens_backups_and_a_locked_keychain_makes_none()
     assert_eq!((code, &answer["error"]["class"]), (Some(1), &"keychain_locked".into()), "{answer:#}");
     assert_eq!(listed(&case).len(), 1, "what could not be opened again is not made");
 }
+
+#[test]
+fn a_keychain_that_is_gone_makes_no_backup_and_takes_nothing_from_those_that_are_there() {
+    let mut keychain = Keychain::new();
+    let world = World::with(&["1.0.0"]);
+    let case = world.case();
+    keychain.put("backups", "ten lock gates in the evening light");
+    let ask = |keychain: &Keychain, args: &[&str]| {
+        let output = case.liftlock(args).arg("--json").envs(keychain.variables()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), serde_json::from_str::<Value>(said.lines().last().unwrap()).unwrap())
+    };
+    let name = case.name.as_str();
+    let encrypt = ["backup", "encrypt", "--passphrase", "--key-from", "keychain:backups"];
+    assert_eq!(ask(&keychain, &encrypt).0, Some(0));
+    let (code, made) = ask(&keychain, &["backup", "create", name]);
+    assert_eq!((code, &made["grade"]), (Some(0), &"proven".into()), "{made:#}");
+    let id = made["id"].as_str().unwrap();
+
+    keychain.end();
+    for args in [&["backup", "create", name][..], &["backup", "verify", id]] {
+        let (code, answer) = ask(&keychain, args);
+        assert_eq!((code, &answer["error"]["class"]), (Some(1), &"keychain_absent".into()), "{args:?}: {answer:#}");
+        let remedy = answer["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("keep the secret in a file"), "{args:?}: {answer:#}");
+    }
+    let backups = listed(&case);
+    assert_eq!((backups.len(), &backups[0]["grade"]), (1, &"proven".into()), "{backups:#?}");
+    let left = fs::read_dir(case.home.backups(&case.name).unwrap()).unwrap().count();
+    assert_eq!(left, 1, "nothing half-made is left");
+
+    // Whoever wrote the passphrase down goes on with a file.
+    let file = world.dir.join("passphrase");
+    fs::write(&file, "ten lock gates in the evening light\n").unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let place = format!("file:{}", file.display());
+    assert_eq!(ask(&keychain, &["backup", "encrypt", "--passphrase", "--key-from", &place]).0, Some(0));
+    let (code, verified) = ask(&keychain, &["backup", "verify", id]);
+    assert_eq!((code, &verified["grade"]), (Some(0), &"proven".into()), "{verified:#}");
+}

@@ -72,7 +72,9 @@ impl Bench {
             .connect("postgres")?
             .run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"))?;
         let mut inside = admin.connect(DATABASE)?;
-        for statement in erp::BY_ADMIN.iter().map(|it| (*it).to_owned()).chain(erp::statements(lines)) {
+        for statement in
+            erp::WHOLE.by_admin.iter().map(|it| (*it).to_owned()).chain(erp::statements(lines, &erp::WHOLE))
+        {
             inside.run_watched(&statement, Duration::from_secs(3600), &mut || Ok(()))?;
         }
         inside.run("CHECKPOINT")?;

@@ -40,6 +40,19 @@ pub fn parent(path: &Path) -> Result<&Path> {
     }
 }
 
+/// What lies in `dir`; nothing where there is no such folder.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |cause: io::Error| Error::io("read", dir, &cause);
+    let entries = match fs::read_dir(dir) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    entries.map(|it| it.map(|it| it.path()).map_err(failed)).collect()
+}
+
 /// Writes a whole private file (0600) so that after a power cut there is the old content or the new, never a part.
 ///
 /// # Errors
@@ -200,6 +213,53 @@ pub fn create_marked_dir(dir: &Path, purpose: &str) -> Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir).map_err(|cause| Error::io("create", dir, &cause))?;
     write(&dir.join(MARK), purpose.as_bytes())
+}
+
+/// A folder as it was at first, so that another one, or a link, in its place is seen.
+#[derive(Debug)]
+pub struct Held<'p> {
+    path: &'p Path,
+    #[cfg(unix)]
+    is: (u64, u64),
+}
+
+impl<'p> Held<'p> {
+    /// The folder that is at `path` now.
+    ///
+    /// # Errors
+    /// As [`expect_our_dir`].
+    pub fn at(path: &'p Path) -> Result<Self> {
+        expect_our_dir(path)?;
+        Ok(Self {
+            path,
+            #[cfg(unix)]
+            is: which(path)?,
+        })
+    }
+
+    /// Whether it is at `path` still, which is where it was or where it was moved to by us.
+    ///
+    /// # Errors
+    /// `not_ours` for anything else.
+    pub fn expect_at(&self, path: &Path) -> Result<()> {
+        expect_our_dir(path)?;
+        #[cfg(unix)]
+        if which(path)? != self.is {
+            return Err(not_ours(self.path, "was exchanged for another folder while it was written to"));
+        }
+        // There, only that it is a folder is seen.
+        #[cfg(not(unix))]
+        let _ = self.path;
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn which(path: &Path) -> Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let meta = fs::symlink_metadata(path).map_err(|cause| Error::io("look at", path, &cause))?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 /// Whether `dir` is a real folder with the mark for `purpose`.

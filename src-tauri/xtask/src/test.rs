@@ -7,10 +7,11 @@ use anyhow::Result;
 use crate::{
     check::{self, crates, is_closing_line},
     machine::{
-        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, POSTGRESQL, SECRET_TOOL, STRACE, TO_BUILD, WEBDRIVER, XVFB,
+        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, PIP, POSTGRESQL, SECRET_TOOL, STRACE, TO_BUILD, WEBDRIVER, XVFB,
         provide_with_docker,
     },
     parts::Parts,
+    postgres,
     run::{cargo, has, run, run_and_pick},
     targets, ui,
 };
@@ -40,12 +41,21 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     let provided = parts.part("what the tests need", || {
         if cfg!(target_os = "linux") {
             let to_test =
-                [AGE, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
+                [AGE, PIP, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
             provide_with_docker(&[TO_BUILD.as_slice(), &to_test].concat())
         } else {
             Ok("only the tests that need no server are run on this system".to_owned())
         }
     });
+    let mut newer = None;
+    if provided && cfg!(target_os = "linux") {
+        parts.part("a newer PostgreSQL", || {
+            let programs = postgres::newer()?;
+            let said = programs.display().to_string();
+            newer = Some(programs);
+            Ok(said)
+        });
+    }
     // The window's program carries it, and is built for the lints already.
     ui::bundle_if_older(parts);
     if filter.is_none() {
@@ -58,10 +68,10 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     let mut closing = Vec::new();
     if provided && built {
         parts.part("tests", || {
-            closing = run_and_pick(
-                runner(long, filter).env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" }),
-                is_closing_line,
-            )?;
+            let mut tests = runner(long, filter);
+            tests.env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" });
+            tests.envs(newer.as_ref().map(|it| (postgres::NEWER, it)));
+            closing = run_and_pick(&mut tests, is_closing_line)?;
             // `cargo test` closes every binary; those without a test would only bury the others.
             closing.retain(|line| !line.contains(" 0 passed; 0 failed;"));
             Ok(closing.last().cloned().unwrap_or_default())

@@ -140,3 +140,46 @@ fn scheduled_backups_are_copied_and_caught_up_when_their_disk_is_connected_again
     bench.pass(TimeDelta::hours(1));
     assert_eq!((bench.outcomes(), copies(), bench.made()), (vec![DueOutcome::Made], 2, 4));
 }
+
+/// The clock runs ten years ahead for a day, an hour, or behind, and is right again: what is made afterwards is the newest,
+/// stays, and has its copy.
+#[test]
+fn a_clock_that_was_wrong_for_a_while_neither_removes_what_is_new_nor_keeps_it_from_its_copy() {
+    for wrong in [TimeDelta::days(3650), TimeDelta::days(-3650), TimeDelta::hours(1), TimeDelta::hours(-1)] {
+        let bench = Bench::new();
+        let disk = bench.root.path().join("usb");
+        fs::create_dir(&disk).unwrap();
+        bench.engine.copy_backups_to(Some(&disk)).unwrap();
+        bench.engine.choose("keep_copies", Some("2")).unwrap();
+        bench.engine.choose("keep_backups", Some("2")).unwrap();
+        bench.engine.schedule_backups(&bench.shop, "every hour").unwrap();
+        let copies = || -> Vec<String> {
+            let names = fs::read_dir(disk.join("shop")).unwrap().map(|it| it.unwrap().file_name());
+            names.map(|it| it.into_string().unwrap()).collect()
+        };
+        let hours = |most: usize| {
+            let mut ids = Vec::new();
+            for _ in 0..most {
+                bench.pass(TimeDelta::hours(1));
+                ids.extend(bench.run().into_iter().filter_map(|it| it.backup).map(|it| it.id));
+            }
+            ids
+        };
+        hours(2);
+        bench.clock.set_wall(bench.clock.now() + wrong);
+        hours(4);
+        bench.clock.set_wall(bench.clock.now() - wrong);
+        // Hours that were served already under the other clock are not served twice.
+        let made = hours(6);
+        assert!(made.len() >= 4, "{wrong}: {made:?}");
+        let (newest, before) = (made.last().unwrap(), &made[made.len() - 2]);
+        let listed = bench.engine.backups(Some(&bench.shop)).unwrap().0;
+        for id in [newest, before] {
+            assert!(listed.iter().any(|it| it.id == *id), "{wrong}: {id} is gone: {listed:#?}");
+            assert!(copies().contains(id), "{wrong}: {id} has no copy: {:?}", copies());
+        }
+        let found = bench.engine.doctor().unwrap().findings;
+        assert!(!found.iter().any(|it| it.class == "copy_behind"), "{wrong}: {found:#?}");
+        assert!(bench.run().is_empty(), "{wrong}: nothing more is to be done");
+    }
+}

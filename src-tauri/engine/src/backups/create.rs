@@ -1,6 +1,6 @@
 //! Making a backup: everything into a folder without a name, then one rename.
 
-use std::{cell::RefCell, collections::BTreeMap, ffi::OsStr, fs, path::Path, time::Instant};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, time::Instant};
 
 use chrono::DateTime;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::backups::{
     open, pin,
 };
 use crate::digest;
-use crate::durable;
+use crate::durable::{self, Held};
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
 use crate::pace::{Part, shares};
@@ -120,7 +120,8 @@ fn make(
     let id = Uuid::now_v7().simple().to_string();
     let partial = request.root.join(format!("{PARTIAL}{id}"));
     durable::create_marked_dir(&partial, PURPOSE)?;
-    let made = dump_all(request, (stores, &expected), &partial, reporter, dump).and_then(|dumps| {
+    let held = Held::at(&partial)?;
+    let made = dump_all(request, (stores, &expected), (&partial, &held), reporter, dump).and_then(|dumps| {
         let mut manifest = Manifest {
             format: if request.keys.seals() { FORMAT_SEALED } else { FORMAT },
             liftlock: env!("CARGO_PKG_VERSION").to_owned(),
@@ -136,10 +137,12 @@ fn make(
         };
         describe(&mut manifest);
         let name = format!("{}-{}", manifest.made_at.format("%Y-%m-%dT%H-%M-%SZ"), &id[id.len() - 6..]);
+        held.expect_at(&partial)?;
         let manifest_sha256 = write(&partial, &manifest)?;
         durable::fsync_dir(&partial)?;
         let path = request.root.join(&name);
         durable::rename_new(&partial, &path)?;
+        held.expect_at(&path)?;
         Ok(Backup {
             path,
             manifest,
@@ -162,7 +165,7 @@ fn make(
 fn dump_all(
     request: &Request<'_>,
     (stores, expected): (&[&dyn DataStore], &BTreeMap<String, u64>),
-    partial: &Path,
+    (partial, held): (&Path, &Held<'_>),
     reporter: &dyn Reporter,
     dump: Dump<'_>,
 ) -> Result<Vec<Dumped>> {
@@ -172,6 +175,7 @@ fn dump_all(
     let weights: Vec<u64> = ordered.iter().map(|it| expected.get(it.name()).copied().unwrap_or_default()).collect();
     for ((store, weight), share) in ordered.into_iter().zip(&weights).zip(shares(&weights)) {
         reporter.check()?;
+        held.expect_at(partial)?;
         let reporter = &Part::begin(reporter, share, Some(*weight));
         let dumped = dump(store, partial, reporter)?;
         expect_on_disk(partial, &dumped.file, dumped.bytes)?;
@@ -187,13 +191,18 @@ fn write(partial: &Path, manifest: &Manifest) -> Result<String> {
     let bytes = json(manifest)?;
     let manifest_sha256 = digest::sha256(&bytes);
     durable::write(&partial.join(MANIFEST), &bytes)?;
-    let lines = manifest.stores.iter().map(|it| format!("{}  {}\n", it.sha256, it.file));
-    let globals = manifest.stores.iter().filter_map(Dumped::globals);
-    let lines = lines.chain(globals.map(|it| format!("{}  {}\n", it.sha256, it.file)));
-    let sums: String = lines.chain([format!("{manifest_sha256}  {MANIFEST}\n")]).collect();
+    let sums: String = sums(manifest, &manifest_sha256).map(|it| it + "\n").collect();
     durable::write(&partial.join(SUMS), sums.as_bytes())?;
     kit::write(partial, manifest)?;
     Ok(manifest_sha256)
+}
+
+/// The lines by which standard tools check a backup.
+pub(super) fn sums(manifest: &Manifest, manifest_sha256: &str) -> impl Iterator<Item = String> {
+    let line = |sha256: &str, file: &str| format!("{sha256}  {file}");
+    let dumps = manifest.stores.iter().map(move |it| line(&it.sha256, &it.file));
+    let globals = manifest.stores.iter().filter_map(Dumped::globals).map(move |it| line(&it.sha256, &it.file));
+    dumps.chain(globals).chain([line(manifest_sha256, MANIFEST)])
 }
 
 /// A store says what it wrote; that it lies there is seen here.
@@ -241,20 +250,14 @@ pub fn needs(
 /// # Errors
 /// What the disk answered.
 pub fn clear_unfinished(root: &Path) -> Result<()> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::io("read", root, &cause)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(|cause| Error::io("read", root, &cause))?;
-        if is_partial(&entry.file_name()) && durable::is_marked(&entry.path(), PURPOSE) {
-            durable::remove_tree_that_we_made(&entry.path(), PURPOSE)?;
+    for path in durable::entries(root)? {
+        if is_partial(&path) && durable::is_marked(&path, PURPOSE) {
+            durable::remove_tree_that_we_made(&path, PURPOSE)?;
         }
     }
     Ok(())
 }
 
-pub(super) fn is_partial(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(PARTIAL)
+pub(super) fn is_partial(path: &Path) -> bool {
+    path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(PARTIAL))
 }

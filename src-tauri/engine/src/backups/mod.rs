@@ -30,7 +30,7 @@ use crate::stores::{Dumped, Grade, Proof};
 pub use create::{Request, adopt, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
-pub use read::{list, of, open};
+pub use read::{is_ahead, list, of, open};
 pub use schedule::Schedule;
 pub use sealed::{Opened, opened};
 
@@ -104,6 +104,13 @@ pub struct Manifest {
     pub origin: Option<Origin>,
 }
 
+impl Manifest {
+    /// Size of the dumps in bytes. A manifest of somebody else's may say anything.
+    pub fn bytes(&self) -> u64 {
+        self.stores.iter().map(|it| it.bytes).fold(0, u64::saturating_add)
+    }
+}
+
 /// A file of somebody else's that a backup was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
@@ -166,7 +173,7 @@ pub struct Backup {
 impl Backup {
     /// Size of its dumps in bytes.
     pub fn bytes(&self) -> u64 {
-        self.manifest.stores.iter().map(|it| it.bytes).fold(0, u64::saturating_add)
+        self.manifest.bytes()
     }
 
     /// The grade as lists show it: `taken`, `readable`, `proven`, or `failed` where its last test failed.

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, Read},
+    io::Read,
     path::{Component, Path},
 };
 
-use crate::backups::create::is_partial;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::backups::create::{is_partial, sums};
 use crate::backups::{Backup, FORMAT_SEALED, MANIFEST, Manifest, PINNED, PROOF, SUMS, Trust, damaged, kit};
 use crate::digest;
 use crate::durable;
@@ -32,9 +34,10 @@ pub fn open(path: &Path) -> Result<Backup> {
     let manifest_sha256 = digest::sha256(&bytes);
     let manifest = parse(path, &bytes)?;
 
-    let sums = read(&path.join(SUMS))?.ok_or_else(|| incomplete(path, SUMS))?;
-    let stated = String::from_utf8_lossy(&sums);
-    if !stated.lines().any(|line| line == format!("{manifest_sha256}  {MANIFEST}")) {
+    let stated = read(&path.join(SUMS))?.ok_or_else(|| incomplete(path, SUMS))?;
+    let stated = String::from_utf8_lossy(&stated);
+    let is_stated = |wanted: &String| stated.lines().any(|line| line == wanted);
+    if !sums(&manifest, &manifest_sha256).last().is_some_and(|it| is_stated(&it)) {
         return Err(damaged(&manifest_path, "its checksum is another one"));
     }
     let mut names = BTreeSet::new();
@@ -61,6 +64,11 @@ pub fn open(path: &Path) -> Result<Backup> {
         if there != dumped.bytes {
             return Err(damaged(&file, "its size is another one"));
         }
+    }
+
+    // Whoever has no Liftlock goes by them.
+    if !sums(&manifest, &manifest_sha256).all(|it| is_stated(&it)) {
+        return Err(damaged(&path.join(SUMS), "it does not state the checksums of the manifest"));
     }
 
     // A proof that cannot be read, or that speaks of another manifest, proves nothing.
@@ -132,18 +140,12 @@ fn incomplete(path: &Path, file: &str) -> Error {
 /// # Errors
 /// The folder itself cannot be read.
 pub fn list(root: &Path) -> Result<(Vec<Backup>, Vec<Error>)> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(cause) => return Err(Error::io("read", root, &cause)),
-    };
     let (mut backups, mut findings) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let entry = entry.map_err(|cause| Error::io("read", root, &cause))?;
-        if is_partial(&entry.file_name()) {
+    for path in durable::entries(root)? {
+        if is_partial(&path) {
             continue;
         }
-        match open(&entry.path()) {
+        match open(&path) {
             Ok(backup) => backups.push(backup),
             Err(error) => findings.push(error),
         }
@@ -152,11 +154,12 @@ pub fn list(root: &Path) -> Result<(Vec<Backup>, Vec<Error>)> {
     Ok((backups, findings))
 }
 
-/// The same of everything that is kept of an installation, wherever that is.
+/// The same of everything that is kept of an installation, wherever that is. What a clock dated that was ahead of `now` comes
+/// last: it was made before whatever is made from now on.
 ///
 /// # Errors
 /// A folder cannot be read; what was chosen cannot be.
-pub fn of(home: &Home, installation: &InstallationName) -> Result<(Vec<Backup>, Vec<Error>)> {
+pub fn of(home: &Home, installation: &InstallationName, now: DateTime<Utc>) -> Result<(Vec<Backup>, Vec<Error>)> {
     let (mut backups, mut findings) = (Vec::<Backup>::new(), Vec::new());
     for place in home.places_of_backups(installation)? {
         let (found, odd) = list(&place)?;
@@ -166,7 +169,13 @@ pub fn of(home: &Home, installation: &InstallationName) -> Result<(Vec<Backup>, 
         findings.extend(odd);
     }
     in_order(&mut backups, &mut findings);
+    backups.sort_by_key(|it| is_ahead(it.manifest.made_at, now));
     Ok((backups, findings))
+}
+
+/// Whether a date is of a clock that was wrong: so far ahead that no change of summer time or of place explains it.
+pub fn is_ahead(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    at > now + TimeDelta::days(1)
 }
 
 fn in_order(backups: &mut [Backup], findings: &mut [Error]) {

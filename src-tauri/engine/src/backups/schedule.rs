@@ -139,7 +139,7 @@ fn in_words(when: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::FixedOffset;
+    use chrono::{FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime};
 
     use super::*;
 
@@ -211,6 +211,66 @@ mod tests {
         assert_eq!(nightly.due(at("2026-11-03T03:05:00Z"), &Utc).unwrap(), None);
         // Ten years back: it was made before the schedule held, and is served all the same.
         assert!(nightly.due(at("2016-11-03T03:05:00Z"), &Utc).unwrap().is_some());
+    }
+
+    /// As in Berlin in 2026: summer begins on 29 March and ends on 25 October, both at one o'clock UTC.
+    #[derive(Clone)]
+    struct Berlin;
+
+    impl Berlin {
+        fn offset(utc: &NaiveDateTime) -> FixedOffset {
+            let summer = at("2026-03-29T01:00:00Z").naive_utc()..at("2026-10-25T01:00:00Z").naive_utc();
+            FixedOffset::east_opt(if summer.contains(utc) { 7200 } else { 3600 }).unwrap()
+        }
+    }
+
+    impl TimeZone for Berlin {
+        type Offset = FixedOffset;
+        fn from_offset(_: &FixedOffset) -> Self {
+            Self
+        }
+        fn offset_from_local_date(&self, local: &NaiveDate) -> MappedLocalTime<FixedOffset> {
+            self.offset_from_local_datetime(&local.and_time(NaiveTime::MIN))
+        }
+        fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<FixedOffset> {
+            let may_be = |hours: i32| {
+                let offset = FixedOffset::east_opt(hours * 3600).unwrap();
+                Some(offset).filter(|it| Self::offset(&(*local - *it)) == *it)
+            };
+            match (may_be(2), may_be(1)) {
+                (Some(first), Some(second)) => MappedLocalTime::Ambiguous(first, second),
+                (Some(only), None) | (None, Some(only)) => MappedLocalTime::Single(only),
+                (None, None) => MappedLocalTime::None,
+            }
+        }
+        fn offset_from_utc_date(&self, utc: &NaiveDate) -> FixedOffset {
+            Self::offset(&utc.and_time(NaiveTime::MIN))
+        }
+        fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> FixedOffset {
+            Self::offset(utc)
+        }
+    }
+
+    #[test]
+    fn every_night_has_its_backup_once_also_where_an_hour_is_missing_or_comes_twice() {
+        for (first, days) in [("2026-03-27T12:00:00Z", 4), ("2026-10-23T12:00:00Z", 4)] {
+            for when in ["every night at 2:30", "every night at 3"] {
+                let mut nightly = Schedule::new(when, at(first)).unwrap();
+                let mut served = Vec::new();
+                let mut now = at(first);
+                while now < at(first) + chrono::TimeDelta::days(days) {
+                    if let Some(slot) = nightly.due(now, &Berlin).unwrap() {
+                        nightly.serve(slot, now);
+                        served.push(now.with_timezone(&Berlin).date_naive());
+                        assert!(nightly.next(now, &Berlin).unwrap().is_some_and(|it| it > now), "{when} at {now}");
+                    }
+                    now += chrono::TimeDelta::minutes(30);
+                }
+                let mut once = served.clone();
+                once.dedup();
+                assert_eq!((served.len(), once.len()), (4, 4), "{when} from {first}: {served:?}");
+            }
+        }
     }
 
     #[test]

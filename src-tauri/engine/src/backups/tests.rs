@@ -291,6 +291,49 @@ fn links_in_the_place_of_a_backup_or_its_files_are_not_followed() {
     assert_eq!(class(open(&backup.path)), "not_ours");
 }
 
+/// Somebody who may write there puts a link in the place of the folder while it is written to.
+#[test]
+fn a_folder_that_is_exchanged_in_mid_run_is_refused_and_nothing_is_written_where_it_leads() {
+    struct Exchanging {
+        root: PathBuf,
+        outside: PathBuf,
+    }
+    impl Reporter for Exchanging {
+        fn moved(&self, _: u64, _: Option<u64>, _: Unit) {}
+        fn say(&self, _: &str) {}
+        fn check(&self) -> Result<()> {
+            let names = fs::read_dir(&self.root).unwrap().map(|it| it.unwrap().path());
+            // One of two stores is written.
+            let is_written = |it: &Path| it.join("main.sqlite.gz").exists() && !it.join("main.sqlite.part").exists();
+            let partial = names.into_iter().find(|it| !it.is_symlink() && is_written(it));
+            if let Some(partial) = partial {
+                fs::rename(&partial, self.outside.with_extension("moved")).unwrap();
+                symlink(&self.outside, &partial).unwrap();
+            }
+            Ok(())
+        }
+    }
+    let world = World::new();
+    let outside = world.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let exchanging = Exchanging { root: world.root(), outside: outside.clone() };
+    let refused = world.try_create(&exchanging).unwrap_err();
+    assert!(outside.with_extension("moved").exists(), "it was exchanged");
+    assert!(refused.class == "not_ours" && !refused.remedy.is_empty(), "{refused:?}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "something was written through the link");
+    let (backups, findings) = list(&world.root()).unwrap();
+    assert_eq!((backups.len(), findings.len()), (0, 0), "{backups:?} {findings:?}");
+    // One that is a real folder, and ours even, is seen too.
+    let held = world.dir.path().join("held");
+    fs::create_dir(&held).unwrap();
+    fs::set_permissions(&held, PermissionsExt::from_mode(0o700)).unwrap();
+    let before = durable::Held::at(&held).unwrap();
+    fs::rename(&held, world.dir.path().join("held before")).unwrap();
+    fs::create_dir(&held).unwrap();
+    fs::set_permissions(&held, PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(class(before.expect_at(&held)), "not_ours");
+}
+
 #[test]
 fn garbage_and_newer_manifests_are_told_apart() {
     let world = World::new();
@@ -363,6 +406,29 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Fills a disk as soon as something has begun to write.
+struct Filling {
+    others: PathBuf,
+    bytes: usize,
+    is_full: AtomicU32,
+}
+impl Filling {
+    fn with(others: &Path, megabytes: usize) -> Self {
+        Self { others: others.to_owned(), bytes: megabytes << 20, is_full: AtomicU32::new(0) }
+    }
+}
+impl Reporter for Filling {
+    fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
+        if done > 2 << 20 && self.is_full.swap(1, Ordering::Relaxed) == 0 {
+            let _ = fs::write(&self.others, vec![1; self.bytes]);
+        }
+    }
+    fn say(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// `noise` that no compression makes smaller.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
@@ -390,21 +456,8 @@ fn a_disk_that_fills_up_meanwhile_ends_it_with_nothing_left_behind() {
     let Some(_disk) = SmallDisk::at(&world.root(), 60) else { return };
     let big = world.dir.path().join("uploads/big");
     fs::write(&big, noise(20 << 20)).unwrap();
-    /// Fills the disk as soon as the backup has begun to write.
-    struct Filling(PathBuf, AtomicU32);
-    impl Reporter for Filling {
-        fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
-            if done > 1 << 20 && self.1.swap(1, Ordering::Relaxed) == 0 {
-                let _ = fs::write(&self.0, vec![1; 60 << 20]);
-            }
-        }
-        fn say(&self, _: &str) {}
-        fn check(&self) -> Result<()> {
-            Ok(())
-        }
-    }
     let filler = world.root().join("others");
-    let full = world.try_create(&Filling(filler.clone(), AtomicU32::new(0))).unwrap_err();
+    let full = world.try_create(&Filling::with(&filler, 60)).unwrap_err();
     assert_eq!(full.class, "disk_full");
     assert_eq!(world.names(), ["others"]);
     fs::remove_file(filler).unwrap();

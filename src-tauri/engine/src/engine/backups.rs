@@ -29,6 +29,9 @@ use crate::view::BackupView;
 /// The share of taking a backup in taking and proving it.
 const TAKING: f64 = 0.3;
 
+/// Makes a backup of these stores; the folder is for what is done on the side.
+pub(super) type Make<'m> = dyn Fn(&Request<'_>, &[&dyn DataStore], &Path, &dyn Reporter) -> Result<Backup> + Sync + 'm;
+
 fn attempt_key(name: &InstallationName) -> String {
     format!("backup_not_made:{name}")
 }
@@ -81,11 +84,26 @@ impl Engine {
         note: &str,
         reporter: &dyn Reporter,
     ) -> Result<BackupView> {
+        self.make_and_prove(name, (kind, note), TAKING, reporter, &|request, stores, _, reporter| {
+            backups::create(request, stores, self.clock.as_ref(), reporter)
+        })
+    }
+
+    /// Lets `make` make a backup and proves it, with the lease. `share` is that of making in both.
+    pub(super) fn make_and_prove(
+        &self,
+        name: &InstallationName,
+        (kind, note): (BackupKind, &str),
+        share: f64,
+        reporter: &dyn Reporter,
+        make: &Make<'_>,
+    ) -> Result<BackupView> {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let holder = this_process(self.clock.as_ref(), "backup")?;
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
+        // Nothing in a dump says which version of the application wrote it; what runs here will have to do with it.
         let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
         let keys = db.backup_keys()?;
@@ -98,10 +116,10 @@ impl Engine {
             note,
             keys: &keys,
         };
-        let (clock, taking) = (self.clock.as_ref(), Part::begin(reporter, (0.0, TAKING), None));
-        let made = gently(|| backups::create(&request, &stores, clock, &taking))?;
+        let (clock, making) = (self.clock.as_ref(), Part::begin(reporter, (0.0, share), None));
+        let made = gently(|| make(&request, &stores, &site.scratch, &making))?;
         self.record(&made)?;
-        let reporter = &Part::begin(reporter, (TAKING, 1.0), None);
+        let reporter = &Part::begin(reporter, (share, 1.0), None);
         let proven = gently(|| backups::prove(&made, &stores, &site.scratch, &keys, clock, reporter));
         let backup = backups::open(&made.path)?;
         self.record(&backup)?;
@@ -121,7 +139,7 @@ impl Engine {
         // The folder is one for all of them.
         odd.extend(names.first().and_then(|it| self.home.backups(it).err()).iter().map(Finding::stop));
         for name in names {
-            let (found, unreadable) = backups::of(&self.home, &name)?;
+            let (found, unreadable) = backups::of(&self.home, &name, self.clock.now())?;
             views.extend(found.iter().map(BackupView::of));
             odd.extend(unreadable.iter().map(Finding::stop));
             odd.extend(alarms(&found));

@@ -87,7 +87,7 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let backup = match path_or_id {
             Some(path) => backups::open(&self.find_backup(path)?)?,
-            None => backups::of(&self.home, name)?.0.into_iter().next().ok_or_else(|| {
+            None => backups::of(&self.home, name, self.clock.now())?.0.into_iter().next().ok_or_else(|| {
                 Error::refused("no_backup", format!("{name} has no backup yet."))
                     .remedy(format!("Make one: `liftlock backup create {name}`."))
             })?,
@@ -114,7 +114,7 @@ impl Engine {
             let copied = copies::copy(backup, place.as_ref(), reporter)?;
             let most = self.db()?.setting("keep_copies")?.parse().unwrap_or(10);
             let newest = CopyOf::backup(backup);
-            Ok((copied, copies::thin_out(&newest, place.as_ref(), most, reporter)?))
+            Ok((copied, copies::thin_out(&newest, place.as_ref(), most, self.clock.now(), reporter)?))
         });
         if let Chosen::Storage(address) = place {
             self.remember(name, address, backup, copied.as_ref().err())?;
@@ -139,6 +139,7 @@ impl Engine {
         for place in self.chosen()? {
             let place = self.opened(&place)?;
             for it in copies::lying(name, place.as_ref(), reporter)? {
+                let bytes = it.manifest.bytes();
                 views.push(LyingView {
                     here: here.iter().any(|place| place.join(&it.copy.id).is_dir()),
                     id: it.copy.id,
@@ -146,7 +147,7 @@ impl Engine {
                     path: it.path,
                     grade: it.grade.to_owned(),
                     version: it.manifest.version,
-                    bytes: it.manifest.stores.iter().map(|it| it.bytes).fold(0, u64::saturating_add),
+                    bytes,
                     note: it.manifest.note,
                     made_at: it.manifest.made_at,
                 });
@@ -215,7 +216,9 @@ impl Engine {
         failed: Option<&Error>,
     ) -> Result<()> {
         let before = self.last(name, address)?;
-        let id = if failed.is_some() { before.id } else { before.id.max(Some(backup.id())) };
+        // A copy of an older one takes nothing back; what a clock dated that was ahead is no newer than this.
+        let known = before.id.filter(|it| failed.is_some() || !copies::is_dated_ahead(it, self.clock.now()));
+        let id = if failed.is_some() { known } else { known.max(Some(backup.id())) };
         let text = serde_json::to_string(&Last { id, failed: failed.cloned() })
             .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
         self.db()?.set_note(&last_key(name, address), &text)

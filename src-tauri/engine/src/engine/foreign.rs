@@ -3,20 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::backups::{self, BackupKind, Request};
-use crate::drivers::Gate;
+use crate::backups::{self, BackupKind};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::InstallationName;
 use crate::pace::Part;
 use crate::ports::Reporter;
-use crate::process::gently;
 use crate::site::Site;
-use crate::state::lease::Lease;
 use crate::stores::foreign::{FileFound, FileKind};
 use crate::stores::{Counts, DataStore, StoreKind};
-use crate::upgrade::work::this_process;
 use crate::view::{BackupView, FileView};
 
 /// What is typed to let a file run that is a program. A fixed word, never a name.
@@ -113,35 +109,19 @@ impl Engine {
         if seen.word.is_some() && !may_run {
             return Err(not_confirmed());
         }
-        let mut db = self.db()?;
-        let installation = db.installation(name)?;
-        let holder = this_process(self.clock.as_ref(), "backup")?;
-        let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
-        let site = self.site(&installation)?;
-        // Nothing in a dump says which version of the application wrote it; what runs here will have to do with it.
-        let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
-        let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
-        let keys = db.backup_keys()?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let note = if choice.note.is_empty() { format!("from the file {file}") } else { choice.note.to_owned() };
-        let request = Request {
-            root: &self.home.backups(name)?,
-            installation: name,
-            application: &site.profile.application.name,
-            version: version.as_deref(),
-            kind: BackupKind::Manual,
-            note: &note,
-            keys: &keys,
-        };
-        let (clock, bringing) = (self.clock.as_ref(), Part::begin(reporter, (0.1, BRINGING), None));
         let from = (seen.store.as_str(), path.as_path(), may_run);
-        let made = gently(|| backups::adopt(&request, &stores, from, &site.scratch, clock, &bringing))?;
-        self.record(&made)?;
-        let reporter = &Part::begin(reporter, (BRINGING, 1.0), None);
-        let proven = gently(|| backups::prove(&made, &stores, &site.scratch, &keys, clock, reporter));
-        let backup = backups::open(&made.path)?;
-        self.record(&backup)?;
-        proven.map(|_| BackupView::of(&backup))
+        let reporter = &Part::begin(reporter, (0.1, 1.0), None);
+        self.make_and_prove(
+            name,
+            (BackupKind::Manual, &note),
+            BRINGING,
+            reporter,
+            &|request, stores, side, reporter| {
+                backups::adopt(request, stores, from, side, self.clock.as_ref(), reporter)
+            },
+        )
     }
 }
 

@@ -62,7 +62,7 @@ impl Engine {
         );
         let is_needed = |it: &Upgrade| kept_by.contains(&it.id);
         let mut left = Vec::new();
-        let backups = backups::of(&self.home, name)?.0;
+        let backups = backups::of(&self.home, name, self.clock.now())?.0;
         let has_backup = |version: &String| backups.iter().any(|it| it.manifest.version.as_ref() == Some(version));
         for version in releases.into_iter().filter(|it| !has_backup(it)) {
             let mut of_it =

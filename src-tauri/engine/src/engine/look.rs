@@ -22,11 +22,8 @@ impl Engine {
         let backup = backups::open(&self.find_backup(path_or_id)?)?;
         let databases = backup.manifest.stores.iter().filter(|it| it.kind == StoreKind::Postgres);
         let tables = databases.flat_map(|it| {
-            it.counts.iter().map(|(table, rows)| BackupTable {
-                store: it.store.clone(),
-                table: table.clone(),
-                rows: *rows,
-            })
+            let store = it.store.clone();
+            it.tables().into_iter().map(move |(table, rows)| BackupTable { store: store.clone(), table, rows })
         });
         Ok(BackupTablesView { tables: tables.collect(), backup: BackupView::of(&backup) })
     }
@@ -45,10 +42,10 @@ impl Engine {
             .manifest
             .stores
             .iter()
-            .find(|it| it.kind == StoreKind::Postgres && it.counts.contains_key(&in_full))
+            .find(|it| it.kind == StoreKind::Postgres && !it.lying_in(&in_full).is_empty())
             .ok_or_else(|| {
                 let all = backup.manifest.stores.iter().filter(|it| it.kind == StoreKind::Postgres);
-                let names: Vec<&str> = all.flat_map(|it| it.counts.keys().map(String::as_str)).take(40).collect();
+                let names: Vec<String> = all.flat_map(|it| it.tables().into_keys()).take(40).collect();
                 Error::refused("unknown_table", format!("The backup has no table {in_full}."))
                     .remedy(format!("It has these: {}.", names.join(", ")))
             })?;

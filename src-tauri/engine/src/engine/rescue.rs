@@ -180,7 +180,9 @@ impl Engine {
         let was_touched = |id: UpgradeId| asked.iter().any(|it| it.id == id && it.touched);
         db.strand_unfinished(&was_touched, self.clock.now())?;
         for installation in db.installations()? {
-            for backup in backups::of(&self.home, &installation.name).map(|it| it.0).unwrap_or_default() {
+            for backup in
+                backups::of(&self.home, &installation.name, self.clock.now()).map(|it| it.0).unwrap_or_default()
+            {
                 let path = backup.path.display().to_string();
                 db.record_backup(&BackupRecord::of(&backup, None, &path))?;
             }

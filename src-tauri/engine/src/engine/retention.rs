@@ -36,7 +36,7 @@ impl Engine {
     pub fn prune_preview(&self, name: &InstallationName) -> Result<PruneView> {
         let db = self.db()?;
         let rule = self.keeping_rule()?;
-        let (found, _) = backups::of(&self.home, &db.installation(name)?.name)?;
+        let (found, _) = backups::of(&self.home, &db.installation(name)?.name, self.clock.now())?;
         let mut view = PruneView {
             rule,
             removed: false,

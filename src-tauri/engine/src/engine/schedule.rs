@@ -151,7 +151,7 @@ impl Engine {
 
     /// Copies the newest one where its disk was not connected, or its copy was cut short, when it was made.
     fn copy_late(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Option<DueView>> {
-        let (found, _) = backups::of(&self.home, name)?;
+        let (found, _) = backups::of(&self.home, name, self.clock.now())?;
         if !self.may_copy_now(&found)? {
             return Ok(None);
         }
@@ -181,10 +181,13 @@ impl Engine {
         if days == 0 {
             return Ok(None);
         }
-        let before = self.clock.now() - TimeDelta::days(days);
-        let (found, _) = backups::of(&self.home, name)?;
+        let now = self.clock.now();
+        let before = now - TimeDelta::days(days);
+        let (found, _) = backups::of(&self.home, name, self.clock.now())?;
         let last = |it: &Backup| it.tested_at.unwrap_or(it.manifest.made_at);
-        let old = found.iter().filter(|it| it.failed.is_none() && last(it) < before).min_by_key(|it| last(it));
+        // A test in the future was made under another clock, and nobody knows how long ago.
+        let is_old = |it: &&Backup| it.failed.is_none() && (last(it) < before || backups::is_ahead(last(it), now));
+        let old = found.iter().filter(is_old).min_by_key(|it| last(it));
         let Some(old) = old else { return Ok(None) };
         let mut view = DueView {
             installation: name.clone(),

@@ -16,7 +16,7 @@ mod stream;
 pub mod tables;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -110,6 +110,41 @@ impl Dumped {
     /// The roles of the server that were kept beside it.
     pub fn globals(&self) -> Option<Globals> {
         serde_json::from_value(self.facts.get("globals")?.clone()).ok()
+    }
+
+    /// Rows by table as people know them: a table that is in parts counts as one.
+    pub fn tables(&self) -> Counts {
+        let parts = self.parts();
+        let wholes = parts.values().filter(|it| !parts.contains_key(*it));
+        let wholes: BTreeSet<&String> = wholes.collect();
+        let mut tables: Counts = wholes.into_iter().map(|it| (it.clone(), self.lying_in(it).values().sum())).collect();
+        tables.extend(self.counts.iter().filter(|it| !parts.contains_key(it.0)).map(|(it, rows)| (it.clone(), *rows)));
+        tables
+    }
+
+    /// The tables that hold the rows of `table`, with how many: itself, or its parts. None where there is no such table.
+    pub fn lying_in(&self, table: &str) -> Counts {
+        let within = self.within(table);
+        self.counts.iter().filter(|it| within.contains(it.0)).map(|(it, rows)| (it.clone(), *rows)).collect()
+    }
+
+    /// A table, and whatever is a part of it.
+    pub fn within(&self, table: &str) -> BTreeSet<String> {
+        let parts = self.parts();
+        let mut found = BTreeSet::from([table.to_owned()]);
+        loop {
+            let more: Vec<_> = parts.iter().filter(|it| found.contains(it.1) && !found.contains(it.0)).collect();
+            if more.is_empty() {
+                return found;
+            }
+            found.extend(more.into_iter().map(|it| it.0.clone()));
+        }
+    }
+
+    /// Each part with what it is a part of, as far as its store knows parts.
+    fn parts(&self) -> BTreeMap<String, String> {
+        let told = self.facts.get("dump").and_then(|it| it.pointer("/inventory/parts"));
+        told.and_then(|it| serde_json::from_value(it.clone()).ok()).unwrap_or_default()
     }
 }
 
@@ -329,7 +364,7 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// What the server lacks for `dumped`, which lies in `from`, to be restored to it: found before anything is stopped.
     ///
     /// # Errors
-    /// `roles_missing`; it cannot be asked.
+    /// `roles_missing`, `server_older_than_backup`, `no_room`; it cannot be asked.
     fn expect_room_for(&self, _dumped: &Dumped, _from: &Path) -> Result<()> {
         Ok(())
     }

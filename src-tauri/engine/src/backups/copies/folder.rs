@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{CopyOf, CopyPlace, MARK, MARKED, Sent, Stage};
+use super::{CopyOf, CopyPlace, MARK, MARKED, Sent, Stage, files_in};
 use crate::backups::{PARTIAL, PURPOSE};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -167,14 +167,8 @@ impl CopyPlace for Folder {
 
     fn list(&self, installation: &InstallationName, _: &dyn Reporter) -> Result<Vec<String>> {
         let root = self.root(installation);
-        let failed = |cause: std::io::Error| Error::io("read", &root, &cause);
-        let entries = match fs::read_dir(&root) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
-        };
         let mut ids = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
+        for path in durable::entries(&root)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // Only folders that we made are touched.
             if !name.starts_with(PARTIAL) && durable::is_marked(&path, PURPOSE) {
@@ -187,17 +181,7 @@ impl CopyPlace for Folder {
     }
 
     fn files(&self, copy: &CopyOf, _: &dyn Reporter) -> Result<Vec<String>> {
-        let path = self.path(copy);
-        let failed = |cause: std::io::Error| Error::io("read", &path, &cause);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type().map_err(failed)?.is_file() && !name.starts_with('.') {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        files_in(&self.path(copy))
     }
 
     fn remove(&self, copy: &CopyOf, _: &dyn Reporter) -> Result<()> {

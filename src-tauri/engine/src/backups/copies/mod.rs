@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use crate::backups::{Backup, MANIFEST, Manifest, PARTIAL, PINNED, PROOF, PURPOSE, Trust, check, open};
+use crate::backups::{Backup, MANIFEST, Manifest, PARTIAL, PINNED, PROOF, PURPOSE, Trust, check, is_ahead, open};
 use crate::digest::{self, Hashing};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -210,18 +210,23 @@ fn copy_to(backup: &Backup, place: &dyn CopyPlace, reporter: &dyn Reporter) -> R
 
 /// The files of a backup, what makes it one last; a pin is for the place where it was set.
 fn names(backup: &Backup) -> Result<Vec<String>> {
-    let failed = |cause: std::io::Error| Error::io("read", &backup.path, &cause);
+    let mut names = files_in(&backup.path)?;
+    names.retain(|it| it != PINNED);
+    names.sort_by_key(|name| (name == MANIFEST, name.clone()));
+    Ok(names)
+}
+
+/// The names of the files in a folder of a backup: its mark is made anew, and what is being written has no name yet.
+fn files_in(folder: &Path) -> Result<Vec<String>> {
+    let failed = |cause: std::io::Error| Error::io("read", folder, &cause);
     let mut names = Vec::new();
-    for entry in fs::read_dir(&backup.path).map_err(failed)? {
+    for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // The mark is made anew, and what is being written has no name yet.
-        let is_plain = entry.file_type().map_err(failed)?.is_file() && !name.starts_with('.') && name != PINNED;
-        if is_plain {
+        if entry.file_type().map_err(failed)?.is_file() && !name.starts_with('.') {
             names.push(name);
         }
     }
-    names.sort_by_key(|name| (name == MANIFEST, name.clone()));
     Ok(names)
 }
 
@@ -268,13 +273,21 @@ fn read_back(
     Ok(())
 }
 
-/// Removes the oldest copies beside the newest `most` and the newest proven one, and answers what went.
+/// Removes the oldest copies beside the newest `most` and the newest proven one, and answers what went. What a clock dated that
+/// was ahead of `now` counts as the oldest.
 ///
 /// # Errors
 /// What the place answered.
-pub fn thin_out(newest: &CopyOf, place: &dyn CopyPlace, most: usize, reporter: &dyn Reporter) -> Result<Vec<String>> {
+pub fn thin_out(
+    newest: &CopyOf,
+    place: &dyn CopyPlace,
+    most: usize,
+    now: DateTime<Utc>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<String>> {
     let of = |id: &String| CopyOf { installation: newest.installation.clone(), id: id.clone() };
     let mut ids = place.list(&newest.installation, reporter)?;
+    ids.sort_by_key(|it| !is_dated_ahead(it, now));
     let going = ids.len().saturating_sub(most.max(1));
     let mut gone = Vec::new();
     if going > 0 {
@@ -351,7 +364,7 @@ pub fn fetch(copy: &CopyOf, place: &dyn CopyPlace, root: &Path, reporter: &dyn R
             .remedy("Bring back another copy: `liftlock backup list --copies`.")
             .because(&cause)
     })?;
-    let bytes = manifest.stores.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
+    let bytes = manifest.bytes();
     durable::create_private_dir(root)?;
     let mut needs = Needs::new();
     needs.add(root, bytes, "the backup that is brought back".to_owned());
@@ -412,6 +425,11 @@ fn made_at(id: &str) -> Option<DateTime<Utc>> {
     let is_end = end.len() == 7 && end.starts_with('-') && end[1..].chars().all(|it| it.is_ascii_hexdigit());
     let time = NaiveDateTime::parse_from_str(time, "%Y-%m-%dT%H-%M-%SZ").ok()?;
     is_end.then(|| time.and_utc())
+}
+
+/// Whether the name of a backup bears the date of a clock that was ahead of `now`.
+pub(crate) fn is_dated_ahead(id: &str, now: DateTime<Utc>) -> bool {
+    made_at(id).is_some_and(|at| is_ahead(at, now))
 }
 
 /// Where what was sent in parts is written down, one file an object, below `journals`.

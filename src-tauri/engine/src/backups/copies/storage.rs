@@ -157,7 +157,7 @@ impl CopyPlace for Bucket {
     fn clear_unfinished(&self, newest: &CopyOf, reporter: &dyn Reporter) -> Result<()> {
         let (root, current) = (self.root(&newest.installation), self.key(newest, ""));
         let is_left = |key: &str| key.starts_with(&root) && !key.starts_with(&current);
-        for path in journals(&self.journals)? {
+        for path in durable::entries(&self.journals)? {
             let Some(begun) = Unfinished::read(&path) else { continue };
             if begun.place == self.shown() && is_left(&begun.key) {
                 self.storage.give_up(&begun.key, &begun.upload_id, reporter)?;
@@ -182,13 +182,4 @@ impl CopyPlace for Bucket {
         }
         Ok(())
     }
-}
-
-fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |cause: std::io::Error| Error::io("read", folder, &cause);
-    let entries = match std::fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    entries.map(|it| it.map(|it| it.path()).map_err(failed)).collect()
 }

@@ -69,23 +69,38 @@ fn a_disk_that_fills_up_in_the_middle_of_a_copy_is_gone_on_with_when_it_has_room
     on(&disk).choose(&ear()).unwrap();
     fs::write(world.dir.path().join("uploads/big"), noise(20 << 20)).unwrap();
     let backup = world.create();
-    struct Filling(PathBuf, AtomicU32);
-    impl Reporter for Filling {
-        fn moved(&self, done: u64, _: Option<u64>, _: Unit) {
-            if done > 2 << 20 && self.1.swap(1, Ordering::Relaxed) == 0 {
-                let _ = fs::write(&self.0, vec![1; 200 << 20]);
-            }
-        }
-        fn say(&self, _: &str) {}
-        fn check(&self) -> Result<()> {
-            Ok(())
-        }
-    }
     let others = disk.join("others");
-    assert_eq!(class(copies::copy(&backup, &on(&disk), &Filling(others.clone(), AtomicU32::new(0)))), "disk_full");
+    assert_eq!(class(copies::copy(&backup, &on(&disk), &Filling::with(&others, 200))), "disk_full");
     fs::remove_file(others).unwrap();
     let copied = copies::copy(&backup, &on(&disk), &ear()).unwrap();
     assert!(copied.there_before > 0, "{copied:?}");
+}
+
+#[test]
+fn a_copy_that_finds_no_room_on_its_way_back_leaves_nothing_and_counts_as_before() {
+    let world = World::new();
+    fs::write(world.dir.path().join("uploads/big"), noise(20 << 20)).unwrap();
+    let backup = world.create();
+    let usb = world.dir.path().join("usb");
+    fs::create_dir(&usb).unwrap();
+    on(&usb).choose(&ear()).unwrap();
+    copies::copy(&backup, &on(&usb), &ear()).unwrap();
+    fs::remove_dir_all(&backup.path).unwrap();
+    let copy = copies::CopyOf::backup(&backup);
+    let fetch = |reporter: &dyn Reporter| copies::fetch(&copy, &on(&usb), &world.root(), reporter);
+    {
+        let Some(_small) = SmallDisk::at(&world.root(), 40) else { return };
+        let refused = fetch(&ear()).unwrap_err();
+        assert!(refused.class == "no_room" && refused.message.contains("brought back"), "{refused:?}");
+        assert!(world.names().is_empty());
+    }
+    let Some(_disk) = SmallDisk::at(&world.root(), 60) else { return };
+    let others = world.root().join("others");
+    let full = fetch(&Filling::with(&others, 60)).unwrap_err();
+    assert!(full.class == "disk_full" && !full.remedy.is_empty(), "{full:?}");
+    assert_eq!(world.names(), ["others"]);
+    fs::remove_file(others).unwrap();
+    assert_eq!(fetch(&ear()).unwrap().manifest, backup.manifest);
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn the_newest_copies_and_the_newest_proven_one_stay() {
     let root = disk.join(ids[0].manifest.installation.as_str());
     fs::create_dir(root.join("0-not-ours")).unwrap();
     let newest = copies::CopyOf::backup(&ids[3]);
-    let gone = copies::thin_out(&newest, &on(&disk), 2, &ear()).unwrap();
+    let gone = copies::thin_out(&newest, &on(&disk), 2, world.clock.now(), &ear()).unwrap();
     assert_eq!(gone, [root.join(ids[0].id()).display().to_string()]);
     assert!(root.join(ids[1].id()).exists() && root.join("0-not-ours").exists());
 }

@@ -210,9 +210,11 @@ impl Engine {
         since: DateTime<Utc>,
         reporter: &dyn Reporter,
     ) -> Result<bool> {
-        let (all, _) = backups::of(&self.home, name)?;
+        let (all, _) = backups::of(&self.home, name, self.clock.now())?;
+        // One that a clock dated which was ahead may be older than what it must hold.
+        let is_since = |at| at >= since && !backups::is_ahead(at, self.clock.now());
         let newest =
-            all.iter().find(|it| it.grade >= Grade::Proven && it.failed.is_none() && it.manifest.made_at >= since);
+            all.iter().find(|it| it.grade >= Grade::Proven && it.failed.is_none() && is_since(it.manifest.made_at));
         newest.map_or(Ok(false), |it| backups::check(it, reporter).map(|()| true))
     }
 

@@ -12,7 +12,7 @@ impl Engine {
     /// # Errors
     /// `unknown_installation`.
     pub fn safekeeping(&self, name: &str) -> Result<SafekeepingView> {
-        let found = crate::backups::of(&self.home, &named(name)?)?.0;
+        let found = crate::backups::of(&self.home, &named(name)?, self.clock.now())?.0;
         let chosen =
             |key: &str| -> Result<Option<String>> { Ok(Some(self.db()?.setting(key)?).filter(|it| !it.is_empty())) };
         let storage = chosen("copy_storage")?.map(|it| match Address::parse(&it) {

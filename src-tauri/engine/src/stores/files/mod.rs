@@ -29,13 +29,7 @@ use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, 
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
 pub(crate) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
-    let entries = match fs::read_dir(scratch) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::io("read", scratch, &cause)),
-    };
-    for entry in entries {
-        let path = entry.map_err(|cause| Error::io("read", scratch, &cause))?.path();
+    for path in durable::entries(scratch)? {
         if durable::is_marked(&path, purpose) {
             copy::make_removable(&path);
             durable::remove_tree_that_we_made(&path, purpose)?;

@@ -124,6 +124,9 @@ pub fn differences(
             all.push(format!("{found} {kind} instead of {wanted}"));
         }
     }
+    // A manifest of before tells nothing of parts.
+    let moved = wanted.parts.iter().filter(|it| inventory.parts.get(it.0) != Some(it.1));
+    all.extend(moved.map(|(part, whole)| format!("{part} is no part of {whole}")));
     let missing = wanted.extensions.keys().filter(|name| !inventory.extensions.contains_key(*name));
     all.extend(missing.map(|name| format!("extension missing: {name}")));
     all.extend(sequence_differences(sequences.0, sequences.1, positions));

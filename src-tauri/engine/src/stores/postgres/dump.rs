@@ -20,6 +20,7 @@ use super::client::Client;
 use super::facts::Extension;
 use super::inventory::{self, Inventory, Positions};
 use super::session::Session;
+use super::tools::major;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::gzip::{self, BlockGzip};
@@ -44,6 +45,31 @@ pub struct Dump {
     pub tool_version: String,
     /// Version of the server.
     pub server_version: String,
+}
+
+impl Dump {
+    /// About how many bytes it takes on a server, with indexes: a third more than its rows as text, and some for safety.
+    pub(super) fn unfolds_to(&self) -> u64 {
+        self.raw_bytes.saturating_add(self.raw_bytes / 2)
+    }
+
+    /// Whether a server of this major version can take it: what a newer one writes, an older one need not understand.
+    ///
+    /// # Errors
+    /// `server_older_than_backup`.
+    pub(super) fn expect_not_newer_than(&self, here: u32) -> Result<()> {
+        match [&self.server_version, &self.tool_version].into_iter().filter_map(|it| major(it)).max() {
+            Some(newest) if newest > here => Err(Error::refused(
+                "server_older_than_backup",
+                format!("The backup is of PostgreSQL {newest}; the database server here is PostgreSQL {here}."),
+            )
+            .remedy(format!(
+                "Move the database server here to PostgreSQL {newest} first, or choose a backup that was made before: \
+                 `liftlock backup list`. Nothing was touched."
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What is beside the rows, and needed to restore them.

@@ -35,6 +35,9 @@ pub struct Inventory {
     pub objects: BTreeMap<String, u64>,
     /// Extensions and their versions.
     pub extensions: BTreeMap<String, String>,
+    /// The partitions, each with the table that it is a part of. Older manifests do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
 /// How far a sequence had come.
@@ -147,6 +150,7 @@ pub(super) fn inventory(session: &mut Session, reporter: &dyn Reporter) -> Resul
         indexes: words(session, &indexes())?,
         objects: objects(session)?,
         extensions: extensions(session)?,
+        parts: parts(session)?,
     })
 }
 
@@ -312,6 +316,24 @@ fn extensions(session: &mut Session) -> Result<BTreeMap<String, String>> {
     }
     let rows: Vec<Row> = session.rows("SELECT extname AS name, extversion AS version FROM pg_extension")?;
     Ok(rows.into_iter().map(|row| (row.name, row.version)).collect())
+}
+
+fn parts(session: &mut Session) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(flatten)]
+        part: Named,
+        whole_schema: String,
+        whole: String,
+    }
+    let rows: Vec<Row> = session.rows(&format!(
+        "SELECT n.nspname AS schema, c.relname AS name, w.nspname AS whole_schema, p.relname AS whole \
+         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace w ON w.oid = p.relnamespace \
+         WHERE c.relispartition AND c.relkind IN ('r', 'p') AND {OWN_SCHEMAS} AND {}",
+        no_extension("pg_class", "c.oid")
+    ))?;
+    Ok(rows.into_iter().map(|row| (row.part.key(), key(&row.whole_schema, &row.whole))).collect())
 }
 
 fn number(session: &mut Session, select: &str) -> Result<u64> {

@@ -12,6 +12,7 @@ use super::{empty, facts, inventory};
 use crate::error::{Error, Result};
 use crate::ports::Reporter;
 use crate::stores::look::{LookMark, TableLook};
+use crate::stores::{Counts, Dumped};
 
 /// How much of a table is shown.
 const ROWS: u32 = 10;
@@ -19,7 +20,8 @@ const COLUMNS: usize = 12;
 /// How much of a value is shown, in characters.
 const LONGEST: u32 = 120;
 
-/// Makes the database `name` like `live` and restores `mark.table` into it out of `archive`, which holds `rows` of it.
+/// Makes the database `name` like `live` and restores the tables of `wanted` into it out of `archive`: `mark.table`, or the
+/// parts that it is in.
 ///
 /// # Errors
 /// `look_incomplete`, or what the server answered; then nothing is left of it.
@@ -27,13 +29,14 @@ pub(super) fn make(
     client: &Client,
     (live, name): (&str, &str),
     mark: &LookMark,
-    (archive, sha256, rows): (&Path, &str, u64),
+    (archive, dumped): (&Path, &Dumped),
     reporter: &dyn Reporter,
 ) -> Result<TableLook> {
     let text = mark.text();
     empty::make(client, live, name, &text)?;
-    let done = restore(client, name, archive, sha256, &How::for_a_look(&mark.table), reporter)
-        .and_then(|()| seen(client, name, mark, rows, reporter));
+    let how = How::for_a_look(&dumped.within(&mark.table));
+    let done = restore(client, name, archive, &dumped.sha256, &how, reporter)
+        .and_then(|()| seen(client, name, mark, &dumped.lying_in(&mark.table), reporter));
     if done.is_err() {
         // Why there is nothing to look at matters more than the empty database, which is listed.
         let _ = empty::remove(client, live, name, &text);
@@ -41,24 +44,36 @@ pub(super) fn make(
     done
 }
 
-fn seen(client: &Client, name: &str, mark: &LookMark, rows: u64, reporter: &dyn Reporter) -> Result<TableLook> {
+fn seen(client: &Client, name: &str, mark: &LookMark, wanted: &Counts, reporter: &dyn Reporter) -> Result<TableLook> {
     #[derive(Deserialize)]
     struct Column {
         name: String,
     }
+    #[derive(Deserialize)]
+    struct Number {
+        n: u64,
+    }
+    let incomplete = |found: &str| {
+        Error::failed("look_incomplete", format!("The table {} could not be restored by itself: {found}.", mark.table))
+            .remedy("Restore the whole backup by hand into a new database: RESTORE.html beside it says how.")
+    };
     let counts = inventory::count(client, name, reporter)?;
-    let there = counts.get(&mark.table).copied();
-    if there != Some(rows) {
-        let found =
-            there.map_or_else(|| "it is not there".to_owned(), |it| format!("it has {it} rows instead of {rows}"));
-        return Err(Error::failed(
-            "look_incomplete",
-            format!("The table {} could not be restored by itself: {found}.", mark.table),
-        )
-        .remedy("Restore the whole backup by hand into a new database: RESTORE.html beside it says how."));
+    for (table, rows) in wanted {
+        match counts.get(table) {
+            Some(there) if there == rows => {}
+            Some(there) => return Err(incomplete(&format!("{table} has {there} rows instead of {rows}"))),
+            None => return Err(incomplete(&format!("{table} is not there"))),
+        }
     }
     let (schema, table) = parts(&mark.table);
     let mut session = client.connect(name)?;
+    let rows = wanted.values().sum();
+    let is_whole = !wanted.contains_key(&mark.table);
+    let from = format!("{} {}.{}", if is_whole { "FROM" } else { "FROM ONLY" }, ident(&schema), ident(&table));
+    // Parts that lie there, each by itself, are not the table yet.
+    if is_whole && session.one::<Number>(&format!("SELECT count(*) AS n {from}"))?.n != rows {
+        return Err(incomplete("its parts could not be put together"));
+    }
     let columns: Vec<Column> = session.rows(&format!(
         "SELECT a.attname AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 \
@@ -71,9 +86,7 @@ fn seen(client: &Client, name: &str, mark: &LookMark, rows: u64, reporter: &dyn 
     let shown = shown.collect::<Vec<_>>().join(", ");
     let first: Vec<BTreeMap<String, Option<String>>> = match shown.is_empty() {
         true => Vec::new(),
-        false => {
-            session.rows(&format!("SELECT {shown} FROM ONLY {}.{} LIMIT {ROWS}", ident(&schema), ident(&table)))?
-        }
+        false => session.rows(&format!("SELECT {shown} {from} LIMIT {ROWS}"))?,
     };
     let first_rows = first
         .into_iter()
@@ -81,6 +94,26 @@ fn seen(client: &Client, name: &str, mark: &LookMark, rows: u64, reporter: &dyn 
         .collect();
     let bytes = facts::size_of(&mut session, name)?;
     Ok(TableLook { rows: Some(rows), columns, first_rows, ..line(name, mark.clone(), bytes) })
+}
+
+/// About how many bytes the table takes on a server: as much a row as it takes in the live database, where it is there, else
+/// what all of the dump takes.
+pub(super) fn size(client: &Client, live: &str, table: &str, rows: u64, all: u64) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Row {
+        bytes: u64,
+        rows: f64,
+    }
+    let (schema, name) = parts(table);
+    let found: Vec<Row> = client.connect(live)?.rows(&format!(
+        "WITH it AS (SELECT c.oid, c.reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = {} AND c.relname = {} AND c.relkind = 'r') \
+         SELECT pg_total_relation_size(oid) AS bytes, reltuples::float8 AS rows FROM it WHERE reltuples > 0",
+        literal(&schema),
+        literal(&name)
+    ))?;
+    let a_row = |it: &Row| (it.bytes as f64 / it.rows).max(1.0);
+    Ok(found.first().map_or(all, |it| all.min((a_row(it) * rows as f64) as u64)))
 }
 
 fn line(name: &str, mark: LookMark, bytes: u64) -> TableLook {

@@ -82,14 +82,17 @@ impl How {
         }
     }
 
-    /// One table with its rows, and what it may be made of; not what other tables have to do with it.
-    pub(super) fn for_a_look(key: &str) -> Self {
-        let (schema, table) = super::look::parts(key);
+    /// These tables with their rows, and what they may be made of; not what other tables have to do with them.
+    pub(super) fn for_a_look<'k>(keys: impl IntoIterator<Item = &'k String>) -> Self {
         let kinds =
             ["SCHEMA - ", "EXTENSION ", "TYPE ", "SHELL TYPE ", "DOMAIN ", "COLLATION ", "FUNCTION ", "SEQUENCE "];
-        let own = ["TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "COMMENT"];
-        let only = kinds.map(str::to_owned).into_iter();
-        Self { only: only.chain(own.map(|it| format!("{it} {schema} {table} "))).collect(), ..Self::for_live() }
+        let mut only = kinds.map(str::to_owned).to_vec();
+        for key in keys {
+            let (schema, table) = super::look::parts(key);
+            let own = ["TABLE", "TABLE DATA", "TABLE ATTACH", "DEFAULT", "CONSTRAINT", "COMMENT"];
+            only.extend(own.map(|it| format!("{it} {schema} {table} ")));
+        }
+        Self { only, ..Self::for_live() }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::model::finding::Finding;
 use crate::model::profile::Endpoint;
 use crate::ports::{Reporter, Runner, SignOfWork};
 use crate::secrets::{Secret, remember};
+use crate::space::Needs;
 use crate::stores::foreign::FileFound;
 use crate::stores::intake::Intake;
 use crate::stores::look::{LookMark, TableLook};
@@ -215,6 +216,7 @@ impl PostgresStore {
         reporter: &dyn Reporter,
     ) -> Result<OnTheSide> {
         let dump: Dump = field(&dumped.facts, "dump")?;
+        dump.expect_not_newer_than(self.client()?.tools().major)?;
         let scratch = self.scratch_server(scratch)?;
         let mut restored = scratch.restore(&from.join(&dumped.file), &dump, self.database(), reporter)?;
         if is_worked_on {
@@ -272,6 +274,12 @@ impl PostgresStore {
             host: self.endpoint.host.clone(),
             port: self.endpoint.port,
         })
+    }
+
+    /// Whether the disk of the server has room for so many bytes, as far as that disk can be seen from here.
+    fn expect_disk(&self, bytes: u64, what: &str) -> Result<()> {
+        let Some(data) = self.folder() else { return Ok(()) };
+        Needs::new().add(data, bytes, what).check()
     }
 
     /// Where our scratch server stands; the way there is open to the user it runs as.
@@ -473,9 +481,13 @@ impl DataStore for PostgresStore {
         reporter: &dyn Reporter,
     ) -> Result<TableLook> {
         let name = format!("{}__{name}", look::short(self.database()));
-        let rows = dumped.counts.get(&mark.table).copied().unwrap_or_default();
-        let source = (from.join(&dumped.file), dumped.sha256.as_str());
-        let made = look::make(self.admin()?, (self.database(), &name), mark, (&source.0, source.1, rows), reporter)?;
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        dump.expect_not_newer_than(self.admin()?.tools().major)?;
+        let rows = dumped.lying_in(&mark.table).values().sum();
+        let bytes = look::size(self.admin()?, self.database(), &mark.table, rows, dump.unfolds_to())?;
+        self.expect_disk(bytes, "the table that is looked at")?;
+        let archive = from.join(&dumped.file);
+        let made = look::make(self.admin()?, (self.database(), &name), mark, (&archive, dumped), reporter)?;
         Ok(self.reached(made))
     }
 
@@ -532,12 +544,13 @@ impl DataStore for PostgresStore {
 
     fn expect_room_for(&self, dumped: &Dumped, from: &Path) -> Result<()> {
         let dump: Dump = field(&dumped.facts, "dump")?;
+        dump.expect_not_newer_than(self.admin()?.tools().major)?;
         let missing = globals::missing(self.admin()?, self.database(), &dump)?;
-        if missing.is_empty() {
-            return Ok(());
+        if !missing.is_empty() {
+            let kept = dumped.globals().map(|it| from.join(it.file));
+            return Err(globals::refusal(&missing, kept.as_deref()));
         }
-        let kept = dumped.globals().map(|it| from.join(it.file));
-        Err(globals::refusal(&missing, kept.as_deref()))
+        self.expect_disk(dump.unfolds_to(), "the database that is restored")
     }
 
     fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {

@@ -191,8 +191,13 @@ fn ask(runner: &dyn Runner, tool: &Path) -> Option<(u32, String)> {
 /// `psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → 15 and `15.18`.
 fn version(told: &str) -> Option<(u32, String)> {
     let version = told.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
-    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    Some((digits.parse().ok()?, version.to_owned()))
+    Some((major(version)?, version.to_owned()))
+}
+
+/// `18.4 (Debian …)` is 18.
+pub(super) fn major(version: &str) -> Option<u32> {
+    let digits: String = version.trim().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 #[cfg(test)]
@@ -204,6 +209,8 @@ mod tests {
         assert_eq!(version("psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some((15, "15.18".into())));
         assert_eq!(version("pg_dump (PostgreSQL) 18beta1\n"), Some((18, "18beta1".into())));
         assert_eq!(version("psql (EnterpriseDB)"), None);
+        assert_eq!(major("18.4 (Debian 18.4-1)"), Some(18));
+        assert_eq!(major("devel"), None);
     }
 
     #[test]

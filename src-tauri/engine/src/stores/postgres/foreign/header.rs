@@ -150,12 +150,6 @@ impl Bytes<'_> {
     }
 }
 
-/// `18.4 (Debian …)` is 18.
-pub(super) fn major(version: &str) -> Option<u32> {
-    let digits: String = version.trim().chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,11 +177,5 @@ mod tests {
             assert_eq!(sniff(first).unwrap_err().class, class, "{first:?}");
         }
         assert_eq!(sniff(b"CREATE TABLE a (b int);").unwrap(), Sniffed::Sql);
-    }
-
-    #[test]
-    fn a_major_version_is_the_number_in_front() {
-        assert_eq!(major("18.4 (Debian 18.4-1)"), Some(18));
-        assert_eq!(major("devel"), None);
     }
 }

@@ -21,10 +21,10 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use self::file::Unpacked;
-use self::header::{Head, Sniffed, major};
+use self::header::{Head, Sniffed};
 use self::sql::{Sifted, Tally, refused};
 use super::answer;
-use super::tools::Tools;
+use super::tools::{Tools, major};
 use crate::error::{Error, Result};
 use crate::ports::{Invocation, Patience, Pipes, Reporter, Runner};
 use crate::stores::foreign::{FileFound, FileKind, FileTable};
