@@ -11,6 +11,7 @@ mod proxy;
 
 mod postgres_aside;
 mod postgres_backups;
+mod postgres_documents;
 mod postgres_dump;
 mod postgres_export;
 mod postgres_faults;
@@ -22,3 +23,4 @@ mod postgres_probe;
 mod postgres_store;
 mod postgres_support;
 mod postgres_whole;
+mod postgres_workbook;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::export::manifest::{FileFormat, Manifest};
-use liftlock_engine::export::{Request, check, csv, export, lines, open};
+use liftlock_engine::export::{Request, check, csv, export, lines, open, sheets};
 use liftlock_engine::model::profile::Endpoint;
 use liftlock_engine::ports::{Reporter, Unit};
 use liftlock_engine::process::{Silent, SystemRunner};
@@ -21,7 +21,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::cluster::{self, PASSWORD, SUPERUSER};
 use crate::postgres_support::{admin, private_dir, run_all};
 
-const BOTH: &[FileFormat] = &[FileFormat::Csv, FileFormat::JsonLines];
+const ALL: &[FileFormat] = &[FileFormat::Csv, FileFormat::JsonLines, FileFormat::Xlsx];
 
 pub(crate) fn database(statements: &[&str]) -> (String, PostgresStore) {
     let admin = admin();
@@ -60,8 +60,9 @@ pub(crate) fn request(into: &Path) -> Request<'_> {
         declared: &[],
         only: &[],
         everything: false,
-        formats: BOTH,
+        formats: ALL,
         separator: ',',
+        zip: false,
     }
 }
 
@@ -110,6 +111,13 @@ fn every_value_comes_out_exact_and_is_read_back() {
     for exact in [r#""n":"123456789012345678901234567890.123456789012345678900""#, r#""j":null"#, r#""b":true"#] {
         assert!(json.contains(exact), "{exact} in {json:.3000}");
     }
+    let workbook = nasty.files.iter().find(|it| it.format == FileFormat::Xlsx).unwrap();
+    assert_eq!((workbook.file.as_str(), workbook.sheets.as_slice()), ("shop.xlsx", &["nasty".to_owned()][..]));
+    assert_eq!(workbook.beside.as_ref().map(|it| (it.file.as_str(), it.texts)), Some(("shop-long-texts.jsonl", 1)));
+    let read_me = fs::read_to_string(into.join("README.txt")).unwrap();
+    assert!(read_me.contains("more than 15 digits") && read_me.contains("1 text is too long"), "{read_me}");
+    let left: Vec<_> = fs::read_dir(&into).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 8, "two of each form, the workbook and its texts, the manifest and its words: {left:?}");
     assert!(!into.join(".liftlock-made").exists(), "nobody may take it for something to throw away");
     assert!(fs::read_to_string(into.join("README.txt")).unwrap().contains("nasty: 14 rows"));
     check::check(&into, &manifest, &Silent).unwrap();
@@ -229,9 +237,9 @@ fn a_table_that_may_not_be_read_is_named() {
     assert!(!into.exists());
 }
 
-/// Any rows at all, through a real database and both forms, byte for byte.
+/// Any rows at all, through a real database and every form, byte for byte.
 #[test]
-fn any_table_survives_csv_and_json() {
+fn any_table_survives_every_form() {
     let text = "[ -~\\r\\n\\t\u{1}-\u{8}äß中🚀\u{feff}\u{2028}'\"=@;\\\\]{0,12}";
     let row = (proptest::option::of(text), any::<Option<i64>>(), any::<Option<bool>>(), proptest::option::of(text));
     let strategy = proptest::collection::vec(row, 0..12);
@@ -266,6 +274,15 @@ fn any_table_survives_csv_and_json() {
         while let Some((_, fields)) = reader.row().unwrap() {
             from_csv.push(fields.into_iter().map(|it| it.map(csv::restored)).collect::<Vec<_>>());
         }
+        let workbook = manifest.entities[0].files.iter().find(|it| it.format == FileFormat::Xlsx).unwrap();
+        let mut from_sheets = Vec::new();
+        let mut place = |_: &str, head: &[Option<Vec<u8>>]| Ok((0..head.len()).map(Some).collect());
+        sheets::read(&into.join(&workbook.file), workbook, &columns, &mut place, &mut |row| {
+            from_sheets.push(row.values.to_vec());
+            Ok(())
+        })
+        .unwrap();
+        prop_assert_eq!(&from_sheets, &from_json);
         prop_assert_eq!(manifest.entities[0].rows, rows.len() as u64);
         prop_assert_eq!(from_json.len(), rows.len());
         for ((row, json), csv) in rows.iter().zip(&from_json).zip(&from_csv) {

@@ -30,6 +30,17 @@ fn an_open_shop_is_exported_and_the_files_are_checked_again() {
     let (code, again) = case.answer(&["export", "--to", folder]);
     assert_eq!((code, &again["error"]["class"]), (3, &Value::from("export_exists")));
 
+    // The same as a workbook and as documents in one zip, which is checked where it lies.
+    let zip = own.path().join("packed.zip");
+    let zip = zip.to_str().unwrap();
+    let (code, packed) = case.answer(&["export", "--to", zip, "--zip", "--format", "xlsx", "--format", "json"]);
+    assert_eq!((code, &packed["files_checked"]), (0, &Value::from(4)), "{packed:#}");
+    assert_eq!(packed["entities"][3]["files"], serde_json::json!(["orders.json", "corner-shop.xlsx"]), "{packed:#}");
+    let (code, seen) = case.answer(&["export", "--check", zip]);
+    assert_eq!((code, &seen["entities"]), (0, &packed["entities"]));
+    let rows = |it: &Value| it["entities"].as_array().unwrap().iter().map(|it| it["rows"].clone()).collect::<Vec<_>>();
+    assert_eq!(rows(&packed), rows(&made));
+
     let file = into.join("customers.csv");
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("\u{feff}Id,Name,E-mail,City,Customer since\r\n"), "{text:.200}");

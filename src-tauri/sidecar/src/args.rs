@@ -294,8 +294,8 @@ pub(crate) enum Command {
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) of: Named,
-    /// The folder to make; one below Liftlock's home otherwise
-    #[arg(long, value_name = "FOLDER")]
+    /// The folder or zip to make; one below Liftlock's home otherwise
+    #[arg(long, value_name = "PATH")]
     pub(crate) to: Option<PathBuf>,
     /// Only this kind of thing, such as customers; may be given several times
     #[arg(long, value_name = "ENTITY")]
@@ -303,22 +303,25 @@ pub(crate) struct ExportArgs {
     /// Every other table too
     #[arg(long)]
     pub(crate) everything: bool,
-    /// The form of the files; may be given several times, both otherwise
+    /// The form of the files; may be given several times; CSV and JSON lines otherwise
     #[arg(long, value_enum)]
     pub(crate) format: Vec<ExportFormat>,
     /// What separates the fields of CSV files; many European spreadsheets expect the semicolon
     #[arg(long, value_enum, default_value = "comma")]
     pub(crate) separator: Separator,
-    /// Read an export back instead, and say whether it still is as it was written
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator"])]
+    /// All of it in one zip instead of a folder
+    #[arg(long)]
+    pub(crate) zip: bool,
+    /// Read an export back instead, a folder or a zip, and say whether it still is as it was written
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator", "zip"])]
     pub(crate) check: Option<PathBuf>,
 }
 
 /// What comes in, and how.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The folder of the export, or of the rest of an import
-    #[arg(value_name = "FOLDER", required_unless_present = "undo")]
+    /// The folder or the zip of the export, or the folder of the rest of an import
+    #[arg(value_name = "PATH", required_unless_present = "undo")]
     pub(crate) folder: Option<PathBuf>,
     /// Name of the installation that it comes into; not needed where there is only one
     #[arg(long, value_name = "NAME")]
@@ -363,8 +366,8 @@ pub(crate) struct FreshStartArgs {
     /// The version to begin with; not needed to go on with a fresh start that was interrupted
     #[arg(long, value_name = "VERSION")]
     pub(crate) to: Option<String>,
-    /// The export that holds what shall come along; it is read back first
-    #[arg(long, value_name = "FOLDER")]
+    /// The export that holds what shall come along, a folder or a zip; it is read back first
+    #[arg(long, value_name = "PATH")]
     pub(crate) export: Option<PathBuf>,
     /// EMPTY, to begin without an export; asked for on a terminal
     #[arg(long, value_name = "WORD")]
@@ -419,6 +422,10 @@ pub(crate) enum ExportFormat {
     Csv,
     /// For programs: a JSON object a line
     Jsonl,
+    /// For people: one workbook with a sheet for each kind of thing
+    Xlsx,
+    /// For programs: a list of documents, each order with its lines in it
+    Json,
 }
 
 /// What separates fields.

@@ -69,6 +69,9 @@ pub(crate) const AGE: Need = Need { what: "age", package: "age", present: || has
 pub(crate) const PIP: Need = Need { what: "pip", package: "python3-pip", present: has_pip };
 /// A browser, for the tests of the window's screens.
 pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || has("chromium") };
+/// A spreadsheet, which opens exports as people do.
+pub(crate) const SPREADSHEET: Need =
+    Need { what: "LibreOffice Calc", package: "libreoffice-calc-nogui", present: || has("soffice") };
 /// Letters and pictures that the window's own font lacks.
 pub(crate) const FONTS: Need =
     Need { what: "DejaVu fonts", package: "fonts-dejavu-core", present: || has_font("truetype/dejavu") };

@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::{
     check::{self, crates, is_closing_line},
     machine::{
-        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, PIP, POSTGRESQL, SECRET_TOOL, STRACE, TO_BUILD, WEBDRIVER, XVFB,
-        provide_with_docker,
+        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, Need, PIP, POSTGRESQL, SECRET_TOOL, SPREADSHEET, STRACE,
+        TO_BUILD, WEBDRIVER, XVFB, provide_with_docker,
     },
     parts::Parts,
     postgres,
@@ -42,7 +42,9 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
         if cfg!(target_os = "linux") {
             let to_test =
                 [AGE, PIP, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
-            provide_with_docker(&[TO_BUILD.as_slice(), &to_test].concat())
+            // It is large.
+            let to_test_long: &[Need] = if long { &[SPREADSHEET] } else { &[] };
+            provide_with_docker(&[TO_BUILD.as_slice(), &to_test, to_test_long].concat())
         } else {
             Ok("only the tests that need no server are run on this system".to_owned())
         }

@@ -590,7 +590,7 @@ export type LeavingAct = "export" | "start_fresh" | "take_back" | "try" | "bring
 
 export type Separator = "comma" | "semicolon";
 
-export type FileFormat = "csv" | "json_lines";
+export type FileFormat = "csv" | "json_lines" | "xlsx" | "json_documents";
 
 export type FreshState = "backing_up" | "building" | "setting_aside" | "opening" | "complete" | "undoing" | "undone" | "removing" | "removed";
 
@@ -612,7 +612,11 @@ formats: Array<FileFormat>,
 /**
  * What separates fields.
  */
-separator: Separator, };
+separator: Separator, 
+/**
+ * All of it in one zip.
+ */
+zip: boolean, };
 
 export type LeavingView = { 
 /**

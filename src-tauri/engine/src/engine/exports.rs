@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::drivers::Gate;
+use crate::durable;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::export::manifest::{FileFormat, Manifest};
+use crate::export::packed::{self, Opened};
 use crate::export::{self, Request, check};
 use crate::model::ids::InstallationName;
 use crate::ports::Reporter;
@@ -18,7 +20,7 @@ use crate::view::{ExportView, ExportedView};
 /// What a person chose to export.
 #[derive(Debug, Clone, Default)]
 pub struct ExportChoice {
-    /// The folder to make; one below Liftlock's home otherwise.
+    /// The folder or zip to make; one below Liftlock's home otherwise.
     pub to: Option<PathBuf>,
     /// Only these entities; all where empty.
     pub only: Vec<String>,
@@ -30,6 +32,8 @@ pub struct ExportChoice {
     pub formats: Vec<FileFormat>,
     /// What separates the fields of CSV files; a comma otherwise.
     pub separator: Option<char>,
+    /// One zip instead of a folder.
+    pub zip: bool,
 }
 
 impl Engine {
@@ -70,6 +74,8 @@ impl Engine {
                 self.home.root().join("exports").join(name.as_str()).join(moment)
             }
         };
+        let is_called_zip = into.extension().is_some_and(|it| it.eq_ignore_ascii_case("zip"));
+        let into = if choice.zip && !is_called_zip { durable::beside(&into, ".zip") } else { into };
         let both = [FileFormat::Csv, FileFormat::JsonLines];
         let request = Request {
             into: &into,
@@ -81,20 +87,27 @@ impl Engine {
             everything: choice.everything,
             formats: if choice.formats.is_empty() { &both } else { &choice.formats },
             separator: choice.separator.unwrap_or(','),
+            zip: choice.zip,
         };
         let manifest = export::export(&request, &stores, self.clock.as_ref(), reporter)?;
-        let files = manifest.entities.iter().map(|it| it.files.len() as u64).sum();
+        let files = packed::files(&manifest).len() as u64;
         Ok(view(&into, manifest, files))
     }
 
     /// Reads every file of an export back and compares it with what the database gave when it was made.
     ///
     /// # Errors
-    /// `not_an_export`; those of [`check::check`].
-    pub fn check_export(&self, folder: &Path, reporter: &dyn Reporter) -> Result<ExportView> {
-        let manifest = export::open(folder)?;
-        let checked = check::check(folder, &manifest, reporter)?;
-        Ok(view(folder, manifest, checked.files))
+    /// `not_an_export`; those of [`packed::opened`] and [`check::check`].
+    pub fn check_export(&self, from: &Path, reporter: &dyn Reporter) -> Result<ExportView> {
+        let manifest = export::open(from)?;
+        let opened = self.opened_export(from, reporter)?;
+        let checked = check::check(&opened.folder, &manifest, reporter)?;
+        Ok(view(from, manifest, checked.files))
+    }
+
+    /// The folder of an export, where what a zip holds is laid out for as long as the answer lives.
+    pub(super) fn opened_export(&self, from: &Path, reporter: &dyn Reporter) -> Result<Opened> {
+        packed::opened(from, &self.home.root().join("unpacked"), reporter)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A trial with the real tables comes first, always; only then anything stays. What came in is on record in the database
 //! itself, in the same transaction, so an import that was interrupted goes on, and one that was wrong is taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ const TOLD: usize = 100;
 /// What a person chose.
 #[derive(Debug, Clone, Default)]
 pub struct ImportChoice {
-    /// The folder of the export.
+    /// The folder or the zip of the export.
     pub from: PathBuf,
     /// The mapping; the one that was used last, or a suggestion, otherwise.
     pub mapping: Option<PathBuf>,
@@ -89,6 +89,8 @@ impl Engine {
         let mut db = self.db()?;
         let installation = db.installation(name)?;
         let manifest = export::open(&choice.from)?;
+        let opened = self.opened_export(&choice.from, reporter)?;
+        let choice = &ImportChoice { from: opened.folder.clone(), ..choice.clone() };
         if !choice.trial {
             // What cannot be read or does not fit is told before anything takes time.
             let mut intake = intake(&self.site(&installation)?)?;
@@ -293,13 +295,14 @@ impl Engine {
         let folder = self.imports(name).join(format!("rest-{moment}-{}", &run[run.len() - 6..]));
         durable::create_private_dir(&folder)?;
         let (mut described, mut lines) = (Vec::new(), Vec::new());
+        let mut taken = BTreeSet::new();
         for (entity, came) in entities.iter().zip(came) {
             let Some(input) = inputs.get(&entity.staged).filter(|_| !came.troubles.is_empty()) else {
                 lines.push(rest::Lines::new());
                 continue;
             };
             let exported = &manifest.entities[entity.staged];
-            let (one, at) = rest::write(&folder, exported, input, manifest.separator, &came.troubles)?;
+            let (one, at) = rest::write(&folder, exported, input, manifest.separator, &mut taken, &came.troubles)?;
             described.push(one);
             lines.push(at);
         }
@@ -309,8 +312,12 @@ impl Engine {
             let mut copied = exported.clone();
             copied.files.retain(|it| inputs[number].path.ends_with(&it.file));
             for file in &copied.files {
-                let to = folder.join(&file.file);
-                std::fs::copy(&inputs[number].path, &to).map_err(|cause| Error::io("copy to", &to, &cause))?;
+                let beside = file.beside.iter().map(|it| &it.file);
+                for name in std::iter::once(&file.file).chain(beside) {
+                    let to = folder.join(name);
+                    let from = inputs[number].path.with_file_name(name);
+                    std::fs::copy(from, &to).map_err(|cause| Error::io("copy to", &to, &cause))?;
+                }
             }
             described.push(copied);
         }

@@ -1,13 +1,14 @@
 //! The check of an export: every file is opened again, read back as its format says, and compared with what the database
 //! itself counted and gave. A file that was edited since is named with what differs.
 
+use std::collections::BTreeMap;
 use std::fs::File as Disk;
-use std::io::{BufRead, BufReader, Seek};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 use super::content::Content;
 use super::manifest::{Entity, File, FileFormat, Manifest};
-use super::{csv, lines};
+use super::{csv, documents, lines, sheets};
 use crate::digest::sha256_of;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -30,37 +31,62 @@ pub struct Checked {
 /// `not_found` and its kin; what `reporter` answered.
 pub fn check(folder: &Path, manifest: &Manifest, reporter: &dyn Reporter) -> Result<Checked> {
     let mut checked = Checked::default();
+    // One file may hold several entities: its values say more than its bytes, and come first.
+    let mut files = BTreeMap::new();
     for entity in &manifest.entities {
         for file in &entity.files {
+            reporter.say(&format!("reading {}", file.file));
             check_file(folder, manifest, entity, file, reporter)?;
-            checked.files += 1;
             checked.rows += entity.rows;
+            files.insert(&file.file, (file.bytes, &file.sha256));
+            files.extend(file.beside.iter().map(|it| (&it.file, (it.bytes, &it.sha256))));
         }
     }
+    for (name, (bytes, sha256)) in &files {
+        let path = path_of(folder, name)?;
+        let found = sha256_of(&mut durable::open_no_follow(&path)?, &path, Some(*bytes), reporter)?;
+        if found.0 != **sha256 {
+            return Err(differs_in(name, "its bytes were changed since, though its values agree"));
+        }
+    }
+    checked.files = files.len() as u64;
     Ok(checked)
 }
 
-fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, reporter: &dyn Reporter) -> Result<()> {
-    let plain =
-        Path::new(&file.file).components().count() == 1 && !file.file.contains(['/', '\\']) && file.file != "..";
-    if !plain {
-        return Err(Error::refused(
-            "not_an_export",
-            format!("The manifest names a file outside of its folder: {}.", file.file),
-        )
-        .remedy("Use the folder as Liftlock wrote it."));
+/// Where a file of an export is. One that would lie outside of its folder is refused.
+///
+/// # Errors
+/// `not_an_export`.
+pub fn path_of(folder: &Path, name: &str) -> Result<PathBuf> {
+    let is_plain = Path::new(name).components().count() == 1 && !name.contains(['/', '\\']) && name != "..";
+    if is_plain {
+        return Ok(folder.join(name));
     }
-    let path = folder.join(&file.file);
-    let mut disk = durable::open_no_follow(&path)?;
-    let (sha256, _) = sha256_of(&mut disk, &path, Some(file.bytes), reporter)?;
-    disk.rewind().map_err(|cause| Error::io("read", &path, &cause))?;
+    Err(Error::refused("not_an_export", format!("The manifest names a file outside of its folder: {name}."))
+        .remedy("Use the folder as Liftlock wrote it."))
+}
+
+fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, reporter: &dyn Reporter) -> Result<()> {
+    let path = path_of(folder, &file.file)?;
     let columns: Vec<Column> = entity.columns.iter().map(as_column).collect();
     let mut seen = Content::new(&columns);
-    let read = match file.format {
-        FileFormat::Csv => read_csv(disk, &path, manifest.separator, &columns, &mut seen, reporter),
-        FileFormat::JsonLines => read_lines(disk, &path, &columns, &mut seen, reporter),
-    };
-    read?;
+    match file.format {
+        FileFormat::Csv => {
+            let disk = durable::open_no_follow(&path)?;
+            read_csv(disk, &path, manifest.separator, &columns, &mut seen, reporter)?;
+        }
+        FileFormat::JsonLines => {
+            read_lines(durable::open_no_follow(&path)?, &path, &columns, &mut seen, reporter)?;
+        }
+        FileFormat::JsonDocuments => documents::read(&path, file, &mut |number, members| {
+            let row = lines::values(members, &columns).map_err(|why| documents::bad(&path, number, &why))?;
+            tell(&mut seen, &row, reporter)
+        })?,
+        FileFormat::Xlsx => {
+            let mut place = |sheet: &str, head: &[Option<Vec<u8>>]| same_headings(&path, sheet, head, entity);
+            sheets::read(&path, file, &columns, &mut place, &mut |row| tell(&mut seen, row.values, reporter))?;
+        }
+    }
     let seen = seen.finish();
     let mut differs = Vec::new();
     if seen.rows != entity.rows {
@@ -84,15 +110,25 @@ fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, 
     if differs.is_empty() && seen.sha256 != entity.content_sha256 {
         differs.push("a value is another than the database gave".to_owned());
     }
-    if differs.is_empty() && sha256 != file.sha256 {
-        differs.push("its bytes were changed since, though its values agree".to_owned());
+    let mut differs = differs.into_iter();
+    let Some(first) = differs.next() else { return Ok(()) };
+    Err(differs.fold(differs_in(&file.file, &first), Error::detail))
+}
+
+fn differs_in(file: &str, what: &str) -> Error {
+    Error::failed("export_differs", format!("{file} is not as it was exported: {what}."))
+        .remedy("Export again into another folder. The application was not touched.")
+}
+
+fn same_headings(path: &Path, sheet: &str, head: &[Option<Vec<u8>>], entity: &Entity) -> Result<sheets::Places> {
+    let is_same = head.len() == entity.columns.len()
+        && head.iter().zip(&entity.columns).all(|(it, column)| it.as_deref() == Some(column.label.as_bytes()));
+    if is_same {
+        return Ok((0..head.len()).map(Some).collect());
     }
-    if differs.is_empty() {
-        return Ok(());
-    }
-    let error = Error::failed("export_differs", format!("{} is not as it was exported: {}.", file.file, differs[0]))
-        .remedy("Export again into another folder. The application was not touched.");
-    Err(differs.into_iter().skip(1).fold(error, Error::detail))
+    let place = sheets::place_of(path, sheet, 1, None);
+    Err(Error::failed("bad_row", format!("{place}: the headings are not those of the export."))
+        .remedy("Export again into another folder. The application was not touched."))
 }
 
 fn as_column(it: &super::manifest::Column) -> Column {

@@ -116,6 +116,7 @@ impl<'p, R: BufRead> Reader<'p, R> {
         let (mut fields, mut field) = (Vec::new(), Vec::new());
         let mut state = State::Begin;
         loop {
+            self.run_of(state, &mut field)?;
             let Some(byte) = self.byte()? else {
                 if state == State::Quoted {
                     return Err(self.broken(at, fields.len(), "A quote is opened and never closed."));
@@ -176,6 +177,27 @@ impl<'p, R: BufRead> Reader<'p, R> {
     pub fn place(&self, at: At, column: usize) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
         format!("{name}, line {}, column {}", at.line, column + 1)
+    }
+
+    /// Takes what means nothing but itself, all at once.
+    fn run_of(&mut self, state: State, field: &mut Vec<u8>) -> Result<()> {
+        let separator = self.separator;
+        loop {
+            let buffer = self.from.fill_buf().map_err(|cause| Error::io("read", self.path, &cause))?;
+            let end = match state {
+                State::Begin | State::QuoteSeen => return Ok(()),
+                State::Quoted => buffer.iter().position(|it| *it == b'"'),
+                State::Bare => buffer.iter().position(|it| *it == separator || matches!(it, b'\n' | b'\r')),
+            };
+            let run = &buffer[..end.unwrap_or(buffer.len())];
+            field.extend_from_slice(run);
+            self.line += run.iter().filter(|it| **it == b'\n').count() as u64;
+            let length = run.len();
+            self.from.consume(length);
+            if end.is_some() || length == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn peek(&mut self) -> Result<Option<u8>> {

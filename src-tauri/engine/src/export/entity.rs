@@ -1,7 +1,7 @@
 //! What is exported: the entities of the profile, or the tables themselves, found in a snapshot.
 
 use crate::error::{Error, Result};
-use crate::model::profile::Export;
+use crate::model::profile::{Export, PartOf};
 use crate::stores::tables::{Column, Table};
 
 /// An entity as it is going to be read.
@@ -15,6 +15,8 @@ pub struct Chosen {
     pub columns: Vec<(Column, String)>,
     /// Columns that are left out.
     pub left_out: Vec<String>,
+    /// What its rows belong to.
+    pub part_of: Option<PartOf>,
 }
 
 /// The entities of a store: those that `declared` names, then, where nothing is declared or `everything` is wanted, every
@@ -43,6 +45,7 @@ fn whole_table(table: &Table) -> Chosen {
         columns: table.columns.iter().map(|it| (it.clone(), it.name.clone())).collect(),
         table: table.clone(),
         left_out: Vec::new(),
+        part_of: None,
     }
 }
 
@@ -79,5 +82,6 @@ fn declared_entity(export: &Export, tables: &[Table]) -> Result<Chosen> {
         columns,
         left_out: table.columns.iter().filter(|it| is_left_out(it)).map(|it| it.name.clone()).collect(),
         table: table.clone(),
+        part_of: export.part_of.clone(),
     })
 }

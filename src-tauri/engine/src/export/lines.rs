@@ -16,6 +16,15 @@ use crate::stores::tables::{Column, Holds, Row};
 /// A value is not UTF-8; what the disk answered.
 pub fn write_row(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::Result<()> {
     to.write_all(b"{")?;
+    write_members(to, columns, row)?;
+    to.write_all(b"}\n")
+}
+
+/// Writes what stands between the braces, and answers whether that is anything.
+///
+/// # Errors
+/// A value is not UTF-8; what the disk answered.
+pub fn write_members(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::Result<bool> {
     let mut first = true;
     for (column, value) in columns.iter().zip(row) {
         if value.is_none() && column.holds == Holds::Json {
@@ -37,7 +46,7 @@ pub fn write_row(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::R
             }
         }
     }
-    to.write_all(b"}\n")
+    Ok(!first)
 }
 
 /// Reads a row back, as the database wrote its values.
@@ -45,7 +54,15 @@ pub fn write_row(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::R
 /// # Errors
 /// What is wrong with it, in words.
 pub fn read_row(line: &str, columns: &[Column]) -> Result<Vec<Option<Vec<u8>>>, String> {
-    let mut row: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).map_err(|cause| cause.to_string())?;
+    let row: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).map_err(|cause| cause.to_string())?;
+    values(row, columns)
+}
+
+/// The values of a row that was read as an object.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn values(mut row: BTreeMap<String, Box<RawValue>>, columns: &[Column]) -> Result<Vec<Option<Vec<u8>>>, String> {
     let mut values = Vec::with_capacity(columns.len());
     for column in columns {
         let raw = row.remove(&column.name);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::stores::tables::{Holds, Refers};
 
 /// The form of the manifest; a reader refuses a newer one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A form that rows are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,10 @@ pub enum FileFormat {
     Csv,
     /// For programs: an object a line.
     JsonLines,
+    /// One workbook with a sheet for each entity.
+    Xlsx,
+    /// For programs: a list of documents, with the rows in them that belong to each.
+    JsonDocuments,
 }
 
 impl FileFormat {
@@ -30,6 +34,16 @@ impl FileFormat {
         match self {
             Self::Csv => "csv",
             Self::JsonLines => "jsonl",
+            Self::Xlsx => "xlsx",
+            Self::JsonDocuments => "json",
+        }
+    }
+
+    /// The first form of the manifest whose readers know it.
+    pub fn since(self) -> u32 {
+        match self {
+            Self::Csv | Self::JsonLines => 1,
+            Self::Xlsx | Self::JsonDocuments => 2,
         }
     }
 }
@@ -121,7 +135,45 @@ pub struct File {
     pub bytes: u64,
     /// SHA-256 of it, in hexadecimal.
     pub sha256: String,
+    /// The sheets of a workbook that hold this entity, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sheets: Vec<String>,
+    /// What lies beside a workbook because no cell takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+    /// Members of its documents that are rows of other entities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    /// The member in which the rows of this entity lie in documents of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
+
+impl File {
+    /// A file without anything in it yet.
+    pub(crate) fn of(file: String, format: FileFormat) -> Self {
+        let (sheets, parts) = (Vec::new(), Vec::new());
+        Self { file, format, bytes: 0, sha256: String::new(), sheets, beside: None, parts, member: None }
+    }
+}
+
+/// Long texts of a workbook, each on a line of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Beside {
+    /// Its name in the folder.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of it, in hexadecimal.
+    pub sha256: String,
+    /// How many there are.
+    pub texts: u64,
+}
+
+/// What people have to know of a workbook.
+const WORKBOOK: &str = "\r\nThe workbook (.xlsx) holds a sheet for each of these. What a spreadsheet cannot hold exactly stands there as text: numbers of\r\n\
+     more than 15 digits, NaN, days before March 1900, times with a zone or finer than a millisecond. No cell is a formula.\r\n\
+     An empty text is a blank cell that is marked as text; a cell with nothing at all has no value.\r\n";
 
 impl Manifest {
     /// Where it came from: two exports of the same place answer the same.
@@ -157,10 +209,18 @@ impl Manifest {
                 let _ = write!(out, "  left out: {}\r\n", entity.left_out.join(", "));
             }
         }
+        let mut beside = self.entities.iter().flat_map(|it| &it.files).filter_map(|it| it.beside.as_ref());
+        if self.entities.iter().any(|it| it.files.iter().any(|it| it.format == FileFormat::Xlsx)) {
+            out.push_str(WORKBOOK);
+        }
+        if let Some(beside) = beside.next() {
+            let texts = if beside.texts == 1 { "text is" } else { "texts are" };
+            let _ = write!(out, "{} {texts} too long for a cell, and whole in {}.\r\n", beside.texts, beside.file);
+        }
         out.push_str(
             "\r\nCSV files open in spreadsheets. A field with nothing in it has no value; \"\" is an empty text. A text that a\r\n\
              spreadsheet would run as a formula has an apostrophe in front, which is taken away again when it is brought back in.\r\n\
-             JSON lines (.jsonl) hold a row a line. Numbers with decimals are written as texts, so that nothing rounds them.\r\n\
+             JSON lines (.jsonl) hold a row a line; documents (.json) a list, with the rows in each that belong to it. Numbers with decimals are written as texts, so that nothing rounds them.\r\n\
              manifest.json says what each file must hold; `liftlock export --check FOLDER` compares them again.\r\n",
         );
         out

@@ -3,40 +3,50 @@
 //! All entities of a store are read in one snapshot, row by row, holding no more than a few rows in memory. The folder
 //! appears under its name only when every file was read back and agreed with the database; until then it is called
 //! `….unfinished`, bears our mark, and is thrown away by the next export to the same place. Nothing is written to the
-//! application. Deliberately absent for now: XLSX, JSON documents, zip, and databases other than PostgreSQL.
+//! application. Deliberately absent for now: databases other than PostgreSQL.
 
+mod apart;
+mod cells;
 pub mod check;
 mod content;
 pub mod csv;
+pub mod documents;
 pub mod entity;
+mod fill;
 pub mod lines;
 pub mod manifest;
+pub mod packed;
+pub mod sheets;
+mod workbook;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File as Disk;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use self::content::{Content, Figures};
 use self::entity::Chosen;
-use self::manifest::{Column as Described, Entity, FORMAT, File, FileFormat, Manifest};
-use crate::digest::Hashing;
+use self::fill::Work;
+use self::manifest::{FORMAT, FileFormat, Manifest};
+pub(crate) use self::write::as_field;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::profile::Export;
-use crate::ports::{Clock, Reporter, Unit};
+use crate::ports::{Clock, Reporter};
 use crate::stores::DataStore;
-use crate::stores::tables::{Column, Holds, Row, Snapshot};
 
 /// What our mark in an unfinished folder says.
 const PURPOSE: &str = "export";
+/// The zip, until it is compared with what lay in the folder.
+const PACKED: &str = ".packed";
 /// The name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
+/// The name of its words for people.
+const README: &str = "README.txt";
 
 /// What shall be exported, and how.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// The folder that is made.
+    /// The folder or the zip that is made.
     pub into: &'a Path,
     /// The application, in words.
     pub application: &'a str,
@@ -54,6 +64,8 @@ pub struct Request<'a> {
     pub formats: &'a [FileFormat],
     /// What separates the fields of CSV files.
     pub separator: char,
+    /// Packed into one file instead of a folder.
+    pub zip: bool,
 }
 
 /// Exports, checks, and answers with the manifest of the folder that then stands.
@@ -76,16 +88,26 @@ pub fn export(
             "export_exists",
             format!("There is something at {} already.", request.into.display()),
         )
-        .remedy("Name another folder; an export never writes over anything."));
+        .remedy("Name another place; an export never writes over anything."));
     }
     let unfinished = durable::beside(request.into, ".unfinished");
     durable::remove_tree_that_we_made(&unfinished, PURPOSE)?;
     durable::create_marked_dir(&unfinished, PURPOSE)?;
     let made = fill(request, &unfinished, stores, clock, reporter).and_then(|manifest| {
-        durable::rename_new(&unfinished, request.into)?;
+        if request.zip {
+            let packed = unfinished.join(PACKED);
+            packed::pack(&unfinished, &manifest, &packed, reporter)?;
+            durable::rename_new(&packed, request.into)?;
+        } else {
+            durable::rename_new(&unfinished, request.into)?;
+        }
         Ok(manifest)
     });
     match made {
+        Ok(manifest) if request.zip => {
+            durable::remove_tree_that_we_made(&unfinished, PURPOSE)?;
+            Ok(manifest)
+        }
         Ok(manifest) => {
             // From here on nothing may take the folder for one that can be thrown away.
             durable::unmark(request.into)?;
@@ -99,28 +121,32 @@ pub fn export(
     }
 }
 
-/// The manifest of the export in `folder`.
+/// The manifest of the export in a folder or a zip.
 ///
 /// # Errors
-/// `not_an_export`, `newer_export`; what the disk answered.
-pub fn open(folder: &Path) -> Result<Manifest> {
-    let path = folder.join(MANIFEST);
-    let file = durable::open_no_follow(&path).map_err(|error| match error.class.as_ref() {
-        "not_found" => not_an_export(folder).detail(error.message),
-        _ => error,
-    })?;
-    let manifest: Manifest =
-        serde_json::from_reader(io::BufReader::new(file)).map_err(|cause| not_an_export(folder).because(&cause))?;
-    if manifest.format > FORMAT {
+/// `not_an_export`, `newer_export`, `damaged_zip`; what the disk answered.
+pub fn open(from: &Path) -> Result<Manifest> {
+    let failed = |cause: serde_json::Error| not_an_export(from).because(&cause);
+    let document: serde_json::Value = if from.is_file() {
+        serde_json::from_slice(&packed::manifest_of(from)?).map_err(failed)?
+    } else {
+        let file = durable::open_no_follow(&from.join(MANIFEST)).map_err(|error| match error.class.as_ref() {
+            "not_found" => not_an_export(from).detail(error.message),
+            _ => error,
+        })?;
+        serde_json::from_reader(io::BufReader::new(file)).map_err(failed)?
+    };
+    // A newer form may hold words that are not known here.
+    if document.get("format").and_then(serde_json::Value::as_u64).is_some_and(|it| it > u64::from(FORMAT)) {
         return Err(Error::refused("newer_export", "This export was written by a newer Liftlock.")
             .remedy("Update Liftlock, then try again."));
     }
-    Ok(manifest)
+    serde_json::from_value(document).map_err(failed)
 }
 
-fn not_an_export(folder: &Path) -> Error {
-    Error::usage("not_an_export", format!("{} does not hold an export.", folder.display()))
-        .remedy("Name the folder that `liftlock export` made, with manifest.json in it.")
+fn not_an_export(from: &Path) -> Error {
+    Error::usage("not_an_export", format!("{} does not hold an export.", from.display()))
+        .remedy("Name the folder or the zip that `liftlock export` made, with manifest.json in it.")
 }
 
 fn fill(
@@ -158,16 +184,9 @@ fn fill(
         chosen.extend(entity::entities(&declared, tables, request.everything)?.into_iter().map(|it| (at, it)));
     }
     let chosen = only(chosen, request.only)?;
-    let mut names = BTreeSet::new();
-    let mut entities = Vec::new();
-    for (at, it) in &chosen {
-        let (store, snapshot, ..) = &mut sources[*at];
-        let stem = file_stem(&it.entity, &mut names);
-        let one = write_entity(request, folder, store, snapshot.as_mut(), it, &stem, reporter);
-        entities.push(one.map_err(|error| error.detail(format!("while exporting {}", it.entity)))?);
-    }
+    let entities = Work::new(request, folder, reporter)?.all(&chosen, &mut sources)?;
     let manifest = Manifest {
-        format: FORMAT,
+        format: request.formats.iter().map(|it| it.since()).max().unwrap_or(1),
         id: uuid::Uuid::now_v7().to_string(),
         application: request.application.to_owned(),
         installation: request.installation.to_owned(),
@@ -179,7 +198,7 @@ fn fill(
         entities,
     };
     check::check(folder, &manifest, reporter)?;
-    durable::write(&folder.join("README.txt"), manifest.readme().as_bytes())?;
+    durable::write(&folder.join(README), manifest.readme().as_bytes())?;
     let text = serde_json::to_vec_pretty(&manifest)
         .map_err(|cause| Error::bug("bad_manifest", "The manifest cannot be written.").because(&cause))?;
     durable::write(&folder.join(MANIFEST), &text)?;
@@ -200,7 +219,7 @@ fn only(chosen: Vec<(usize, Chosen)>, only: &[String]) -> Result<Vec<(usize, Cho
 }
 
 /// A name for the files of an entity that every file system takes, and that no other has.
-fn file_stem(entity: &str, taken: &mut BTreeSet<String>) -> String {
+pub(crate) fn file_stem(entity: &str, taken: &mut BTreeSet<String>) -> String {
     let plain = |c: char| if c.is_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
     let base: String = entity.to_lowercase().chars().map(plain).take(60).collect();
     // Windows keeps a few names for itself, and ours are taken too.
@@ -212,133 +231,4 @@ fn file_stem(entity: &str, taken: &mut BTreeSet<String>) -> String {
         number += 1;
     }
     stem
-}
-
-fn write_entity(
-    request: &Request<'_>,
-    folder: &Path,
-    store: &str,
-    snapshot: &mut dyn Snapshot,
-    chosen: &Chosen,
-    stem: &str,
-    reporter: &dyn Reporter,
-) -> Result<Entity> {
-    let columns: Vec<Column> = chosen.columns.iter().map(|(it, _)| it.clone()).collect();
-    let labels: Vec<&str> = chosen.columns.iter().map(|(_, label)| label.as_str()).collect();
-    reporter.say(&format!("exporting {}", chosen.entity));
-    let totals = snapshot.totals(&chosen.table, &columns, reporter)?;
-    let mut writers = request
-        .formats
-        .iter()
-        .map(|format| Writer::create(folder, stem, *format, &labels, request.separator))
-        .collect::<Result<Vec<_>>>()?;
-    let mut content = Content::new(&columns);
-    let mut take = |row: &Row<'_>| {
-        content.take(row.iter().map(|it| it.as_deref()));
-        for writer in &mut writers {
-            writer.row(&columns, row, content.rows())?;
-        }
-        if content.rows().is_multiple_of(4096) {
-            reporter.check()?;
-            reporter.moved(content.rows(), Some(totals.rows), Unit::Rows);
-        }
-        Ok(())
-    };
-    snapshot.rows(&chosen.table, &columns, &mut take, reporter)?;
-    let files = writers.into_iter().map(Writer::finish).collect::<Result<Vec<_>>>()?;
-    let Figures { rows, filled, sums, sha256 } = content.finish();
-    if (rows, &filled, &sums) != (totals.rows, &totals.filled, &totals.sums) {
-        return Err(Error::failed(
-            "export_differs",
-            format!(
-                "{}: {rows} rows were read where the database counts {}, or their totals differ.",
-                chosen.entity, totals.rows
-            ),
-        )
-        .remedy("Check the database for damage (a backup that is proven tells), then export again."));
-    }
-    let described = chosen.columns.iter().zip(totals.filled.iter().zip(&totals.sums));
-    Ok(Entity {
-        entity: chosen.entity.clone(),
-        store: store.to_owned(),
-        source: snapshot.source(),
-        table: entity::name_of(&chosen.table),
-        columns: described
-            .map(|((column, label), (filled, sum))| Described {
-                column: column.name.clone(),
-                label: label.clone(),
-                data_type: column.data_type.clone(),
-                holds: column.holds,
-                generated: column.generated,
-                filled: *filled,
-                sum: sum.map(|it| it.to_string()),
-            })
-            .collect(),
-        left_out: chosen.left_out.clone(),
-        key: chosen.table.key.clone(),
-        refers: chosen.table.refers.clone(),
-        rows,
-        content_sha256: sha256,
-        files,
-    })
-}
-
-struct Writer {
-    path: PathBuf,
-    name: String,
-    format: FileFormat,
-    separator: u8,
-    to: BufWriter<Hashing<Disk>>,
-}
-
-impl Writer {
-    fn create(folder: &Path, stem: &str, format: FileFormat, labels: &[&str], separator: char) -> Result<Self> {
-        let name = format!("{stem}.{}", format.extension());
-        let path = folder.join(&name);
-        let separator = u8::try_from(separator).unwrap_or(b',');
-        let mut to = BufWriter::with_capacity(1 << 18, Hashing::new(durable::create_private_file(&path)?));
-        if format == FileFormat::Csv {
-            csv::write_head(&mut to, labels, separator).map_err(|cause| Error::io("write", &path, &cause))?;
-        }
-        Ok(Self { path, name, format, separator, to })
-    }
-
-    fn row(&mut self, columns: &[Column], row: &Row<'_>, number: u64) -> Result<()> {
-        if let Some(at) = row.iter().position(|it| it.as_deref().is_some_and(|it| std::str::from_utf8(it).is_err())) {
-            return Err(Error::failed(
-                "not_text",
-                format!(
-                    "{}, row {number}: the value of “{}” is not text in any known form.",
-                    self.name, columns[at].name
-                ),
-            )
-            .remedy(
-                "The database holds bytes that are not UTF-8 in a text column. Correct them there, then export again.",
-            ));
-        }
-        let written = match self.format {
-            FileFormat::JsonLines => lines::write_row(&mut self.to, columns, row),
-            FileFormat::Csv => {
-                let values = row.iter().zip(columns).map(|(value, column)| {
-                    let value = value.as_deref()?;
-                    let is_number = matches!(column.holds, Holds::Integer | Holds::Number);
-                    Some(match (column.holds, value) {
-                        (Holds::Boolean, b"t") => (&b"true"[..], false),
-                        (Holds::Boolean, b"f") => (&b"false"[..], false),
-                        _ => (value, is_number),
-                    })
-                });
-                csv::write_row(&mut self.to, values, self.separator)
-            }
-        };
-        written.map_err(|cause| Error::io("write", &self.path, &cause))
-    }
-
-    fn finish(mut self) -> Result<File> {
-        let failed = |cause: &io::Error| Error::io("write", &self.path, cause);
-        self.to.flush().map_err(|cause| failed(&cause))?;
-        let (disk, sha256, bytes) = self.to.into_inner().map_err(|cause| failed(cause.error()))?.finish();
-        disk.sync_all().map_err(|cause| failed(&cause))?;
-        Ok(File { file: self.name, format: self.format, bytes, sha256 })
-    }
 }

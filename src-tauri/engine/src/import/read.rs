@@ -1,6 +1,6 @@
 //! The rows of an export as they are now: as they were written, or as a person edited them since.
 //!
-//! Each entity is read from one file: the one that was edited, where one was. Columns are known by their headings, so that
+//! Each entity is read from one file: the one that was edited, where one was (a workbook holds several entities). Columns are known by their headings, so that
 //! their order does not matter; what cannot be read is told with file, line and column.
 
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::digest::sha256_of;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::export::manifest::{Entity, FileFormat, Manifest};
-use crate::export::{csv, lines};
+use crate::export::check::path_of;
+use crate::export::manifest::{Entity, File, FileFormat, Manifest};
+use crate::export::{csv, documents, lines, sheets};
 use crate::ports::Reporter;
 use crate::stores::tables::{Column, Holds};
 
@@ -22,8 +23,8 @@ pub const WHY: &str = "Why it did not come in";
 pub struct Input {
     /// Where it is.
     pub path: PathBuf,
-    /// Its form.
-    pub format: FileFormat,
+    /// What the manifest says of it.
+    pub file: File,
     /// Whether it is not as it was written.
     pub edited: bool,
     separator: u8,
@@ -36,7 +37,7 @@ pub struct Input {
 pub struct Row<'r> {
     /// Its number, from 1.
     pub number: u64,
-    /// The line that it begins on.
+    /// The line that it begins on; in a workbook the row of its sheet, among documents the number of its own.
     pub line: u64,
     /// For each column of the entity its value, as the database wrote it.
     pub values: &'r [Option<Vec<u8>>],
@@ -49,24 +50,23 @@ pub struct Row<'r> {
 pub fn choose(folder: &Path, manifest: &Manifest, entity: &Entity, reporter: &dyn Reporter) -> Result<Input> {
     let mut inputs = Vec::new();
     for file in &entity.files {
-        if Path::new(&file.file).components().count() != 1 || file.file.contains(['/', '\\']) {
-            return Err(Error::refused(
-                "not_an_export",
-                format!("The manifest names a file outside of its folder: {}.", file.file),
-            )
-            .remedy("Use the folder as Liftlock wrote it."));
-        }
-        let path = folder.join(&file.file);
+        let path = path_of(folder, &file.file)?;
         // One of two may have been removed.
         if !path.exists() {
             continue;
         }
-        let mut disk = durable::open_no_follow(&path)?;
-        let (sha256, _) = sha256_of(&mut disk, &path, Some(file.bytes), reporter)?;
+        let is_edited = |path: &Path, bytes: u64, sha256: &str| {
+            let found = sha256_of(&mut durable::open_no_follow(path)?, path, Some(bytes), reporter)?;
+            Ok::<_, Error>(found.0 != sha256)
+        };
+        let mut edited = is_edited(&path, file.bytes, &file.sha256)?;
+        if let Some(beside) = file.beside.as_ref().filter(|_| !edited) {
+            edited = is_edited(&path_of(folder, &beside.file)?, beside.bytes, &beside.sha256)?;
+        }
         inputs.push(Input {
             path,
-            format: file.format,
-            edited: sha256 != file.sha256,
+            file: file.clone(),
+            edited,
             has_key: !entity.key.is_empty(),
             separator: u8::try_from(manifest.separator).unwrap_or(b','),
             columns: entity
@@ -87,12 +87,20 @@ pub fn choose(folder: &Path, manifest: &Manifest, entity: &Entity, reporter: &dy
     match inputs.iter().filter(|it| it.edited).count() {
         0 => {
             // The one for programs tells nothing from an empty text whatever has opened it.
-            inputs.sort_by_key(|it| it.format != FileFormat::JsonLines);
+            inputs.sort_by_key(|it| match it.file.format {
+                FileFormat::JsonLines => 0,
+                FileFormat::Csv => 1,
+                FileFormat::Xlsx => 2,
+                FileFormat::JsonDocuments => 3,
+            });
         }
         1 => inputs.retain(|it| it.edited),
         _ => {
-            return Err(Error::refused("edited_twice", format!("Both files of {} were edited since.", entity.entity))
-                .remedy("Move the one that shall not come in out of the folder."));
+            return Err(Error::refused(
+                "edited_twice",
+                format!("More than one file of {} was edited since.", entity.entity),
+            )
+            .remedy("Leave the one in the folder that shall come in, and move the others elsewhere."));
         }
     }
     inputs.into_iter().next().ok_or_else(|| {
@@ -108,9 +116,11 @@ impl Input {
     /// `utf16`, `not_utf8`, `no_headings`, `column_missing`, `column_twice`, `broken_quotes`, `bad_row` with file, line and column;
     /// what `take` or the disk answered.
     pub fn each(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
-        match self.format {
+        match self.file.format {
             FileFormat::Csv => self.each_of_csv(take),
             FileFormat::JsonLines => self.each_line(take),
+            FileFormat::Xlsx => self.each_of_sheets(take),
+            FileFormat::JsonDocuments => self.each_of_documents(take),
         }
     }
 
@@ -149,7 +159,7 @@ impl Input {
         disk.rewind().map_err(|cause| Error::io("read", &self.path, &cause))?;
         let mut reader = csv::Reader::new(BufReader::with_capacity(1 << 18, disk), &self.path, separator);
         let head = reader.row()?.map(|(_, head)| head).unwrap_or_default();
-        let places = self.places(&head)?;
+        let places = self.places(&head, &format!("{}, line 1", self.name()))?;
         let mut number = 0;
         while let Some((at, fields)) = reader.row()? {
             // Editors leave empty lines and rows, most of them at the end. A row without a key may be one of nothing.
@@ -184,6 +194,36 @@ impl Input {
         Ok(())
     }
 
+    fn each_of_documents(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let columns: Vec<Column> = self.columns.iter().map(|it| it.0.clone()).collect();
+        let mut number = 0;
+        documents::read(&self.path, &self.file, &mut |line, members| {
+            number += 1;
+            let values = lines::values(members, &columns).map_err(|why| documents::bad(&self.path, line, &why))?;
+            take(&Row { number, line, values: &values })
+        })
+    }
+
+    fn each_of_sheets(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let columns: Vec<Column> = self.columns.iter().map(|it| it.0.clone()).collect();
+        let mut place = |sheet: &str, head: &[Option<Vec<u8>>]| {
+            let place = sheets::place_of(&self.path, sheet, 1, None);
+            if !head.iter().flatten().any(|it| self.column_called(it).is_some()) {
+                return Err(self.no_headings(&place));
+            }
+            self.places(head, &place)
+        };
+        let mut number = 0;
+        sheets::read(&self.path, &self.file, &columns, &mut place, &mut |row| {
+            // As with CSV: a row without a key may be one of nothing.
+            if self.has_key && !row.is_filled {
+                return Ok(());
+            }
+            number += 1;
+            take(&Row { number, line: row.line, values: row.values })
+        })
+    }
+
     /// What separates the fields, by the headings: programs that save a file choose for themselves.
     fn separator_of(&self, disk: &mut std::fs::File) -> Result<u8> {
         let mut begin = Vec::new();
@@ -205,12 +245,13 @@ impl Input {
         if known(best) > 0 {
             return Ok(best);
         }
+        Err(self.no_headings(&format!("{}, line 1", self.name())))
+    }
+
+    fn no_headings(&self, place: &str) -> Error {
         let expected: Vec<_> = self.columns.iter().map(|(_, label)| label.as_str()).collect();
-        Err(Error::failed(
-            "no_headings",
-            format!("{}, line 1: none of the headings is one of this export.", self.name()),
-        )
-        .remedy(format!("The first line must hold: {}. Is it a file from elsewhere?", expected.join(", "))))
+        Error::failed("no_headings", format!("{place}: none of the headings is one of this export."))
+            .remedy(format!("The first line must hold: {}. Is it a file from elsewhere?", expected.join(", ")))
     }
 
     fn column_called(&self, heading: &[u8]) -> Option<usize> {
@@ -221,12 +262,12 @@ impl Input {
     }
 
     /// For each column of the entity where it stands in the file. One that the database works out may be missing.
-    fn places(&self, head: &[Option<Vec<u8>>]) -> Result<Vec<Option<usize>>> {
+    fn places(&self, head: &[Option<Vec<u8>>], line: &str) -> Result<Vec<Option<usize>>> {
         let mut places = vec![None; self.columns.len()];
         for (at, heading) in head.iter().enumerate() {
             let Some(column) = heading.as_deref().and_then(|it| self.column_called(it)) else { continue };
             if places[column].replace(at).is_some() {
-                let place = format!("{}, line 1, column {}", self.name(), at + 1);
+                let place = format!("{line}, column {}", at + 1);
                 return Err(Error::failed(
                     "column_twice",
                     format!("{place}: “{}” stands there twice.", self.columns[column].1),
@@ -236,13 +277,10 @@ impl Input {
         }
         for (place, (column, label)) in places.iter().zip(&self.columns) {
             if place.is_none() && !column.generated {
-                return Err(Error::failed(
-                    "column_missing",
-                    format!("{}, line 1: the column “{label}” is missing.", self.name()),
-                )
-                .remedy(format!(
-                    "Put the column “{label}” back, with its heading in the first line, then try again."
-                )));
+                return Err(Error::failed("column_missing", format!("{line}: the column “{label}” is missing."))
+                    .remedy(format!(
+                        "Put the column “{label}” back, with its heading in the first line, then try again."
+                    )));
             }
         }
         Ok(places)

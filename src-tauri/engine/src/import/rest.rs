@@ -1,6 +1,6 @@
 //! The rows that did not come in, as an export of their own: each with the reason, to be corrected and brought in again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -8,11 +8,10 @@ use super::read::{Input, WHY};
 use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::export::MANIFEST;
 use crate::export::csv;
 use crate::export::manifest::{Entity, File, FileFormat, Manifest};
+use crate::export::{MANIFEST, as_field, file_stem};
 use crate::stores::intake::Trouble;
-use crate::stores::tables::Holds;
 
 /// Where a row that did not come in stands.
 pub type Lines = BTreeMap<u64, u64>;
@@ -26,18 +25,11 @@ pub fn write(
     entity: &Entity,
     input: &Input,
     separator: char,
+    taken: &mut BTreeSet<String>,
     troubles: &[Trouble],
 ) -> Result<(Entity, Lines)> {
     let by_number: BTreeMap<u64, &Trouble> = troubles.iter().map(|it| (it.n, it)).collect();
-    let name = entity.files.iter().find(|it| it.format == FileFormat::Csv).map_or_else(
-        || {
-            entity
-                .files
-                .first()
-                .map_or_else(|| "rest.csv".to_owned(), |it| format!("{}.csv", it.file.trim_end_matches(".jsonl")))
-        },
-        |it| it.file.clone(),
-    );
+    let name = format!("{}.csv", file_stem(&entity.entity, taken));
     let path = folder.join(&name);
     let separator = u8::try_from(separator).unwrap_or(b',');
     let failed = |cause: &std::io::Error| Error::io("write", &path, cause);
@@ -52,22 +44,15 @@ pub fn write(
         lines.insert(row.number, row.line);
         rows += 1;
         let why = sentence(trouble);
-        let values = row.values.iter().zip(input.columns()).map(|(value, (column, _))| {
-            let value = value.as_deref()?;
-            let is_number = matches!(column.holds, Holds::Integer | Holds::Number);
-            Some(match (column.holds, value) {
-                (Holds::Boolean, b"t") => (&b"true"[..], false),
-                (Holds::Boolean, b"f") => (&b"false"[..], false),
-                _ => (value, is_number),
-            })
-        });
+        let values = row.values.iter().zip(input.columns());
+        let values = values.map(|(value, (column, _))| Some(as_field(column.holds, value.as_deref()?)));
         let values = values.chain(std::iter::once(Some((why.as_bytes(), false))));
         csv::write_row(&mut to, values, separator).map_err(|cause| failed(&cause))
     })?;
     to.flush().map_err(|cause| failed(&cause))?;
     let (disk, sha256, bytes) = to.into_inner().map_err(|cause| failed(cause.error()))?.finish();
     disk.sync_all().map_err(|cause| failed(&cause))?;
-    let file = File { file: name, format: FileFormat::Csv, bytes, sha256 };
+    let file = File { bytes, sha256, ..File::of(name, FileFormat::Csv) };
     Ok((Entity { rows, files: vec![file], content_sha256: String::new(), ..entity.clone() }, lines))
 }
 

@@ -119,4 +119,16 @@ pub trait Snapshot: Send {
         take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
         reporter: &dyn Reporter,
     ) -> Result<()>;
+    /// The same in the order of these columns, as the database orders them; those without a value come last.
+    ///
+    /// # Errors
+    /// Those of `rows`.
+    fn rows_in_order(
+        &mut self,
+        table: &Table,
+        columns: &[Column],
+        order: &[String],
+        take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
+        reporter: &dyn Reporter,
+    ) -> Result<()>;
 }

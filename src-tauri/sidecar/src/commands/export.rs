@@ -21,6 +21,8 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, args: ExportArgs) -> Result<
     let format = |it: &ExportFormat| match it {
         ExportFormat::Csv => FileFormat::Csv,
         ExportFormat::Jsonl => FileFormat::JsonLines,
+        ExportFormat::Xlsx => FileFormat::Xlsx,
+        ExportFormat::Json => FileFormat::JsonDocuments,
     };
     let mut formats: Vec<FileFormat> = Vec::new();
     for wanted in args.format.iter().map(format) {
@@ -39,6 +41,7 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, args: ExportArgs) -> Result<
             Separator::Semicolon => ';',
             Separator::Tab => '\t',
         }),
+        zip: args.zip,
     };
     let made = engine.export(&name, &choice, &Progress::begin(screen, "Export"))?;
     show(screen, &made);

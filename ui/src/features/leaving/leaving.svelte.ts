@@ -29,7 +29,13 @@ export class LeavingStore {
   readonly asked = new Asked<LeavingView>();
   readonly preview = new Asked<EntityPreview>();
   at = $state<LeavingStep>('changes');
-  choice = $state<LeavingChoice>({ entities: [], everything: false, formats: ['csv'], separator: 'comma' });
+  choice = $state<LeavingChoice>({
+    entities: [],
+    everything: false,
+    formats: ['csv'],
+    separator: 'comma',
+    zip: false,
+  });
   refusal = $state.raw<ErrorView>();
   isBusy = $state(false);
   /** It was left here before, and is gone on with. */

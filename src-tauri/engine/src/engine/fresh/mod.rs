@@ -217,7 +217,7 @@ impl Engine {
         let told = from.as_ref().map(ToString::to_string).or_else(|| installation.version.clone());
         let from = from.or_else(|| told.as_deref().and_then(|it| Version::parse(it).ok()));
         let to = self.breaking_release(&site, from.as_ref(), choice.to.as_deref(), reporter)?;
-        let export = expect_export(name, choice, reporter)?;
+        let export = expect_export(self, name, choice, reporter)?;
         let id = FreshStartId::fresh();
         let suffix = line_of(&to);
         let successor = match &choice.name {
@@ -316,7 +316,12 @@ impl Engine {
 }
 
 /// The export that was named, read back and found whole; or the word that none is wanted.
-fn expect_export(name: &InstallationName, choice: &FreshChoice, reporter: &dyn Reporter) -> Result<Option<PathBuf>> {
+fn expect_export(
+    engine: &Engine,
+    name: &InstallationName,
+    choice: &FreshChoice,
+    reporter: &dyn Reporter,
+) -> Result<Option<PathBuf>> {
     let Some(folder) = &choice.export else {
         if choice.typed.as_deref().map(str::trim) == Some(EMPTY) {
             return Ok(None);
@@ -338,7 +343,8 @@ fn expect_export(name: &InstallationName, choice: &FreshChoice, reporter: &dyn R
         )
         .remedy(format!("Name one that `liftlock export {name}` made.")));
     }
-    check::check(&folder, &manifest, reporter)?;
+    let opened = engine.opened_export(&folder, reporter)?;
+    check::check(&opened.folder, &manifest, reporter)?;
     Ok(Some(folder))
 }
 
@@ -476,6 +482,7 @@ impl Work<'_> {
             as_tables: false,
             formats,
             separator: Some(manifest.separator),
+            zip: folder.is_file(),
         };
         let version = self.plan.from.clone();
         let made = self.engine.export_of(old, version, &choice, self.reporter)?;

@@ -130,6 +130,8 @@ impl Engine {
             true => record.imported.and_then(|it| it.file).map(PathBuf::from),
             false => record.exported,
         };
+        // A zip is shown where it lies.
+        let folder = folder.map(|it| if it.is_file() { it.parent().unwrap_or(&it).to_owned() } else { it });
         folder
             .filter(|it| it.is_dir())
             .ok_or_else(|| Error::refused("no_export", "There is no such folder any more.").remedy("Export once more."))

@@ -84,6 +84,7 @@ impl Record {
             everything: false,
             formats: vec![FileFormat::Csv],
             separator: Separator::Comma,
+            zip: false,
         })
     }
 

@@ -30,7 +30,7 @@ const TELLS_EVERY: Duration = Duration::from_millis(400);
 /// Reasons that a page lists.
 const REASONS: usize = 20;
 /// What the acts say that is for people, too.
-const SAYINGS: [&str; 4] = ["exporting ", "reading ", "trying ", "bringing in "];
+const SAYINGS: [&str; 6] = ["exporting ", "packing ", "unpacking ", "reading ", "trying ", "bringing in "];
 
 /// What a person said beside the act itself.
 #[derive(Debug, Clone, Default)]
@@ -154,6 +154,7 @@ impl Engine {
                         Separator::Comma => ',',
                         Separator::Semicolon => ';',
                     }),
+                    zip: chosen.zip,
                 };
                 let made = self.export(name, &choice, reporter)?;
                 record.exported = Some(PathBuf::from(made.folder));

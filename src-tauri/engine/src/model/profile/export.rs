@@ -21,6 +21,24 @@ pub struct Export {
     /// Columns that are never exported, such as hashes of passwords.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leave_out: Vec<String>,
+    /// What its rows belong to: the lines of an order to the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
+}
+
+/// An entity that the rows of another belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartOf {
+    /// The entity, which belongs to no other itself: `orders`.
+    #[schemars(length(min = 1, max = 64))]
+    pub entity: String,
+    /// The column that names it, a foreign key: `order_id`.
+    pub by: String,
+    /// What they are called in a document of it: `lines`.
+    #[serde(rename = "as")]
+    #[schemars(length(min = 1, max = 64))]
+    pub member: String,
 }
 
 /// A column and the heading it gets.

@@ -31,7 +31,7 @@ pub use self::{
     connection::{Connection, Endpoint},
     duration::Limits,
     env_file::EnvFile,
-    export::{Export, ExportColumn},
+    export::{Export, ExportColumn, PartOf},
     mistake::{Mistake, Warning},
     path::{FilePath, InsidePath},
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},

@@ -153,8 +153,21 @@ impl Snapshot for PostgresTables {
         take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
         reporter: &dyn Reporter,
     ) -> Result<()> {
+        self.rows_in_order(table, columns, &[], take, reporter)
+    }
+
+    fn rows_in_order(
+        &mut self,
+        table: &Table,
+        columns: &[Column],
+        order: &[String],
+        take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
         let names: Vec<String> = columns.iter().map(|it| ident(&it.name)).collect();
-        let copy = format!("COPY (SELECT {} FROM {}) TO STDOUT", names.join(", "), quoted(table));
+        let order: Vec<String> = order.iter().map(|it| format!("{} NULLS LAST", ident(it))).collect();
+        let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
+        let copy = format!("COPY (SELECT {} FROM {}{order}) TO STDOUT", names.join(", "), quoted(table));
         let invocation = self
             .client
             .invoke("psql", &self.database)

@@ -73,6 +73,9 @@ pub struct LeavingChoice {
     pub formats: Vec<FileFormat>,
     /// What separates fields.
     pub separator: Separator,
+    /// All of it in one zip.
+    #[serde(default)]
+    pub zip: bool,
 }
 
 /// Leaving an old version. The engine keeps where it stands.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    super::{Check, Driver, HttpQuestion, InsidePath, Placeholder, Run, Store, VersionQuestion},
+    super::{Check, Driver, Export, HttpQuestion, InsidePath, Placeholder, Run, Store, VersionQuestion},
     addresses::is_this_machine,
     document::{Document, listed, quoted},
     sections::Sections,
@@ -224,12 +224,37 @@ fn exports(document: &Document<'_>, sections: &Sections) {
                 document.mistake(&path, reason, format!("add store = \"…\", one of: {}", listed(&databases)));
             }
         }
+        part_of(document, sections, &path, export);
         for (place, column) in export.columns.iter().enumerate() {
             if ["password", "secret", "token"].iter().any(|it| column.column.to_lowercase().contains(it)) {
                 let reason = format!("{} looks like a secret, and would be exported", quoted(&column.column));
                 document.warning(&format!("{path}.columns[{place}].column"), reason, "move it to “leave_out”");
             }
         }
+    }
+}
+
+/// What an entity belongs to is another one of the same store, which belongs to none itself.
+fn part_of(document: &Document<'_>, sections: &Sections, path: &str, export: &Export) {
+    let Some(part) = &export.part_of else { return };
+    let path = format!("{path}.part_of");
+    let whole = sections.exports.iter().map(|it| &it.1).find(|it| it.entity == part.entity);
+    let reason = match whole {
+        None => format!("there is no entity {} in [[exports]]", quoted(&part.entity)),
+        Some(it) if it.part_of.is_some() || it.entity == export.entity => {
+            format!("{} is a part itself", quoted(&part.entity))
+        }
+        Some(it) if it.store != export.store => format!("{} is in another store", quoted(&part.entity)),
+        Some(_) => String::new(),
+    };
+    if !reason.is_empty() {
+        document.mistake(&path, reason, "name an entity of the same store that belongs to no other");
+    }
+    let is_same =
+        |it: &&Export| it.part_of.as_ref().is_some_and(|it| it.entity == part.entity && it.member == part.member);
+    if sections.exports.iter().map(|it| &it.1).filter(is_same).count() > 1 {
+        let reason = format!("{} is the name of two lists in {}", quoted(&part.member), quoted(&part.entity));
+        document.mistake(&path, reason, "call one of the two otherwise in “as”");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be exported.
 
 use super::super::{
-    super::{Export, ExportColumn},
+    super::{Export, ExportColumn, PartOf},
     document::{Node, quoted},
     values::{column, existing, table as table_name, words},
 };
@@ -13,9 +13,10 @@ pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let source = table.required("table", "table = \"customers\"", table_name);
     let columns = table.list("columns", export_column);
     let leave_out = table.list("leave_out", column);
+    let part_of = table.optional("part_of", part_of);
     table.finish();
     contradictions(node);
-    Some(Export { entity: entity?, store, table: source?, columns, leave_out })
+    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of })
 }
 
 /// A column that is exported and left out, or exported twice.
@@ -41,6 +42,15 @@ fn contradictions(node: &Node<'_>) {
         }
         seen.push(name);
     }
+}
+
+fn part_of(node: &Node<'_>) -> Option<PartOf> {
+    let table = node.table()?;
+    let entity = table.required("entity", "entity = \"orders\"", words);
+    let by = table.required("by", "by = \"order_id\"", column);
+    let member = table.required("as", "as = \"lines\"", words);
+    table.finish();
+    Some(PartOf { entity: entity?, by: by?, member: member? })
 }
 
 fn export_column(node: &Node<'_>) -> Option<ExportColumn> {
