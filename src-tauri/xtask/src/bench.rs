@@ -30,15 +30,17 @@ pub(crate) struct Size {
     orders: u32,
     /// Lines of orders in the database that is backed up; the real one has a gigabyte.
     lines: u32,
+    /// Rows of the table that is exported.
+    rows: u32,
 }
 
 impl Size {
     /// The real one, or a trial.
     pub(crate) fn of(trial: bool) -> Self {
         if trial {
-            Self { profile: "debug", orders: 2_000, lines: 20_000 }
+            Self { profile: "debug", orders: 2_000, lines: 20_000, rows: 20_000 }
         } else {
-            Self { profile: "release", orders: 200_000, lines: 3_200_000 }
+            Self { profile: "release", orders: 200_000, lines: 3_200_000, rows: 5_000_000 }
         }
     }
 
@@ -62,6 +64,7 @@ const BENCHES: &[Bench] = &[
     ("size", size),
     ("away", away),
     ("backup", backup),
+    ("export", export),
     ("discovery", discovery),
     ("desktop", desktop::figures),
 ];
@@ -88,6 +91,8 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Resu
                 "discovery_figures",
                 "--example",
                 "backup_figures",
+                "--example",
+                "export_figures",
             ]))?;
         Ok(String::new())
     });
@@ -165,6 +170,15 @@ fn backup(work: &Path, size: Size) -> Result<Value> {
     #[cfg(unix)]
     fs::set_permissions(work, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     answer(Command::new(example(size, "backup_figures")).arg("measure").arg(work).arg(size.lines.to_string()))
+}
+
+/// An export in each form, beside `psql \copy` of the same rows.
+fn export(work: &Path, size: Size) -> Result<Value> {
+    crate::machine::provide(&[crate::machine::POSTGRESQL])?;
+    // Its server runs as a user of its own.
+    #[cfg(unix)]
+    fs::set_permissions(work, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    answer(Command::new(example(size, "export_figures")).arg("measure").arg(work).arg(size.rows.to_string()))
 }
 
 /// A thousand installations with nothing new, beside a client that asks one question after the other.

@@ -1,0 +1,214 @@
+//! What an export costs, as JSON on standard output; `cargo xtask bench export` runs it on a release build.
+//!
+//! `measure DIR ROWS [ROUNDS]` fills a table of orders in a server of its own and measures writing it in each form beside
+//! `psql \copy` of the same rows in the same run. `write DIR PORT FORM` is one export of ours in a process of its own, so that
+//! its memory can be told: writing it, and reading it back, which never is left out.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use liftlock_engine::clock::SystemClock;
+use liftlock_engine::export::manifest::FileFormat;
+use liftlock_engine::export::{Request, export};
+use liftlock_engine::model::profile::Endpoint;
+use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::process::SystemRunner;
+use liftlock_engine::secrets::Secret;
+use liftlock_engine::stores::postgres::{Client, PostgresStore, Server};
+use serde_json::{Map, Value, json};
+
+#[path = "../../../tests/support/cluster.rs"]
+mod cluster;
+
+use cluster::{Cluster, PASSWORD, SUPERUSER};
+
+const DATABASE: &str = "shop";
+const ROUNDS: usize = 3;
+const COPY: &str = "SELECT id, customer_id, reference, note, total, paid, placed_at, day FROM orders";
+const FORMS: [&str; 3] = ["csv", "jsonl", "xlsx"];
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let told = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["measure", dir, rows] => measure(Path::new(dir), rows.parse()?, ROUNDS)?,
+        ["measure", dir, rows, rounds] => measure(Path::new(dir), rows.parse()?, rounds.parse()?)?,
+        ["write", dir, port, form] => write(Path::new(dir), port.parse()?, form)?,
+        _ => return Err("usage: export_figures measure DIR ROWS [ROUNDS]".into()),
+    };
+    println!("{told:#}");
+    Ok(())
+}
+
+fn measure(dir: &Path, rows: u64, often: usize) -> Outcome<Value> {
+    // On the disk that is measured, not where temporary folders are.
+    let home = dir.join("server/one");
+    fs::create_dir_all(&home)?;
+    if let Some((uid, gid)) = cluster::unprivileged() {
+        for folder in [&dir.join("server"), &home] {
+            std::os::unix::fs::chown(folder, Some(uid), Some(gid))?;
+        }
+    }
+    let cluster = Cluster::start_in(home, &[("max_wal_size", "4GB")]);
+    let server = Server::new("127.0.0.1", cluster.port, SUPERUSER).password(Secret::new(PASSWORD));
+    let runner = Arc::new(SystemRunner::new());
+    let bins = [cluster.bin.clone()];
+    let admin = Client::open(server, "postgres", "liftlock/figures/1", &private(), &bins, runner)?;
+    admin.connect("postgres")?.run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))?;
+    let mut inside = admin.connect(DATABASE)?;
+    for statement in [
+        "CREATE TABLE public.orders (id bigint PRIMARY KEY, customer_id int NOT NULL, reference text NOT NULL, note text, \
+         total numeric(12,2) NOT NULL, paid boolean NOT NULL, placed_at timestamptz NOT NULL, day date NOT NULL)"
+            .to_owned(),
+        format!(
+            "INSERT INTO public.orders SELECT n, n % 9973, 'R-' || n, CASE WHEN n % 3 = 0 THEN NULL ELSE repeat('no, te ', n % 9) END, \
+             (n % 1000000) / 100.0, n % 2 = 0, '2020-01-01Z'::timestamptz + n * interval '7 seconds', \
+             '2020-01-01'::date + n % 2000 FROM generate_series(1, {rows}) AS s(n)"
+        ),
+        "VACUUM ANALYZE public.orders".to_owned(),
+        "CHECKPOINT".to_owned(),
+    ] {
+        inside.run_watched(&statement, Duration::from_secs(3600), &mut || Ok(()))?;
+    }
+    let mut rounds = Vec::new();
+    for round in 0..often {
+        let dir = dir.join(format!("round-{round}"));
+        fs::create_dir(&dir)?;
+        let mut told = Map::new();
+        told.insert("copy".to_owned(), copied(&cluster, &dir.join("copy.csv"))?);
+        for form in FORMS {
+            let ours = Command::new(env::current_exe()?)
+                .arg("write")
+                .arg(&dir)
+                .args([&cluster.port.to_string(), form])
+                .stderr(Stdio::inherit())
+                .output()?;
+            if !ours.status.success() {
+                return Err(format!("{form} ended with {}", ours.status).into());
+            }
+            told.insert(form.to_owned(), serde_json::from_slice(&ours.stdout)?);
+        }
+        fs::remove_dir_all(&dir)?;
+        rounds.push(Value::Object(told));
+    }
+    let median = |form: &str, figure: &str| median(rounds.iter().filter_map(|it| it[form][figure].as_f64()));
+    let copy = median("copy", "seconds");
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let rows_a_second = |seconds: f64| (rows as f64 / seconds).round();
+    let mut told = json!({ "rows": rows, "copy_rows_a_second": rows_a_second(copy) });
+    for form in FORMS {
+        told[form] = json!({
+            "rows_a_second": rows_a_second(median(form, "write_seconds")),
+            "to_copy": rounded(copy / median(form, "write_seconds")),
+            "checked_rows_a_second": rows_a_second(median(form, "seconds")),
+            "peak_mb": median(form, "peak_mb"),
+        });
+    }
+    told["rounds"] = rounds.into();
+    told["limits"] = json!({ "csv_to_copy": 0.9, "jsonl_to_copy": 0.6, "peak_mb": 64 });
+    Ok(told)
+}
+
+/// What `psql` itself makes of the same rows.
+fn copied(cluster: &Cluster, file: &Path) -> Outcome<Value> {
+    let begun = Instant::now();
+    let status = Command::new(cluster.bin.join("psql"))
+        .args(["--no-psqlrc", "--quiet", "--command"])
+        .arg(format!("\\copy ({COPY}) TO '{}' WITH (FORMAT csv, HEADER)", file.display()))
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", cluster.port.to_string())
+        .env("PGUSER", SUPERUSER)
+        .env("PGPASSWORD", PASSWORD)
+        .env("PGDATABASE", DATABASE)
+        .status()?;
+    if !status.success() {
+        return Err(format!("psql ended with {status}").into());
+    }
+    // As durable as ours is.
+    fs::File::open(file)?.sync_all()?;
+    Ok(json!({ "seconds": rounded(begun.elapsed().as_secs_f64()), "bytes": file.metadata()?.len() }))
+}
+
+/// One export, and what this process needed for it.
+fn write(dir: &Path, port: u16, form: &str) -> Outcome<Value> {
+    let format = match form {
+        "csv" => FileFormat::Csv,
+        "jsonl" => FileFormat::JsonLines,
+        "xlsx" => FileFormat::Xlsx,
+        other => return Err(format!("there is no form {other}").into()),
+    };
+    let endpoint = Endpoint {
+        host: "127.0.0.1".into(),
+        port,
+        database: DATABASE.into(),
+        user: SUPERUSER.into(),
+        password: Some(PASSWORD.into()),
+        parameters: Vec::new(),
+    };
+    let store =
+        PostgresStore::new("main", endpoint, None, "liftlock/figures/1", &private(), Arc::new(SystemRunner::new()));
+    let request = Request {
+        into: &dir.join(form),
+        application: "Shop",
+        installation: "shop",
+        version: None,
+        declared: &[],
+        only: &[],
+        everything: true,
+        formats: &[format],
+        separator: ',',
+        zip: false,
+    };
+    let heard = Heard { begun: Instant::now(), checked: Mutex::new(None) };
+    let manifest = export(&request, &[&store], &SystemClock, &heard)?;
+    let whole = heard.begun.elapsed().as_secs_f64();
+    let checked = heard.checked.lock().unwrap_or_else(PoisonError::into_inner).ok_or("it was not read back")?;
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).and_then(|it| it.split_whitespace().next());
+    Ok(json!({
+        "rows": manifest.entities.iter().map(|it| it.rows).sum::<u64>(),
+        "seconds": rounded(whole),
+        "write_seconds": rounded(checked.as_secs_f64()),
+        "bytes": manifest.entities.iter().flat_map(|it| &it.files).map(|it| it.bytes).sum::<u64>(),
+        "peak_mb": rounded(peak.ok_or("no VmHWM")?.parse::<f64>()? / 1000.0),
+    }))
+}
+
+/// Hears when what was written is read back.
+struct Heard {
+    begun: Instant,
+    checked: Mutex<Option<Duration>>,
+}
+
+impl Reporter for Heard {
+    fn moved(&self, _done: u64, _total: Option<u64>, _unit: Unit) {}
+    fn say(&self, line: &str) {
+        if line.starts_with("reading ") {
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            checked.get_or_insert(self.begun.elapsed());
+        }
+    }
+    fn check(&self) -> liftlock_engine::Result<()> {
+        Ok(())
+    }
+}
+
+fn private() -> PathBuf {
+    env::temp_dir().join("liftlock-export-figures")
+}
+
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = of.collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
