@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::filaops::{Filaops, Kind, git};
+use crate::support::{PATIENCE, wait_for};
 
 #[test]
 fn filaops_is_updated_with_its_schema_before_the_new_backend_starts() {
@@ -47,6 +48,47 @@ fn a_checkout_of_filaops_that_was_changed_is_found_and_its_changes_are_kept() {
     git(&world.app, &["checkout", "--quiet", "README.md"]);
     git(&world.app, &["apply", ".liftlock/changes-3.8.0.patch"]);
     assert_eq!(fs::read_to_string(world.app.join("README.md")).unwrap(), "mine\n");
+}
+
+#[test]
+fn pictures_that_filaops_keeps_in_its_container_are_in_every_next_one() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good), ("3.10.0", Kind::Lies)]);
+    let told = |world: &Filaops| {
+        let (_, plan) = world.liftlock(&["plan"]);
+        let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "files_in_container").cloned();
+        found.map(|it| it["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(&world), None, "what the image brings is nobody's");
+    world.add_picture("one.png");
+    assert!(told(&world).unwrap().contains("1 below /app/static/uploads"), "{:?}", told(&world));
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    assert_eq!(world.uploaded("products/one.png"), "picture one.png");
+    world.add_picture("two.png");
+    assert_eq!(world.upgrade("3.10.0", &[]).0, "rolled_back");
+    world.is_whole("3.9.0");
+    for name in ["one.png", "two.png"] {
+        assert_eq!(world.uploaded(&format!("products/{name}")), format!("picture {name}"));
+    }
+    let kept = fs::read_dir(world.app.join(".liftlock/carried")).unwrap();
+    let kept: Vec<_> = kept.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept, ["backend-0.tar"], "the last copy is kept, and nothing waits");
+}
+
+#[test]
+fn pictures_of_filaops_survive_a_worker_that_is_killed_between_two_containers() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    world.add_picture("one.png");
+    let point = "forward/carry/mid_effect";
+    world.liftlock_killed_at(point, &["upgrade", "--yes", "--to", "3.9.0"]);
+    let log = fs::read_to_string(world.dir.join("crash.log")).unwrap();
+    assert!(log.lines().any(|it| it == format!("died {point}")), "{log}");
+    world.liftlock(&["resume", "--all"]);
+    let ended = wait_for("the update ends", PATIENCE, || {
+        let (_, history) = world.liftlock(&["history"]);
+        history["outcomes"].as_array()?.iter().find_map(|it| it["result"].as_str()).map(str::to_owned)
+    });
+    world.is_whole(if ended == "success" { "3.9.0" } else { "3.8.0" });
+    assert_eq!(world.uploaded("products/one.png"), "picture one.png");
 }
 
 #[test]

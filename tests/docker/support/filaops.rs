@@ -103,6 +103,11 @@ impl Filaops {
 
     /// The exit code of `liftlock` and its last document.
     pub(crate) fn liftlock(&self, words: &[&str]) -> (i32, Value) {
+        self.liftlock_killed_at("", words)
+    }
+
+    /// The same, with a worker that is killed once at this point.
+    pub(crate) fn liftlock_killed_at(&self, point: &str, words: &[&str]) -> (i32, Value) {
         let output = Command::new(env!("CARGO_BIN_EXE_liftlock"))
             .args(words)
             .arg("--json")
@@ -112,6 +117,8 @@ impl Filaops {
             .env("TZ", "UTC")
             .env("LIFTLOCK_HOME", self.dir.join("home"))
             .env("DOCKER_HOST", &self.engine.host)
+            .env("LIFTLOCK_CRASH_AT", point)
+            .env("LIFTLOCK_CRASH_LOG", self.dir.join("crash.log"))
             .output()
             .unwrap();
         let out = String::from_utf8_lossy(&output.stdout);
@@ -151,6 +158,22 @@ impl Filaops {
     /// What the other address says.
     pub(crate) fn told_by_the_checkout(&self) -> Option<String> {
         get(self.port, "/api/v1/system/version")
+    }
+
+    /// Lays a file among the pictures of products, as the backend does: in its container.
+    pub(crate) fn add_picture(&self, name: &str) {
+        let folder = self.dir.join("products");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), format!("picture {name}")).unwrap();
+        self.engine.docker(&["cp", folder.to_str().unwrap(), "filaops-backend:/app/static/uploads"]);
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+
+    /// What a file below `static/uploads` in the container of the backend holds.
+    pub(crate) fn uploaded(&self, name: &str) -> String {
+        let to = self.dir.join("taken-out");
+        self.engine.docker(&["cp", &format!("filaops-backend:/app/static/uploads/{name}"), to.to_str().unwrap()]);
+        fs::read_to_string(to).unwrap()
     }
 
     /// Everything runs, from this version, with nothing lost and nothing else beside it.
@@ -200,11 +223,12 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
     for (path, text) in [
         ("docker-compose.yml", compose.to_owned()),
         ("README.md", format!("FilaOps {version}\n")),
-        (".gitignore", ".env\nuploads/\n".to_owned()),
+        (".gitignore", ".env\n/uploads/\n".to_owned()),
         (".env.example", "# Password of the database.\nDB_PASSWORD=changeme\n".to_owned()),
         ("backend/alembic.ini", "[alembic]\n".to_owned()),
         ("backend/release.json", like.to_string()),
         ("backend/Dockerfile", "FROM stand-in-base:1\nCOPY . /app\nCMD [\"stand-in\", \"serve\"]\n".to_owned()),
+        ("backend/static/uploads/logo.svg", format!("<svg version=\"{version}\"/>\n")),
         ("frontend/Dockerfile", "FROM stand-in-base:1\nCOPY . /page\nCMD [\"stand-in\", \"page\"]\n".to_owned()),
         ("frontend/package.json", format!("{{ \"version\": \"{version}\" }}\n")),
     ] {

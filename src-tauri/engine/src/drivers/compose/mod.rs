@@ -9,6 +9,7 @@
 //! computer; it is put back at the end.
 
 mod built;
+mod carried;
 mod checkout;
 mod difference;
 mod errand;
@@ -141,6 +142,7 @@ impl Compose {
         }
         all.extend(over.iter().cloned());
         let over: Vec<&Path> = all.iter().map(PathBuf::as_path).collect();
+        self.take_out(service, reporter)?;
         let stop = self.limits.stop_within.as_secs().to_string();
         let up = project
             .compose(&over)
@@ -152,7 +154,7 @@ impl Compose {
         let containers = self.project.containers(service);
         let is_up = containers.as_ref().is_ok_and(|it| it.iter().any(Container::is_running));
         match done {
-            Ok(_) if is_up => Ok(()),
+            Ok(_) if is_up => self.lay_in(service, reporter),
             Ok(_) => Err(self.not_started(component, None, reporter)),
             Err(error) if matches!(error.class.as_ref(), "docker_failed" | "container_down") => {
                 Err(self.not_started(component, Some(error), reporter))
@@ -335,6 +337,10 @@ impl Driver for Compose {
                 Ok(findings) => found.extend(findings),
                 Err(error) => found.push(Finding::stop(&error)),
             }
+        }
+        match self.findings_of_carried() {
+            Ok(findings) => found.extend(findings),
+            Err(error) => found.push(Finding::stop(&error)),
         }
         match target.map_or(Ok(Vec::new()), |it| self.differences_to(it)) {
             Ok(findings) => found.extend(findings),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FilePath, InsidePath, Template};
+use super::{ContainerPath, FilePath, InsidePath, Template};
 
 /// A project of Docker Compose, in whose folder the compose file stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -26,6 +26,10 @@ pub struct ComposeDriver {
     /// The images are only ever on this machine, and never fetched.
     #[serde(default)]
     pub local: bool,
+    /// Folders in the containers of a service where the application keeps files of users and its makers give it no volume.
+    /// What is in them is taken along from each container to the next.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carry: BTreeMap<String, Vec<ContainerPath>>,
 }
 
 impl ComposeDriver {

@@ -33,7 +33,7 @@ pub use self::{
     env_file::EnvFile,
     export::{Export, ExportColumn, PartOf},
     mistake::{Mistake, Warning},
-    path::{FilePath, InsidePath},
+    path::{ContainerPath, FilePath, InsidePath},
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
     read::Checked,
     reference::Reference,

@@ -18,8 +18,35 @@ pub struct InsidePath(#[schemars(regex(pattern = r"^[^/\\][^\\]*$"))] String);
 #[serde(transparent)]
 pub struct FilePath(#[schemars(length(min = 1))] String);
 
+/// An absolute path in a container, below its root; without `..`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ContainerPath(#[schemars(regex(pattern = r"^/[^\\]+$"))] String);
+
 /// Why a text is no such path, as the end of a sentence.
 pub(super) type PathFault = &'static str;
+
+impl ContainerPath {
+    /// Checks the text.
+    pub(super) fn parse(text: &str) -> Result<Self, PathFault> {
+        plain(text)?;
+        if text.starts_with('/') { Ok(Self(format!("/{}", tidy(text)))) } else { Err("does not begin with a slash") }
+    }
+    /// As it was written, without superfluous dots and slashes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// The folder that it is in.
+    pub fn parent(&self) -> &str {
+        self.0.rsplit_once('/').map(|it| it.0).filter(|it| !it.is_empty()).unwrap_or("/")
+    }
+}
+
+impl fmt::Display for ContainerPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl InsidePath {
     /// Checks the text.

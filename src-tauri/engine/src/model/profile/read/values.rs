@@ -5,7 +5,7 @@ use std::time::Duration;
 use semver::Version;
 
 use super::{
-    super::{FilePath, InsidePath, duration, env_file::is_variable},
+    super::{ContainerPath, FilePath, InsidePath, duration, env_file::is_variable},
     document::{Document, Node, listed, nearest, quoted},
 };
 use crate::model::release::AssetPattern;
@@ -173,6 +173,13 @@ pub(super) fn file(node: &Node<'_>) -> Read<FilePath> {
     let text = node.text()?;
     let remedy = "write it relative to the installation folder, or from the root, with slashes and without “..”";
     FilePath::parse(text).map_err(|fault| node.mistake(format!("{} {fault}", quoted(text)), remedy)).ok()
+}
+
+/// A folder in a container.
+pub(super) fn in_container(node: &Node<'_>) -> Read<ContainerPath> {
+    let text = node.text()?;
+    let remedy = "write it from the root of the container, without “..”: “/app/uploads”";
+    ContainerPath::parse(text).map_err(|fault| node.mistake(format!("{} {fault}", quoted(text)), remedy)).ok()
 }
 
 /// The name of a file in a release, with its placeholders.

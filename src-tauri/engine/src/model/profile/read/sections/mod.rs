@@ -17,14 +17,14 @@ use self::{
 };
 use super::{
     super::{
-        Application, Check, CommandLine, Component, ComposeDriver, Driver, Export, FORMAT, Gate, Limits, Migrations,
-        NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, Releases, Run, SettingsFile, Store, Template,
-        VersionQuestion,
+        Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate, Limits,
+        Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, Releases, Run, SettingsFile, Store,
+        Template, VersionQuestion,
     },
     check,
     commands::template,
     document::{Document, Node, Table, quoted},
-    values::{file, id, inside, name, one_of, time, variable, words},
+    values::{file, id, in_container, inside, name, one_of, time, variable, words},
 };
 
 /// The sections of a profile, those with mistakes left out.
@@ -208,9 +208,10 @@ fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
         Some(Pin { file: file?, key: key? })
     });
     let local = table.optional("local", Node::flag).unwrap_or_default();
+    let carry = table.optional("carry", carried).unwrap_or_default();
     if !table.has("build") {
         let images = table.required("images", "images = { shop = \"registry.example/shop:{version}\" }", images);
-        return Some(ComposeDriver { files, pin, images: images?, build: Vec::new(), local });
+        return Some(ComposeDriver { files, pin, images: images?, build: Vec::new(), local, carry });
     }
     let build = table.list("build", name);
     for (key, remedy) in [
@@ -226,7 +227,12 @@ fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
         table.mistake("“build” names no service", "name each service that is built from the source of a release");
         return None;
     }
-    Some(ComposeDriver { files, pin: None, images: BTreeMap::new(), build, local: false })
+    Some(ComposeDriver { files, pin: None, images: BTreeMap::new(), build, local: false, carry })
+}
+
+fn carried(node: &Node<'_>) -> Option<BTreeMap<String, Vec<ContainerPath>>> {
+    let services = node.table()?.entries().into_iter();
+    Some(services.map(|(paths, service)| (service.to_owned(), paths.list(in_container))).collect())
 }
 
 fn images(node: &Node<'_>) -> Option<BTreeMap<String, Template>> {
