@@ -33,7 +33,30 @@ function staysSmall(): Plugin {
   };
 }
 
-const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const LOCALES = (
+  JSON.parse(readFileSync(file('./project.inlang/settings.json'), 'utf8')) as { locales: string[] }
+).locales;
+
+/** Each text is a choice among languages. As long as there is one, the choice is a tenth of the window and chooses nothing. */
+function oneLanguage(): Plugin {
+  return {
+    name: 'one-language',
+    enforce: 'post',
+    transform(code, id) {
+      const [only] = LOCALES;
+      if (LOCALES.length !== 1 || !only || !/paraglide[\\/]messages[\\/]\w+\.js$/.test(id)) return null;
+      const begin = code.indexOf('export const ');
+      const name = /^export const (\w+)/.exec(code.slice(begin))?.[1];
+      const text = `${only}_${name ?? ''}`;
+      if (!name || !code.includes(`const ${text} =`)) return null;
+      return { code: `${code.slice(0, begin)}export const ${name} = ${text};`, map: null };
+    },
+  };
+}
+
+function file(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
+}
 
 /** What the desktop app's own policy allows, so that a test in a browser meets the same walls. */
 const POLICY =
@@ -49,6 +72,7 @@ export default defineConfig(({ mode }) => {
       process.env['VITEST']
         ? []
         : paraglideVitePlugin({ project: file('./project.inlang'), outdir: file('./src/paraglide') }),
+      oneLanguage(),
       svelte(),
       svelteTesting(),
       isFixture ? [] : staysSmall(),
