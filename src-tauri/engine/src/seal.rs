@@ -162,6 +162,8 @@ fn unreadable(place: &KeyPlace) -> Error {
 pub struct Keys {
     to: Option<To>,
     place: Option<KeyPlace>,
+    /// Where what opens older files was kept before, the newest first.
+    older: Vec<KeyPlace>,
     /// A descriptor can be read once only.
     read: Arc<OnceLock<Secret>>,
 }
@@ -169,7 +171,13 @@ pub struct Keys {
 impl Keys {
     /// Encrypts to `to`, and opens with what is at `place`.
     pub fn new(to: Option<To>, place: Option<KeyPlace>) -> Self {
-        Self { to, place, read: Arc::default() }
+        Self { to, place, older: Vec::new(), read: Arc::default() }
+    }
+
+    /// The same, and opens what the key at hand does not with what is at one of these. A place that cannot be read is passed over.
+    #[must_use]
+    pub fn and_older(self, older: Vec<KeyPlace>) -> Self {
+        Self { older, ..self }
     }
 
     /// Whether what is new is encrypted.
@@ -226,7 +234,7 @@ impl Keys {
         writer.write_all(b"boat").map_err(failed)?;
         let sealed = writer.finish().map_err(failed)?;
         let mut opened = Vec::new();
-        self.reader(&sealed[..], Path::new("a trial"))?.read_to_end(&mut opened).map_err(failed)?;
+        reader(&sealed[..], Path::new("a trial"), &self.key()?)?.read_to_end(&mut opened).map_err(failed)?;
         Ok(())
     }
 
@@ -254,8 +262,7 @@ impl Keys {
     /// `wrong_key`, `no_key`, `key_unreadable`, `archive_damaged`, `disk_full`, what the reporter answered; then there is
     /// no file `to`.
     pub fn open(&self, from: &Path, to: &Path, reporter: &dyn Reporter) -> Result<()> {
-        let source = BufReader::with_capacity(PIECE, durable::open_ours(from)?);
-        let mut reader = self.reader(source, from)?;
+        let mut reader = self.reader(from)?;
         durable::write_with(to, |file| pump(&mut reader, file, (from, to), reporter))
     }
 
@@ -264,27 +271,49 @@ impl Keys {
     /// # Errors
     /// As [`Keys::open`].
     pub fn fits(&self, path: &Path) -> Result<()> {
-        self.reader(BufReader::new(durable::open_ours(path)?), path).map(drop)
+        self.reader(path).map(drop)
     }
 
-    fn reader<R: Read>(&self, source: R, path: &Path) -> Result<impl Read + use<R>> {
-        let opened = Decryptor::new(source).map_err(|cause| not_opened(path, &cause))?;
-        let key = self.key()?;
-        let identities: Vec<Box<dyn Identity>> = if opened.is_scrypt() {
-            vec![Box::new(scrypt::Identity::new(SecretString::from(key.expose().to_owned())))]
-        } else {
-            let wrong = |cause: String| {
-                Error::refused("wrong_key", "What is kept as the key holds no secret key of age.")
-                    .remedy("It is what `age-keygen` wrote: a line that begins with AGE-SECRET-KEY-.")
-                    .detail(cause)
-            };
-            let file =
-                IdentityFile::from_buffer(key.expose().as_bytes()).map_err(|_| wrong("no identity".to_owned()))?;
-            let all = file.into_identities().map_err(|cause| wrong(cause.to_string()))?;
-            all.into_iter().map(|it| it as Box<dyn Identity>).collect()
+    /// What is in the file, by the key at hand or by one that was used before.
+    fn reader(&self, path: &Path) -> Result<impl Read + use<>> {
+        let source = || -> Result<BufReader<File>> { Ok(BufReader::with_capacity(PIECE, durable::open_ours(path)?)) };
+        let first = match self.key().and_then(|key| reader(source()?, path, &key)) {
+            Err(error) if is_about_the_key(&error) => error,
+            answer => return answer,
         };
-        opened.decrypt(identities.iter().map(AsRef::as_ref)).map_err(|cause| not_opened(path, &cause))
+        for place in &self.older {
+            let Ok(key) = place.read() else { continue };
+            match reader(source()?, path, &key) {
+                Err(error) if is_about_the_key(&error) => {}
+                answer => return answer,
+            }
+        }
+        Err(first)
     }
+}
+
+/// Whether another key might open what this one did not.
+fn is_about_the_key(error: &Error) -> bool {
+    ["wrong_key", "no_key", "key_unreadable", "key_not_private"].contains(&error.class.as_ref())
+        || error.class.starts_with("keychain_")
+}
+
+/// What is in `source`, by this key.
+fn reader<R: Read>(source: R, path: &Path, key: &Secret) -> Result<impl Read + use<R>> {
+    let opened = Decryptor::new(source).map_err(|cause| not_opened(path, &cause))?;
+    let identities: Vec<Box<dyn Identity>> = if opened.is_scrypt() {
+        vec![Box::new(scrypt::Identity::new(SecretString::from(key.expose().to_owned())))]
+    } else {
+        let wrong = |cause: String| {
+            Error::refused("wrong_key", "What is kept as the key holds no secret key of age.")
+                .remedy("It is what `age-keygen` wrote: a line that begins with AGE-SECRET-KEY-.")
+                .detail(cause)
+        };
+        let file = IdentityFile::from_buffer(key.expose().as_bytes()).map_err(|_| wrong("no identity".to_owned()))?;
+        let all = file.into_identities().map_err(|cause| wrong(cause.to_string()))?;
+        all.into_iter().map(|it| it as Box<dyn Identity>).collect()
+    };
+    opened.decrypt(identities.iter().map(AsRef::as_ref)).map_err(|cause| not_opened(path, &cause))
 }
 
 fn not_opened(path: &Path, cause: &DecryptError) -> Error {
@@ -385,6 +414,30 @@ mod tests {
             }
             assert!(!dir.join("opened").exists());
         }
+    }
+
+    #[test]
+    fn what_was_sealed_with_an_older_key_is_opened_with_that_as_long_as_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        durable::write(&dir.join("plain"), b"boat").unwrap();
+        let before = Keys::new(Some(To::Passphrase), kept(dir, "before", "ten lock gates in the evening"));
+        let sealed = dir.join("sealed.age");
+        before.seal(&dir.join("plain"), &sealed, &Silent).unwrap();
+        let older = || vec![KeyPlace::File(dir.join("gone")), KeyPlace::File(dir.join("before"))];
+        let now = Keys::new(Some(To::Passphrase), kept(dir, "now", "a lantern on the quay")).and_older(older());
+        now.open(&sealed, &dir.join("opened"), &Silent).unwrap();
+        assert_eq!(std::fs::read(dir.join("opened")).unwrap(), b"boat");
+        now.fits(&sealed).unwrap();
+        // The one at hand need not be there for that.
+        let lost = Keys::new(None, Some(KeyPlace::File(dir.join("lost")))).and_older(older());
+        lost.fits(&sealed).unwrap();
+        // What is new is closed with the new one, and an older one does not stand in for it.
+        now.seal(&dir.join("plain"), &dir.join("new.age"), &Silent).unwrap();
+        assert_eq!(class(before.fits(&dir.join("new.age"))), "wrong_key");
+        std::fs::remove_file(dir.join("before")).unwrap();
+        assert_eq!(class(now.fits(&sealed)), "wrong_key");
+        assert_eq!(class(lost.fits(&sealed)), "key_unreadable");
     }
 
     #[test]

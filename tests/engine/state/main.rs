@@ -3,6 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../support/keychain.rs"]
+mod keychain;
+
 mod backups;
 mod completion;
 mod journal;
@@ -12,6 +17,7 @@ mod memory;
 mod places;
 mod scheduled;
 mod schema;
+mod sealing;
 mod shop;
 mod storage;
 mod support;

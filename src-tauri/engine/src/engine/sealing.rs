@@ -8,6 +8,21 @@ use crate::view::EncryptionView;
 
 /// Whoever has the files can try as often as they like.
 const SHORTEST: usize = 12;
+/// Under which name it is remembered how backups were encrypted until a person ended that.
+const BEFORE: &str = "encrypted_before";
+/// More than anybody remembers.
+const MOST_ENTRIES: usize = 20;
+
+/// The entries of the keychain that hold passphrases of backups: the first, and those that were set after it.
+fn entry(number: usize) -> String {
+    if number == 1 { "backups".to_owned() } else { format!("backups_{number}") }
+}
+
+fn other_passphrase() -> Error {
+    Error::refused("other_passphrase", "This is not the passphrase that backups were encrypted with before.").remedy(
+        "Use that one again. Or set this one, and keep both: older backups can only be opened with the one of before.",
+    )
+}
 
 impl Engine {
     /// How backups are encrypted.
@@ -21,13 +36,63 @@ impl Engine {
             Some(To::Passphrase) => (Vec::new(), true),
             Some(To::Recipients(all)) => (all, false),
         };
-        let key_from = db.setting("backup_key")?;
+        let (key_from, is_encrypted) = (db.setting("backup_key")?, passphrase || !recipients.is_empty());
         Ok(EncryptionView {
-            encrypted: passphrase || !recipients.is_empty(),
+            encrypted: is_encrypted,
             passphrase,
             recipients,
+            again: !is_encrypted && !key_from.is_empty() && db.note(BEFORE)?.is_some(),
             key_from: (!key_from.is_empty()).then_some(key_from),
         })
+    }
+
+    /// Encrypts as it was before [`Engine::stop_encrypting_backups`], with the key that is known.
+    ///
+    /// # Errors
+    /// `not_encrypted_before`; as [`Engine::encrypt_backups`].
+    pub fn encrypt_backups_again(&self) -> Result<EncryptionView> {
+        let before = self.db()?.note(BEFORE)?.unwrap_or_default();
+        let to = To::parse(&before)?.ok_or_else(|| {
+            Error::refused("not_encrypted_before", "Backups were not encrypted before.")
+                .remedy("Set a passphrase, or choose a key of age.")
+        })?;
+        self.encrypt_backups(&to, None)
+    }
+
+    /// Encrypts with a passphrase that is kept in the system's keychain. The one that is there is used again where it is the
+    /// same; another one is set only where `keeps_both` says that a person knows what that means. Nothing in the keychain is
+    /// replaced, and what was encrypted before is opened with the one of before for as long as that stays there.
+    ///
+    /// # Errors
+    /// `other_passphrase`; as [`Engine::keep_backup_passphrase`] and [`Engine::encrypt_backups`].
+    pub fn encrypt_backups_with(&self, passphrase: &str, keeps_both: bool) -> Result<EncryptionView> {
+        self.must_be_unlocked()?;
+        let known = self.db()?.setting("backup_key")?;
+        if !known.is_empty() {
+            match KeyPlace::parse(&known)?.read() {
+                Ok(key) if key.expose() == passphrase.trim() => {
+                    return self.encrypt_backups(&To::Passphrase, Some(&known));
+                }
+                Ok(_) if !keeps_both => return Err(other_passphrase()),
+                // What is not there any more cannot be compared; what is locked is unlocked first.
+                Err(error) if error.class == "keychain_locked" => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        for entry in (1..=MOST_ENTRIES).map(entry) {
+            match keychain::find(&entry) {
+                Ok(known) if known.expose() == passphrase.trim() => {}
+                Ok(_) if !keeps_both => return Err(other_passphrase()),
+                Ok(_) => continue,
+                Err(error) if error.class == "keychain_without" => {
+                    self.keep_backup_passphrase(&format!("keychain:{entry}"), passphrase)?;
+                }
+                Err(error) => return Err(error),
+            }
+            return self.encrypt_backups(&To::Passphrase, Some(&format!("keychain:{entry}")));
+        }
+        Err(Error::refused("keychain_taken", "The system's keychain holds many passphrases of Liftlock's backups.")
+            .remedy("Use one of them again."))
     }
 
     /// Encrypts the backups that are made from now on: with a passphrase, or to recipients of age. What opens them is kept
@@ -51,6 +116,7 @@ impl Engine {
             To::Passphrase => "passphrase".to_owned(),
             To::Recipients(all) => all.join(" "),
         };
+        self.db()?.key_moves_to(place)?;
         self.choose("backup_key", Some(place))?;
         self.choose("encrypt_backups", Some(&text))?;
         self.encryption()
@@ -84,6 +150,7 @@ impl Engine {
             // Older ones can be opened all the same.
             None => {
                 KeyPlace::parse(place)?;
+                self.db()?.key_moves_to(place)?;
                 self.choose("backup_key", Some(place))?;
                 self.encryption()
             }
@@ -95,7 +162,11 @@ impl Engine {
     /// # Errors
     /// `locked`.
     pub fn stop_encrypting_backups(&self) -> Result<EncryptionView> {
+        let now = self.db()?.setting("encrypt_backups")?;
         self.choose("encrypt_backups", None)?;
+        if !now.is_empty() {
+            self.db()?.set_note(BEFORE, &now)?;
+        }
         self.encryption()
     }
 }

@@ -204,6 +204,11 @@ pub(crate) fn check(key: &str, value: &str) -> Result<()> {
     })
 }
 
+/// Under which name it is remembered where keys were kept before.
+const OLDER_KEYS: &str = "backup_keys_before";
+/// Each is tried in turn, and a passphrase takes a second.
+const MOST_KEYS: usize = 8;
+
 impl Db {
     /// How backups are encrypted, and where what opens them is.
     ///
@@ -212,7 +217,34 @@ impl Db {
     pub fn backup_keys(&self) -> Result<Keys> {
         let place = self.setting("backup_key")?;
         let place = if place.is_empty() { None } else { Some(KeyPlace::parse(&place)?) };
-        Ok(Keys::new(To::parse(&self.setting("encrypt_backups")?)?, place))
+        let older = self.older_keys()?.iter().filter_map(|it| KeyPlace::parse(it).ok()).collect();
+        Ok(Keys::new(To::parse(&self.setting("encrypt_backups")?)?, place).and_older(older))
+    }
+
+    /// Where what opens older backups was kept before, the newest first.
+    fn older_keys(&self) -> Result<Vec<String>> {
+        Ok(self.note(OLDER_KEYS)?.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default())
+    }
+
+    /// Remembers where the key was kept until now, where it is kept at `now` from now on: older backups need it still.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub(crate) fn key_moves_to(&mut self, now: &str) -> Result<()> {
+        let before = self.setting("backup_key")?;
+        let mut older = self.older_keys()?;
+        older.insert(0, before);
+        let mut places: Vec<String> = Vec::new();
+        for it in older {
+            // A descriptor is one of a process that has ended.
+            if !it.is_empty() && it != now && !it.starts_with("fd:") && !places.contains(&it) {
+                places.push(it);
+            }
+        }
+        places.truncate(MOST_KEYS);
+        let text = serde_json::to_string(&places)
+            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
+        self.set_note(OLDER_KEYS, &text)
     }
 
     /// What is chosen for `key`, or its default.

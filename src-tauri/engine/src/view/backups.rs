@@ -160,6 +160,8 @@ pub struct EncryptionView {
     pub recipients: Vec<String>,
     /// Where the passphrase or the secret key is kept; never the key itself.
     pub key_from: Option<String>,
+    /// Whether they were encrypted before, and can be again with the key that is known.
+    pub again: bool,
 }
 
 /// A copy of a backup that lies in a place for copies.
