@@ -52,10 +52,12 @@ pub(crate) fn begin(app: &AppHandle) {
     });
     watch::spawn("backups", move || {
         loop {
+            notify::alarms(&long);
             match with(&long, |engine| engine.run_due_backups(&Silent)) {
                 Ok(due) => due.iter().for_each(|it| tell_failed(&long, it)),
                 Err(error) => told(Err(error)),
             }
+            notify::alarms_are_told(&long);
             thread::sleep(BACKUPS);
         }
     });

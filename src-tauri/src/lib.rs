@@ -77,7 +77,11 @@ fn on_event(app: &tauri::AppHandle, event: RunEvent) {
         // The last window has gone; in the tray there is nothing else to show.
         RunEvent::ExitRequested { code: None, api, .. } if app.state::<App>().has_tray() => {
             api.prevent_exit();
-            window::back_to_tray(app);
+            window::to_tray_when_done(app);
+        }
+        RunEvent::ExitRequested { code, api, .. } if app.state::<commands::Jobs>().any() => {
+            api.prevent_exit();
+            window::end_when_stopped(app, code.unwrap_or_default());
         }
         RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. }
             if window::asks_before_close(app) =>

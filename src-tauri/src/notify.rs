@@ -4,9 +4,10 @@
 //! anything: an update is begun on its page, by whoever has read it.
 
 use liftlock_engine::error::Error;
+use liftlock_engine::model::finding::Finding;
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::model::state::State;
-use liftlock_engine::view::window::{AppView, UpgradeKind, UpgradeView};
+use liftlock_engine::view::window::{AppView, JobAct, UpgradeKind, UpgradeView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_notification::{Action, ActionType, NotificationExt};
 
@@ -162,6 +163,52 @@ pub(crate) fn backup_failed(app: &AppHandle, name: &InstallationName, error: &Er
     let title = app.state::<App>().engine().map_or_else(|_| name.to_string(), |engine| engine.title_of(name));
     if error.class != "cancelled" {
         show(app, &format!("The backup of {title} failed"), &error.message, Button::Backups, BACKUPS);
+    }
+}
+
+/// Says what is wrong with backups since this was asked last, whoever found it: the timer of the system works without us.
+pub(crate) fn alarms(app: &AppHandle) {
+    for (name, finding) in new_alarms(app) {
+        let title = app.state::<App>().engine().map_or_else(|_| name.to_string(), |engine| engine.title_of(&name));
+        show(app, &format!("The backup of {title} failed"), &finding.message, Button::Backups, BACKUPS);
+    }
+}
+
+/// What is wrong by now has been said.
+pub(crate) fn alarms_are_told(app: &AppHandle) {
+    drop(new_alarms(app));
+}
+
+fn new_alarms(app: &AppHandle) -> Vec<(InstallationName, Finding)> {
+    let found = app.state::<App>().engine().and_then(|engine| {
+        let mut all = Vec::new();
+        for it in engine.installations()? {
+            all.extend(engine.announce_alarms(&it.name)?.into_iter().map(|finding| (it.name.clone(), finding)));
+        }
+        Ok(all)
+    });
+    found.unwrap_or_else(|error| {
+        tracing::warn!(class = %error.class, "{}", error.message);
+        Vec::new()
+    })
+}
+
+/// Says that what was begun on backups failed, where whoever began it may have gone.
+pub(crate) fn job_failed(app: &AppHandle, act: JobAct, name: &InstallationName, error: &Error) {
+    match act {
+        JobAct::BackUp | JobAct::Prove | JobAct::Adopt => backup_failed(app, name, error),
+        JobAct::Copy => copy_failed(app, name, error),
+        // The window shows it, and stops it where there is none.
+        JobAct::Inspect | JobAct::LookAt => {}
+    }
+    alarms_are_told(app);
+}
+
+/// Says that a copy of a backup failed.
+pub(crate) fn copy_failed(app: &AppHandle, name: &InstallationName, error: &Error) {
+    let title = app.state::<App>().engine().map_or_else(|_| name.to_string(), |engine| engine.title_of(name));
+    if error.class != "cancelled" {
+        show(app, &format!("The backup of {title} was not copied"), &error.message, Button::Backups, BACKUPS);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one window. In the tray there is none: a web view costs more memory than everything else together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use liftlock_engine::view::window::{AppView, InstallationCard};
 use tauri::{AppHandle, Emitter, Manager, Theme, WebviewUrl, WebviewWindowBuilder};
@@ -8,8 +9,11 @@ use tauri_plugin_window_state::{AppHandleExt, StateFlags};
 
 use crate::IN_TRAY;
 use crate::app::App;
+use crate::commands::Jobs;
 
 const LABEL: &str = "main";
+/// What is at work on backups stops between two pieces of work, and drops a temporary server.
+const STOPPED_WITHIN: Duration = Duration::from_secs(15);
 /// The page colours, so that nothing flashes before the first paint.
 const PAGE_LIGHT: (u8, u8, u8, u8) = (0xEF, 0xF3, 0xF4, 0xFF);
 const PAGE_DARK: (u8, u8, u8, u8) = (0x0D, 0x17, 0x1C, 0xFF);
@@ -133,6 +137,43 @@ pub(crate) fn quit(app: &AppHandle) {
     } else {
         app.exit(0);
     }
+}
+
+/// Goes to the tray as soon as nothing is at work on backups: what only a window could show is stopped, the rest goes on.
+pub(crate) fn to_tray_when_done(app: &AppHandle) {
+    let jobs = app.state::<Jobs>();
+    if !jobs.any() {
+        return back_to_tray(app);
+    }
+    jobs.stop_all(true);
+    let app = app.clone();
+    crate::watch::spawn("to-tray", move || {
+        app.state::<Jobs>().wait(None);
+        let handle = app.clone();
+        // Whoever has opened a window meanwhile closes it once more.
+        let asked = app.run_on_main_thread(move || {
+            if !is_open(&handle) {
+                back_to_tray(&handle);
+            }
+        });
+        if let Err(cause) = asked {
+            tracing::warn!("what the window took of memory stays: {cause}");
+        }
+    });
+}
+
+/// Ends the program once what is at work on backups has stopped and taken away what it had begun. A part of it that does
+/// not hear is not waited for: what it leaves is cleared away by the next of its kind.
+pub(crate) fn end_when_stopped(app: &AppHandle, code: i32) {
+    app.state::<Jobs>().stop_all(false);
+    let app = app.clone();
+    crate::watch::spawn("end", move || {
+        if !app.state::<Jobs>().wait(Some(STOPPED_WITHIN)) {
+            tracing::warn!("something does not stop; the program ends all the same");
+            std::process::exit(code);
+        }
+        app.exit(code);
+    });
 }
 
 /// Begins anew without a window: parts of the web view stay in memory for as long as this process lives.

@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::Ordering;
 
+use liftlock_engine::Engine;
+use liftlock_engine::engine::AdoptChoice;
 use serde_json::Value;
 
+use crate::looked::Stopping;
 use crate::support::{Case, World};
 
 /// A dump made by hand, by an administrator of the server.
@@ -302,4 +306,44 @@ fn a_file_that_is_none_is_told_from_one_that_is_before_anything_is_made() {
     );
     let (code, made) = case.answer(&["backup", "adopt", at(&blog), "--other-tables"]);
     assert_eq!((code, &made["grade"]), (0, &"proven".into()), "{made:#}");
+}
+
+#[test]
+fn what_is_stopped_while_a_file_is_looked_into_brought_in_or_proven_leaves_nothing() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let engine = Engine::at(case.home.clone());
+    let path = dumped(&world, "corner_shop", &[], "old.sql.gz");
+    let choice = AdoptChoice { typed: Some("RUN"), ..AdoptChoice::default() };
+    stopped_everywhere(&case, &|person| engine.inspect_file(&case.name, &path, None, person).map(drop));
+    stopped_everywhere(&case, &|person| engine.adopt_file(&case.name, &path, &choice, person).map(drop));
+    assert_eq!(listed(&case)[0]["grade"], "proven");
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+}
+
+/// Stops it wherever it can be, until it comes through.
+fn stopped_everywhere(case: &Case<'_>, act: &dyn Fn(&Stopping) -> liftlock_engine::Result<()>) {
+    let (mut at, mut stopped) = (0, 0);
+    loop {
+        let person = Stopping::after(at);
+        let Err(error) = act(&person) else {
+            assert!(person.told.load(Ordering::Relaxed) > 0, "it tells how it goes");
+            break;
+        };
+        assert_eq!(error.class, "cancelled", "stopped at look {at}: {error:?}");
+        nothing_is_left_on_the_side(case);
+        // One that was made whole before it was stopped in its proof is a backup, as any that is not proven yet.
+        let made = listed(case);
+        assert!(made.iter().all(|it| it["grade"] == "taken"), "stopped at look {at}: {made:#?}");
+        for it in made {
+            fs::remove_dir_all(it["path"].as_str().unwrap()).unwrap();
+        }
+        let folder = case.home.backups(&case.name).unwrap();
+        let left: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.file_name()).collect();
+        assert!(left.is_empty(), "stopped at look {at}, left {left:?}");
+        stopped += 1;
+        // Close together at first, where it is short, and few where it is long.
+        at += 1 + at / 2;
+    }
+    assert!(stopped > 2, "it can be stopped while it goes on: {stopped}");
 }

@@ -1,6 +1,36 @@
 //! One table of a backup, restored beside the live data, for looking at.
 
-use crate::support::World;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use liftlock_engine::Engine;
+use liftlock_engine::error::{Error, Result};
+use liftlock_engine::ports::{Reporter, Unit};
+
+use crate::support::{Exit, World};
+
+/// A person who stops it after so many looks, and what was told until then.
+pub(crate) struct Stopping {
+    pub(crate) left: AtomicU32,
+    pub(crate) told: AtomicU32,
+}
+
+impl Stopping {
+    pub(crate) fn after(looks: u32) -> Self {
+        Self { left: AtomicU32::new(looks), told: AtomicU32::new(0) }
+    }
+}
+
+impl Reporter for Stopping {
+    fn moved(&self, _: u64, _: Option<u64>, _: Unit) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+    fn say(&self, _: &str) {}
+    fn check(&self) -> Result<()> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| Error::failed("cancelled", "stop"))
+    }
+}
 
 #[test]
 fn a_table_of_a_backup_is_looked_at_beside_and_the_live_one_is_not_touched() {
@@ -74,4 +104,52 @@ fn a_table_of_a_backup_is_looked_at_beside_and_the_live_one_is_not_touched() {
     }
     assert_eq!(databases(), before);
     assert_eq!(world.demo(&["hash"])["content"], live["content"]);
+}
+
+#[test]
+fn a_look_that_is_stopped_or_killed_leaves_nothing_and_tells_how_it_goes() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    let databases = || world.sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
+    let before = databases();
+    let (_, backup) = case.answer(&["backup", "create"]);
+    let id = backup["id"].as_str().unwrap();
+    let engine = Engine::at(case.home.clone());
+    let look = |person: &Stopping| engine.look_at_table(Path::new(id), "orders", person);
+    // Stopped wherever it can be: at each look until it comes through.
+    let mut stopped = 0;
+    let whole = loop {
+        let person = Stopping::after(stopped);
+        match look(&person) {
+            Err(error) => {
+                assert_eq!(error.class, "cancelled", "{error:?}");
+                assert_eq!(databases(), before, "something is left of one that was stopped at look {stopped}");
+                stopped += 1 + stopped / 3;
+            }
+            Ok(whole) => {
+                assert!(person.told.load(Ordering::Relaxed) > 0, "it tells how it goes");
+                break whole;
+            }
+        }
+    };
+    assert!(stopped > 2, "it can be stopped while it works");
+    let after = databases();
+    assert_ne!(after, before);
+
+    // Killed in the middle: what is left is not shown, and goes with the next.
+    let mut child = case
+        .liftlock(&["backup", "look", id, "--table", "orders"])
+        .env("LIFTLOCK_CRASH_AT", "forward/look/mid_effect")
+        .env("LIFTLOCK_CRASH_LOG", case.home.root().join("crash.log"))
+        .spawn()
+        .unwrap();
+    assert_eq!(case.end_of(&mut child), Exit::Signal(9));
+    assert_ne!(databases(), after, "it was killed with a database begun");
+    let looks = engine.looks(&case.name).unwrap();
+    assert_eq!(looks.iter().map(|it| &it.database).collect::<Vec<_>>(), [&whole.database]);
+    let next = look(&Stopping::after(u32::MAX)).unwrap();
+    for database in [whole.database, next.database] {
+        engine.remove_look(&case.name, &database).unwrap();
+    }
+    assert_eq!(databases(), before);
 }

@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+mod backups;
 mod bad_input;
 mod ends;
 mod figures;

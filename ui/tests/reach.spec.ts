@@ -16,6 +16,8 @@ const PLACES = [
   'progress-question',
   'result-needs-you',
   'backups',
+  'backups-many',
+  'backup',
   'restore',
   'breaking-choose',
   'history',

@@ -48,6 +48,26 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByTestId('act-lock-go').click();
     await expect(page.getByTestId('recovery-code')).toBeVisible();
   },
+  'backups-found': async (page) => {
+    await page.getByTestId('filter-kept').click();
+    await page.getByTestId('filter-place').selectOption('copied');
+    await expect(page.getByTestId('filter-says')).toHaveText('2 of 31 backups');
+  },
+  'backups-no-match': async (page) => {
+    await page.keyboard.press('Control+f');
+    await page.keyboard.type('5.0 holidays');
+    await expect(page.getByTestId('no-match')).toBeVisible();
+  },
+  'backup-parts': async (page) => {
+    await page.getByTestId('rows-database').click();
+    await page.getByTestId('details-database').click();
+    await page.getByTestId('part-database').scrollIntoViewIfNeeded();
+  },
+  'backup-damaged-copy': (page) => expect(page.getByTestId('copy-damaged')).toBeVisible(),
+  'backup-remove': async (page) => {
+    await page.getByTestId('act-remove-backup').click();
+    await expect(page.getByTestId('remove-backup-dialog')).toBeVisible();
+  },
   'restore-confirm': async (page) => {
     await page.getByTestId('act-next').click();
     await page.getByTestId('act-next').click();
@@ -72,6 +92,15 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByTestId('file-seen').scrollIntoViewIfNeeded();
   },
   'backups-encrypted': (page) => page.getByTestId('safekeeping').scrollIntoViewIfNeeded(),
+  'backups-safe-of-three': (page) => page.getByTestId('safekeeping').scrollIntoViewIfNeeded(),
+  'backups-encrypt-again': (page) => page.getByTestId('safekeeping').scrollIntoViewIfNeeded(),
+  'backups-other-passphrase': async (page) => {
+    await page.getByTestId('act-encrypt').click();
+    await page.getByTestId('key-passphrase').fill('a lantern on the quay');
+    await page.getByTestId('key-again').fill('a lantern on the quay');
+    await page.getByTestId('act-encrypt-go').click();
+    await expect(page.getByTestId('key-other')).toBeVisible();
+  },
   'backups-encrypt': async (page) => {
     await page.getByTestId('act-encrypt').click();
     await expect(page.getByTestId('encrypt-dialog')).toBeVisible();

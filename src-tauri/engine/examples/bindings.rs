@@ -1,6 +1,6 @@
 //! Prints the types of the window as TypeScript: `cargo xtask bindings` keeps them in `ui/src/ipc/views.ts`.
 
-use liftlock_engine::backups::BackupKind;
+use liftlock_engine::backups::{BackupKind, Kept};
 use liftlock_engine::export::manifest::FileFormat;
 use liftlock_engine::model::finding::Severity;
 use liftlock_engine::model::maintenance::Reach;
@@ -8,9 +8,9 @@ use liftlock_engine::model::notice::Quiet;
 use liftlock_engine::model::release::Trust;
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::upgrades::Outcome;
-use liftlock_engine::stores::Grade;
 use liftlock_engine::stores::foreign::{FileKind, FileTable};
 use liftlock_engine::stores::look::TableLook;
+use liftlock_engine::stores::{Globals, Grade, StoreKind};
 use liftlock_engine::view::window::*;
 use liftlock_engine::view::{
     BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView, PlannedUpdate,
@@ -30,6 +30,9 @@ fn main() {
         Quiet,
         Outcome,
         BackupKind,
+        Kept,
+        StoreKind,
+        Globals,
         Grade,
         Trust,
         ErrorView,
@@ -105,6 +108,12 @@ fn main() {
         NotesView,
         NotesOfRelease,
         BackupView,
+        BackupDetailsView,
+        BackupTestView,
+        PartProvenView,
+        BackupPartView,
+        BackupCopyView,
+        CopyState,
         CompareView,
         TableRows,
         HistoryLine,
@@ -113,10 +122,12 @@ fn main() {
         DiagnosticsView,
         ReportFile,
         BackupJob,
+        JobAct,
         BackupCareView,
         BackupScheduleView,
         KeepingRule,
         SafekeepingView,
+        SafeApplicationView,
         EncryptionView,
         FileView,
         FileKind,

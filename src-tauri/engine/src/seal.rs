@@ -25,6 +25,8 @@ pub const SUFFIX: &str = ".age";
 /// More than any passphrase or file of keys has.
 const MOST: u64 = 64 << 10;
 const PIECE: usize = 1 << 18;
+/// As age itself takes at most: what asks for more was written to keep us busy.
+const MOST_WORK: u8 = 22;
 
 /// To whom something is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -302,7 +304,10 @@ fn is_about_the_key(error: &Error) -> bool {
 fn reader<R: Read>(source: R, path: &Path, key: &Secret) -> Result<impl Read + use<R>> {
     let opened = Decryptor::new(source).map_err(|cause| not_opened(path, &cause))?;
     let identities: Vec<Box<dyn Identity>> = if opened.is_scrypt() {
-        vec![Box::new(scrypt::Identity::new(SecretString::from(key.expose().to_owned())))]
+        let mut identity = scrypt::Identity::new(SecretString::from(key.expose().to_owned()));
+        // How much work is too much is measured otherwise, and a busy machine would take a good file for a damaged one.
+        identity.set_max_work_factor(MOST_WORK);
+        vec![Box::new(identity)]
     } else {
         let wrong = |cause: String| {
             Error::refused("wrong_key", "What is kept as the key holds no secret key of age.")

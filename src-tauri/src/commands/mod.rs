@@ -4,14 +4,15 @@
 mod backups;
 mod files;
 mod home;
+mod jobs;
 mod leaving;
 mod lock;
 mod pages;
 mod upgrades;
 mod welcome;
 
-pub(crate) use backups::Jobs;
 pub(crate) use files::ChosenFile;
+pub(crate) use jobs::Jobs;
 use std::path::PathBuf;
 
 use liftlock_engine::Engine;
@@ -65,6 +66,9 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         upgrades::seen,
         upgrades::save_receipt,
         backups::backups,
+        backups::backup_details,
+        backups::copies_of,
+        backups::remove_backup,
         backups::back_up,
         backups::cancel_job,
         backups::prove_backup,
@@ -85,8 +89,10 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         files::remove_look,
         files::safekeeping,
         files::copy_now,
+        files::renew_copy,
         files::stop_copies,
         files::encrypt_with_passphrase,
+        files::encrypt_again,
         files::encrypt_to,
         files::stop_encrypting,
         leaving::leaving,

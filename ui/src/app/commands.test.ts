@@ -75,6 +75,12 @@ const ACTS: Record<keyof Commands, Act> = {
   back_up: { scene: 'backups', press: ['act-back-up'] },
   cancel_job: { scene: 'backups', press: ['act-back-up', 'act-stop-job'] },
   prove_backup: { scene: 'backups-bad', press: [moreOf(1), 'menu-prove'] },
+  backup_details: { scene: 'backup' },
+  copies_of: { scene: 'backup' },
+  remove_backup: {
+    scene: 'backup',
+    press: ['act-remove-backup', write('typed-word', 'REMOVE'), 'act-destructive'],
+  },
   pin_backup: { scene: 'backups', press: [moreOf(0), 'menu-pin'] },
   choose_backup_folder: { scene: 'settings', press: ['act-choose-backup_folder'] },
   choose_copy_folder: { scene: 'settings', press: ['act-choose-copy_folder'] },
@@ -127,6 +133,7 @@ const ACTS: Record<keyof Commands, Act> = {
   remove_look: { scene: 'tables', press: ['act-look-table', 'act-remove-look'] },
   safekeeping: { scene: 'backups' },
   copy_now: { scene: 'backups', press: ['act-copy-now'] },
+  renew_copy: { scene: 'backup-damaged-copy', press: ['act-renew-copy'] },
   stop_copies: { scene: 'backups', press: ['act-stop-copies'] },
   encrypt_with_passphrase: {
     scene: 'backups',
@@ -137,6 +144,7 @@ const ACTS: Record<keyof Commands, Act> = {
       'act-encrypt-go',
     ],
   },
+  encrypt_again: { scene: 'backups-encrypt-again', press: ['act-encrypt-again'] },
   encrypt_to: {
     scene: 'backups',
     press: ['act-encrypt-to', write('key-recipient', 'age1abc'), 'act-encrypt-go'],

@@ -6,7 +6,7 @@ export type Route =
   | { page: 'update'; name: string; hasNotes: boolean }
   | { page: 'upgrade'; name: string; id: string }
   | { page: 'leaving'; name: string; target: string }
-  | { page: 'restore' | 'tables'; id: string };
+  | { page: 'backup' | 'restore' | 'tables'; id: string };
 
 export function routeOf(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#?\/?/, '').split('?');
@@ -38,8 +38,10 @@ export function routeOf(hash: string): Route {
       return { page: 'leaving', name: second, target: fourth };
     if (third === 'upgrade' && fourth !== undefined) return { page: 'upgrade', name: second, id: fourth };
   }
-  if (first === 'backups' && second !== undefined && (third === 'restore' || third === 'tables'))
-    return { page: third, id: second };
+  if (first === 'backups' && second !== undefined && fourth === undefined) {
+    if (third === undefined) return { page: 'backup', id: second };
+    if (third === 'restore' || third === 'tables') return { page: third, id: second };
+  }
   return { page: 'nothing' };
 }
 
@@ -47,6 +49,7 @@ export function routeOf(hash: string): Route {
 export function placeOf(route: Route): string {
   switch (route.page) {
     case 'backups':
+    case 'backup':
     case 'restore':
     case 'tables':
       return 'backups';

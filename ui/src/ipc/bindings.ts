@@ -4,6 +4,8 @@ import type {
   AppView,
   ApplicationSettingsView,
   BackupCareView,
+  BackupCopyView,
+  BackupDetailsView,
   BackupJob,
   BackupTable,
   BackupView,
@@ -103,6 +105,10 @@ export type Commands = {
   // Backups
   backups: (a: { name: string | null }) => BackupView[];
   back_up: (a: { name: string; note: string }) => BackupJob;
+  /** One backup with all that is known of it; where its copies lie may have to be asked far away. */
+  backup_details: (a: { id: string }) => BackupDetailsView;
+  copies_of: (a: { id: string }) => BackupCopyView[];
+  remove_backup: (a: { id: string; typed: string }) => null;
   cancel_job: (a: { id: string }) => null;
   prove_backup: (a: { id: string }) => BackupJob;
   /** Each answers how the backups of the application are cared for. */
@@ -124,13 +130,19 @@ export type Commands = {
   look_at_table: (a: { id: string; table: string }) => TableLook;
   looks: (a: { name: string }) => TableLook[];
   remove_look: (a: { name: string; database: string }) => TableLook[];
-  safekeeping: (a: { name: string }) => SafekeepingView;
-  copy_now: (a: { name: string }) => BackupJob;
-  stop_copies: (a: { name: string }) => SafekeepingView;
-  encrypt_with_passphrase: (a: { name: string; passphrase: string }) => SafekeepingView;
+  safekeeping: () => SafekeepingView;
+  /** The newest one, or the one of this id; one that has a copy is only read there. */
+  copy_now: (a: { name: string; id: string | null }) => BackupJob;
+  /** Where a copy of it was found damaged. */
+  renew_copy: (a: { id: string }) => BackupJob;
+  stop_copies: () => SafekeepingView;
+  /** Another passphrase than before only where `keeps_both` says that a person keeps both. */
+  encrypt_with_passphrase: (a: { passphrase: string; keeps_both: boolean }) => SafekeepingView;
+  /** As it was before that was ended. */
+  encrypt_again: () => SafekeepingView;
   /** The secret key is chosen in a dialog; null where that was closed. */
-  encrypt_to: (a: { name: string; recipient: string }) => SafekeepingView | null;
-  stop_encrypting: (a: { name: string }) => SafekeepingView;
+  encrypt_to: (a: { recipient: string }) => SafekeepingView | null;
+  stop_encrypting: () => SafekeepingView;
   compare: (a: { id: string }) => CompareView;
   restore: (a: { id: string; typed: string }) => UpgradeView;
   // History, settings, help

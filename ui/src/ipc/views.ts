@@ -10,6 +10,24 @@ export type Outcome = "success" | "rolled_back" | "rollback_failed" | "failed" |
 
 export type BackupKind = "manual" | "pre_update" | "scheduled";
 
+export type Kept = "pinned" | "needed" | "last_proven" | "newest" | "calendar" | "nothing_better";
+
+export type StoreKind = "postgres" | "sqlite" | "files";
+
+export type Globals = { 
+/**
+ * Name of the file in the folder of the backup; a plain name, never a path.
+ */
+file: string, 
+/**
+ * SHA-256 of the file, in hexadecimal.
+ */
+sha256: string, 
+/**
+ * Size of the file in bytes.
+ */
+bytes: number, };
+
 export type Grade = "taken" | "readable" | "proven";
 
 export type Trust = "none" | "checksum" | "signed_tag" | "attestation" | "signed_manifest";
@@ -1462,7 +1480,159 @@ path: string,
 /**
  * Whether it is never removed by rule.
  */
-pinned: boolean, };
+pinned: boolean, 
+/**
+ * Whether a copy of it lies in another place; nothing where none was chosen, or where that cannot be told now.
+ */
+copied: boolean | null, };
+
+export type BackupDetailsView = { 
+/**
+ * Its line.
+ */
+backup: BackupView, 
+/**
+ * How long it took, in seconds.
+ */
+seconds: number, 
+/**
+ * Version of the Liftlock that made it.
+ */
+liftlock: string, 
+/**
+ * The file that it was made of, where somebody else made that.
+ */
+file: string | null, 
+/**
+ * What its last test found; nothing where nobody has tried it.
+ */
+test: BackupTestView | null, 
+/**
+ * What is in it.
+ */
+parts: Array<BackupPartView>, 
+/**
+ * Why the keeping rule does not remove it; nothing where it would, the next time.
+ */
+kept: Kept | null, 
+/**
+ * Why nobody removes it; nothing where a person may.
+ */
+held: Kept | null, };
+
+export type BackupTestView = { 
+/**
+ * When.
+ */
+at: string, 
+/**
+ * How long it took, in seconds.
+ */
+seconds: number, 
+/**
+ * What was proven of each part, in sentences.
+ */
+proven: Array<PartProvenView>, 
+/**
+ * Why it failed.
+ */
+failed: ErrorView | null, 
+/**
+ * When it was proven before, where it has failed since.
+ */
+was_proven_at: string | null, };
+
+export type PartProvenView = { 
+/**
+ * Which.
+ */
+store: string, 
+/**
+ * How, in a sentence.
+ */
+how: string, 
+/**
+ * How long that took, in seconds.
+ */
+seconds: number, };
+
+export type BackupPartView = { 
+/**
+ * Its name.
+ */
+store: string, 
+/**
+ * What it was taken from.
+ */
+kind: StoreKind, 
+/**
+ * Its file in the folder of the backup.
+ */
+file: string, 
+/**
+ * Size of the file.
+ */
+bytes: number, 
+/**
+ * Size of what is in it.
+ */
+raw_bytes: number, 
+/**
+ * SHA-256 of the file.
+ */
+sha256: string, 
+/**
+ * How long it took, in seconds.
+ */
+seconds: number, 
+/**
+ * Whether it is encrypted.
+ */
+encrypted: boolean, 
+/**
+ * How a person opens it with standard tools.
+ */
+note: string, 
+/**
+ * Version of the server, or of the library, that it was read from.
+ */
+server_version: string | null, 
+/**
+ * Version of the tool that wrote it.
+ */
+tool_version: string | null, 
+/**
+ * Its character set.
+ */
+encoding: string | null, 
+/**
+ * Its extensions with their versions.
+ */
+extensions: Array<string>, 
+/**
+ * Rows of each table, or files of each folder.
+ */
+tables: Array<FileTable>, 
+/**
+ * The roles of the server that were kept beside it.
+ */
+globals: Globals | null, };
+
+export type BackupCopyView = { 
+/**
+ * The place, as people call it.
+ */
+place: string, 
+/**
+ * How it stands.
+ */
+state: CopyState, 
+/**
+ * What is wrong, and what to do about it.
+ */
+problem: Finding | null, };
+
+export type CopyState = "there" | "missing" | "away" | "damaged";
 
 export type CompareView = { 
 /**
@@ -1620,9 +1790,17 @@ export type BackupJob = {
  */
 id: string, 
 /**
+ * What is done.
+ */
+act: JobAct, 
+/**
  * Whose.
  */
 installation: string, 
+/**
+ * What it is about: the id of a backup, a table, the name of a file; nothing where that is the application itself.
+ */
+about: string | null, 
 /**
  * Percent.
  */
@@ -1640,6 +1818,10 @@ rate: string | null,
  */
 seconds_left: number | null, 
 /**
+ * Whether it is over.
+ */
+ended: boolean, 
+/**
  * What was made.
  */
 done: BackupView | null, 
@@ -1647,6 +1829,8 @@ done: BackupView | null,
  * Why nothing was.
  */
 error: ErrorView | null, };
+
+export type JobAct = "back_up" | "prove" | "copy" | "inspect" | "adopt" | "look_at";
 
 export type BackupCareView = { 
 /**
@@ -1724,10 +1908,6 @@ yearly: number, };
 
 export type SafekeepingView = { 
 /**
- * Whose.
- */
-installation: string, 
-/**
  * The folder on another disk.
  */
 folder: string | null, 
@@ -1736,17 +1916,31 @@ folder: string | null,
  */
 storage: string | null, 
 /**
- * Whether there is a backup that could be copied.
+ * How the copies of each application stand.
  */
-has_backup: boolean, 
-/**
- * What the newest one lacks.
- */
-behind: Array<Finding>, 
+applications: Array<SafeApplicationView>, 
 /**
  * How backups are encrypted.
  */
 encryption: EncryptionView, };
+
+export type SafeApplicationView = { 
+/**
+ * Whose.
+ */
+installation: string, 
+/**
+ * What people call it.
+ */
+title: string, 
+/**
+ * Whether there is a backup that could be copied.
+ */
+has_backup: boolean, 
+/**
+ * What its copies lack.
+ */
+behind: Array<Finding>, };
 
 export type EncryptionView = { 
 /**
@@ -1764,7 +1958,11 @@ recipients: Array<string>,
 /**
  * Where the passphrase or the secret key is kept; never the key itself.
  */
-key_from: string | null, };
+key_from: string | null, 
+/**
+ * Whether they were encrypted before, and can be again with the key that is known.
+ */
+again: boolean, };
 
 export type FileView = { 
 /**

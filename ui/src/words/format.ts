@@ -109,6 +109,10 @@ export const month = (then: string): string =>
 export const fullDate = (then: string): string =>
   new Intl.DateTimeFormat(region(), { dateStyle: 'full', timeStyle: 'medium' }).format(new Date(then));
 
+/** Facts side by side; what is empty is left out. */
+export const joined = (facts: string[]): string =>
+  facts.filter((it) => it !== '').reduce((a, b) => (a === '' ? b : m.dotted({ a, b })), '');
+
 export const list = (items: string[]): string =>
   new Intl.ListFormat(region(), { type: 'conjunction' }).format(items);
 

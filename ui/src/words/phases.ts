@@ -172,3 +172,7 @@ export const days = (n: number): string => m.days({ n, count: count(n) });
 export const versions = (n: number): string => m.versions({ n, count: count(n) });
 export const backupsN = (n: number): string => m.backups_n({ n, count: count(n) });
 export const rows = (n: number): string => m.rows({ n, count: count(n) });
+
+/** All of them, in the order in which they are offered. */
+export const GRADES: BackupView['grade'][] = ['proven', 'readable', 'taken', 'failed'];
+export const BACKUP_KINDS: BackupView['kind'][] = ['scheduled', 'manual', 'pre_update'];

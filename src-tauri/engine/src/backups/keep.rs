@@ -39,6 +39,7 @@ impl Default for Rule {
 }
 
 /// Why a backup stays, in the order in which reasons are given.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
@@ -121,6 +122,22 @@ impl Places {
         }
         is_first.then_some(Kept::Calendar)
     }
+}
+
+/// Why not even a person removes the backup at `at`, of `backups` and `needed` as for [`judge`]: it is pinned, needed, or
+/// there is none that could be relied on in its place. A failed one may go as soon as any is proven.
+pub fn held(backups: &[Backup], at: usize, needed: &BTreeSet<PathBuf>) -> Option<Kept> {
+    let backup = backups.get(at)?;
+    let last_proven = backups.iter().position(|it| it.grade == Grade::Proven && it.failed.is_none());
+    let is_needed = needed.iter().any(|it| it.file_name() == backup.path.file_name());
+    let reasons = [
+        (backup.pinned, Kept::Pinned),
+        (is_needed, Kept::Needed),
+        (last_proven == Some(at), Kept::LastProven),
+        (last_proven.is_none() && backup.failed.is_some(), Kept::NothingBetter),
+        (last_proven.is_none() && at == 0, Kept::Newest),
+    ];
+    reasons.into_iter().find_map(|(holds, why)| holds.then_some(why))
 }
 
 /// Says that a backup stays until it is unpinned.
@@ -239,6 +256,25 @@ mod tests {
         // Reached by another path than the one it is listed under.
         let found = kept(&all, rule, &["/by/a/link/9-scheduled"]);
         assert_eq!(found, [(0, Kept::Newest), (7, Kept::LastProven), (9, Kept::Needed), (11, Kept::Pinned)]);
+    }
+
+    #[test]
+    fn a_person_may_remove_any_that_something_else_can_be_relied_on_in_place_of() {
+        let held = |backups: &[Backup], needed: &[&str]| {
+            let needed: BTreeSet<PathBuf> = needed.iter().map(PathBuf::from).collect();
+            (0..backups.len()).map(|at| super::held(backups, at, &needed)).collect::<Vec<_>>()
+        };
+        let mut all = nightly(5);
+        all[0].grade = Grade::Readable;
+        all[4].pinned = true;
+        let needed = ["/by/a/link/3-scheduled"];
+        assert_eq!(held(&all, &needed), [None, Some(Kept::LastProven), None, Some(Kept::Needed), Some(Kept::Pinned)]);
+        for it in &mut all {
+            (it.grade, it.pinned) = (Grade::Taken, false);
+        }
+        all[2].failed = Some(Error::failed("backup_damaged", "x"));
+        assert_eq!(held(&all, &[]), [Some(Kept::Newest), None, Some(Kept::NothingBetter), None, None]);
+        assert_eq!(super::held(&all, 9, &BTreeSet::new()), None);
     }
 
     #[test]

@@ -28,9 +28,9 @@ use crate::stores::foreign::FileKind;
 use crate::stores::{Dumped, Grade, Proof};
 
 pub use create::{Request, adopt, clear_unfinished, create, needs};
-pub use keep::{Kept, Rule, Verdict, judge, pin, remove, unpin};
+pub use keep::{Kept, Rule, Verdict, held, judge, pin, remove, unpin};
 pub use prove::{Restored, check, prove, prove_and_keep};
-pub use read::{is_ahead, list, of, open};
+pub use read::{is_ahead, list, of, open, trust};
 pub use schedule::Schedule;
 pub use sealed::{Opened, opened};
 

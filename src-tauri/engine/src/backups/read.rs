@@ -91,6 +91,15 @@ pub fn open(path: &Path) -> Result<Backup> {
     })
 }
 
+/// What its last test found, where that speaks of this very backup.
+///
+/// # Errors
+/// It cannot be read.
+pub fn trust(backup: &Backup) -> Result<Option<Trust>> {
+    let written = read(&backup.path.join(PROOF))?.and_then(|it| serde_json::from_slice::<Trust>(&it).ok());
+    Ok(written.filter(|it| it.manifest_sha256 == backup.manifest_sha256))
+}
+
 fn hostile(path: &Path) -> Error {
     let message = format!("The manifest of {} names a file that no backup of ours has.", path.display());
     Error::failed("backup_hostile", message)

@@ -2,38 +2,36 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::backups::copies::{self, Bucket, CopyOf, CopyPlace, Folder};
 use crate::backups::{self, Backup};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::model::finding::{Finding, Severity};
 use crate::model::ids::InstallationName;
 use crate::objects::Address;
+use crate::pace::Part;
 use crate::ports::Reporter;
 use crate::process::Silent;
 use crate::state::lease::Lease;
 use crate::upgrade::work::this_process;
 use crate::view::{BackupView, CopyView, LyingView};
 
+/// The share of reading a backup in making its copy anew.
+const READING: f64 = 0.2;
+
 /// A place for copies that was chosen.
-enum Chosen {
+pub(super) enum Chosen {
     Folder(Folder),
     Storage(Box<Address>),
 }
 
-/// What became of the last copy to a place that cannot be looked at without asking over the network.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Last {
-    /// The newest backup that lies there whole.
-    id: Option<String>,
-    /// Why a newer one does not.
-    failed: Option<Error>,
-}
-
-fn last_key(name: &InstallationName, place: &Address) -> String {
-    format!("copied:{name}:{}", place.shown())
+impl Chosen {
+    /// What a person calls it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.shown(),
+            Self::Storage(address) => address.shown(),
+        }
+    }
 }
 
 impl Engine {
@@ -103,6 +101,38 @@ impl Engine {
         failed.map_or(Ok(views), Err)
     }
 
+    /// Makes copies of a backup anew where they were found damaged: the backup here is read first, and is whole before
+    /// anything there goes.
+    ///
+    /// # Errors
+    /// `locked`, `unknown_backup`, `backup_damaged`, `copy_not_damaged`, `busy`; what a disk or the storage answered.
+    pub fn renew_copy(&self, path_or_id: &Path, reporter: &dyn Reporter) -> Result<Vec<CopyView>> {
+        self.must_be_unlocked()?;
+        let backup = backups::open(&self.find_backup(path_or_id)?)?;
+        let mut db = self.db()?;
+        let installation = db.installation(&backup.manifest.installation)?;
+        let (name, copy) = (&installation.name, CopyOf::backup(&backup));
+        let holder = this_process(self.clock.as_ref(), "copy")?;
+        let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
+        let mut damaged = self.chosen()?;
+        damaged.retain(|it| self.is_copy_damaged(name, it, &copy.id));
+        if damaged.is_empty() {
+            return Err(Error::refused("copy_not_damaged", format!("No copy of {} is known to be damaged.", copy.id))
+                .remedy("Read it again first: `liftlock backup copy` does, where there is one."));
+        }
+        backups::check(&backup, &Part::begin(reporter, (0.0, READING), None))?;
+        let reporter = &Part::begin(reporter, (READING, 1.0), None);
+        let renew = |place: &Chosen| {
+            let there = self.opened(place)?;
+            there.expect_ours(reporter)?;
+            if there.has(&copy, reporter)? {
+                there.remove(&copy, reporter)?;
+            }
+            self.copy_there(name, &backup, place, reporter)
+        };
+        damaged.iter().map(renew).collect()
+    }
+
     fn copy_there(
         &self,
         name: &InstallationName,
@@ -116,9 +146,7 @@ impl Engine {
             let newest = CopyOf::backup(backup);
             Ok((copied, copies::thin_out(&newest, place.as_ref(), most, self.clock.now(), reporter)?))
         });
-        if let Chosen::Storage(address) = place {
-            self.remember(name, address, backup, copied.as_ref().err())?;
-        }
+        self.remember(name, place, backup, copied.as_ref().err())?;
         let (copied, removed) = copied?;
         Ok(CopyView {
             backup: BackupView::of(backup),
@@ -184,7 +212,7 @@ impl Engine {
         Err(failed)
     }
 
-    fn chosen(&self) -> Result<Vec<Chosen>> {
+    pub(super) fn chosen(&self) -> Result<Vec<Chosen>> {
         let db = self.db()?;
         let (folder, storage) = (db.setting("copy_folder")?, db.setting("copy_storage")?);
         let mut places = Vec::new();
@@ -197,7 +225,7 @@ impl Engine {
         Ok(places)
     }
 
-    fn opened(&self, place: &Chosen) -> Result<Box<dyn CopyPlace>> {
+    pub(super) fn opened(&self, place: &Chosen) -> Result<Box<dyn CopyPlace>> {
         Ok(match place {
             Chosen::Folder(folder) => Box::new(folder.clone()),
             Chosen::Storage(address) => Box::new(self.bucket(address)?),
@@ -206,82 +234,6 @@ impl Engine {
 
     fn bucket(&self, address: &Address) -> Result<Bucket> {
         Bucket::open(address, &self.home.sent_parts())
-    }
-
-    fn remember(
-        &self,
-        name: &InstallationName,
-        address: &Address,
-        backup: &Backup,
-        failed: Option<&Error>,
-    ) -> Result<()> {
-        let before = self.last(name, address)?;
-        // A copy of an older one takes nothing back; what a clock dated that was ahead is no newer than this.
-        let known = before.id.filter(|it| failed.is_some() || !copies::is_dated_ahead(it, self.clock.now()));
-        let id = if failed.is_some() { known } else { known.max(Some(backup.id())) };
-        let text = serde_json::to_string(&Last { id, failed: failed.cloned() })
-            .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
-        self.db()?.set_note(&last_key(name, address), &text)
-    }
-
-    fn last(&self, name: &InstallationName, address: &Address) -> Result<Last> {
-        let kept = self.db()?.note(&last_key(name, address))?;
-        Ok(kept.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default())
-    }
-
-    /// Whether backups are copied anywhere.
-    pub(crate) fn has_copy_place(&self) -> Result<bool> {
-        Ok(!self.chosen()?.is_empty())
-    }
-
-    /// Whether the newest backup lacks a copy in a place that may be there.
-    pub(crate) fn may_copy_now(&self, found: &[Backup]) -> Result<bool> {
-        let Some(newest) = found.first() else { return Ok(false) };
-        let (name, copy) = (&newest.manifest.installation, CopyOf::backup(newest));
-        for place in self.chosen()? {
-            let lacks = match place {
-                Chosen::Folder(folder) => folder.is_connected() && !folder.path(&copy).is_dir(),
-                Chosen::Storage(address) => self.last(name, &address)?.id.as_deref() != Some(copy.id.as_str()),
-            };
-            if lacks {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Warnings where copies are wanted and the newest backup has none. Nothing is asked over the network.
-    pub(crate) fn copies_behind(&self, found: &[Backup]) -> Result<Vec<Finding>> {
-        let Some(newest) = found.first() else { return Ok(Vec::new()) };
-        let (name, copy) = (&newest.manifest.installation, CopyOf::backup(newest));
-        let warn = |message: String, remedy: String| Finding::new(Severity::Warning, "copy_behind", message, remedy);
-        let again = format!("Make one: `liftlock backup copy --of {name}`.");
-        let mut findings = Vec::new();
-        for place in self.chosen()? {
-            match place {
-                Chosen::Folder(folder) if !folder.is_connected() => findings.push(warn(
-                    format!("The folder for copies is not there, so {name} has no newer copy: {}.", folder.shown()),
-                    format!("Connect its disk or share, then run `liftlock backup copy --of {name}`."),
-                )),
-                Chosen::Folder(folder) if !folder.path(&copy).is_dir() => {
-                    let message = format!("The newest backup of {name} has no copy in {}.", folder.shown());
-                    findings.push(warn(message, again.clone()));
-                }
-                Chosen::Folder(_) => {}
-                Chosen::Storage(address) => {
-                    let last = self.last(name, &address)?;
-                    if last.id.as_deref() == Some(copy.id.as_str()) {
-                        continue;
-                    }
-                    let message = format!("The newest backup of {name} has no copy in {}.", address.shown());
-                    findings.push(match last.failed {
-                        Some(error) => warn(format!("{message} {}", error.message), error.remedy),
-                        None => warn(message, again.clone()),
-                    });
-                }
-            }
-        }
-        Ok(findings)
     }
 }
 

@@ -83,7 +83,7 @@ impl Engine {
             }
         }
         findings.extend(of_backups);
-        findings.extend(self.schedule_findings()?);
+        findings.extend(self.schedule_findings(None)?);
         for installation in db.installations()? {
             if let Err(error) = self.profile_of(&installation) {
                 findings.push(Finding::stop(&error));

@@ -31,6 +31,8 @@ pub struct AdoptChoice<'c> {
     pub note: &'c str,
 }
 
+/// The share of looking into a file, in that and counting what is here.
+const LOOKING: f64 = 0.8;
 /// The share of bringing a file in, in that and proving what came of it.
 const BRINGING: f64 = 0.6;
 
@@ -49,8 +51,13 @@ impl Engine {
         let installation = self.db()?.installation(name)?;
         let site = self.site(&installation)?;
         let store = the_database(&site, store)?;
-        let found = store.look_into(path, reporter)?;
-        let here = store.counts(reporter);
+        let found = store.look_into(path, &Part::begin(reporter, (0.0, LOOKING), None))?;
+        let here = store.counts(&Part::begin(reporter, (LOOKING, 1.0), None));
+        if let Err(error) = &here
+            && error.class == "cancelled"
+        {
+            return Err(error.clone());
+        }
         let mut findings = compared(&found, here.as_ref().ok(), &site.profile.application.name);
         if let Err(error) = &here {
             let message = format!("What “{}” holds now cannot be counted: {}", store.name(), error.message);

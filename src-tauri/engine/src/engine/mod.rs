@@ -2,8 +2,10 @@
 //!
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
+mod alarms;
 mod backups;
 mod compare;
+mod copied;
 mod copies;
 mod discovery;
 mod disk;

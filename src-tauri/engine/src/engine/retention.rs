@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::backups::{self, Backup, Rule, judge};
-use crate::engine::Engine;
-use crate::error::Result;
+use crate::backups::{self, Backup, Kept, Rule, held, judge};
+use crate::engine::{Engine, REMOVE};
+use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::InstallationName;
 use crate::space::human;
@@ -110,6 +110,33 @@ impl Engine {
         Ok(BackupView::of(&backups::open(&backup.path)?))
     }
 
+    /// Removes one backup for good. Its copies in other places stay.
+    ///
+    /// # Errors
+    /// `locked`, `not_confirmed` unless `typed` is [`REMOVE`]; `backup_held` with the reason; `unknown_backup`, `busy`; what
+    /// the disk answered.
+    pub fn remove_backup(&self, path_or_id: &Path, typed: Option<&str>) -> Result<()> {
+        self.must_be_unlocked()?;
+        let path = self.find_backup(path_or_id)?;
+        let mut db = self.db()?;
+        let installation = db.installation(&backups::open(&path)?.manifest.installation)?;
+        let name = &installation.name;
+        let holder = this_process(self.clock.as_ref(), "remove_backup")?;
+        let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
+        let (all, _) = backups::of(&self.home, name, self.clock.now())?;
+        let at = all.iter().position(|it| it.path.file_name() == path.file_name());
+        let (at, backup) = at.and_then(|at| Some((at, all.get(at)?))).ok_or_else(|| not_among(&path))?;
+        if let Some(why) = held(&all, at, &db.backups_in_use(name)?) {
+            return Err(is_held(&backup.id(), why));
+        }
+        if typed.map(str::trim) != Some(REMOVE) {
+            return Err(Error::refused("not_confirmed", format!("Nothing was removed: {} is there.", backup.id()))
+                .remedy(format!("Removing it cannot be undone. Type {REMOVE} to remove it.")));
+        }
+        backups::remove(backup)?;
+        db.forget_backup(&backup.path.display().to_string())
+    }
+
     /// A warning where an installation's backups take more than was granted.
     pub(crate) fn over_budget(&self, found: &[Backup]) -> Result<Option<Finding>> {
         let granted = self.db()?.setting("backups_budget_gb")?.parse::<u64>().unwrap_or(0) * 1_000_000_000;
@@ -124,6 +151,29 @@ impl Engine {
             )
         }))
     }
+}
+
+fn not_among(path: &Path) -> Error {
+    Error::refused("unknown_backup", format!("{} is none of the backups that are kept here.", path.display()))
+        .remedy("`liftlock backup list` shows the backups with their folders. Remove this one by hand if you are sure.")
+}
+
+fn is_held(id: &str, why: Kept) -> Error {
+    let (why, remedy) = match why {
+        Kept::Pinned => ("somebody wants it kept", "Take that back first: `liftlock backup unpin`."),
+        Kept::Needed => {
+            ("an update that is open, or an original that is kept, may need it", "It may go when that has gone.")
+        }
+        Kept::LastProven => (
+            "it is the newest one that was restored as a test",
+            "Make a new one first; once that is proven, this may go.",
+        ),
+        Kept::Newest | Kept::Calendar | Kept::NothingBetter => (
+            "none is proven that could be relied on instead",
+            "Make a new one first; once that is proven, this may go.",
+        ),
+    };
+    Error::refused("backup_held", format!("The backup {id} stays: {why}.")).remedy(remedy)
 }
 
 /// What is wrong with backups that can be read: one that failed its test is told, loudest where it was proven before.

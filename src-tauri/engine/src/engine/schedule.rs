@@ -16,6 +16,9 @@ use crate::ports::Reporter;
 use crate::state::Db;
 use crate::view::{BackupView, DueOutcome, DueView, ErrorView, ScheduleView};
 
+/// A time that has passed is caught up within a quarter of an hour, or after an update.
+const LATE: TimeDelta = TimeDelta::hours(2);
+
 fn key(name: &InstallationName) -> String {
     format!("backup_schedule/{name}")
 }
@@ -209,19 +212,23 @@ impl Engine {
         Ok(Some(view))
     }
 
-    /// What is wrong with backups at set times: one that did not work.
-    pub(crate) fn schedule_findings(&self) -> Result<Vec<Finding>> {
+    /// What is wrong with backups at set times: one that did not work, or that nobody has made though its time
+    /// has passed; `of` one installation, or of all.
+    pub(crate) fn schedule_findings(&self, of: Option<&InstallationName>) -> Result<Vec<Finding>> {
+        let now = self.clock.now();
         let troubled = |it: ScheduleView| {
-            let problem = it.problem?;
             let name = it.installation;
-            Some(Finding::new(
-                Severity::Stop,
-                "scheduled_backup_failed",
-                format!("The last scheduled backup of {name} was not made. {problem}"),
-                format!("Make one now and see: `liftlock backup create {name}`."),
-            ))
+            let remedy = format!("Make one now and see: `liftlock backup create {name}`.");
+            if let Some(problem) = it.problem {
+                let message = format!("The last scheduled backup of {name} was not made. {problem}");
+                return Some(Finding::new(Severity::Stop, "scheduled_backup_failed", message, remedy));
+            }
+            let since = it.next_at.filter(|due| now - *due > LATE)?.with_timezone(&Local).format("%Y-%m-%d %H:%M");
+            let message = format!("The backup of {name} that was due at {since} has not been made yet.");
+            Some(Finding::new(Severity::Warning, "scheduled_backup_late", message, remedy))
         };
-        Ok(self.backup_schedules()?.into_iter().filter_map(troubled).collect())
+        let wanted = self.backup_schedules()?.into_iter().filter(|it| of.is_none_or(|name| *name == it.installation));
+        Ok(wanted.filter_map(troubled).collect())
     }
 }
 

@@ -42,11 +42,23 @@ pub struct LookMark {
 
 /// What every mark begins with.
 const BEGINS: &str = "made by Liftlock to look at: ";
+/// And before all of it is there.
+const BEGUN: &str = "being made by Liftlock to look at: ";
 
 impl LookMark {
     /// As it is written.
     pub fn text(&self) -> String {
         format!("{BEGINS}{}", serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// The same of one that is being made.
+    pub fn text_of_begun(&self) -> String {
+        format!("{BEGUN}{}", serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether this is the mark of one that was begun and never ended.
+    pub fn is_begun(text: &str) -> bool {
+        text.strip_prefix(BEGUN).is_some_and(|it| serde_json::from_str::<Self>(it).is_ok())
     }
 
     /// What was written, if it is one of ours.

@@ -33,6 +33,7 @@ use crate::secrets::Secret;
 pub type Counts = BTreeMap<String, u64>;
 
 /// The kinds of stores.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreKind {
@@ -96,6 +97,7 @@ pub struct Sealed {
 }
 
 /// The roles of a server, kept beside a dump: SQL for people, without passwords.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Globals {
     /// Name of the file in the folder of the backup; a plain name, never a path.
@@ -103,6 +105,7 @@ pub struct Globals {
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// Size of the file in bytes.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub bytes: u64,
 }
 

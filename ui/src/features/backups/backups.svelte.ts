@@ -21,9 +21,13 @@ export class BackupsStore {
   backUp = (name: string) => this.#begin(() => this.mirror.client.call('back_up', { name, note: '' }));
   prove = (id: string) => this.#begin(() => this.mirror.client.call('prove_backup', { id }));
 
-  async stop(job: BackupJob): Promise<void> {
-    await this.tried(() => this.mirror.client.call('cancel_job', { id: job.id }));
-  }
+  copy = ({ id, installation: name }: BackupView) =>
+    this.#begin(() => this.mirror.client.call('copy_now', { name, id }));
+  renewCopy = ({ id }: BackupView) => this.#begin(() => this.mirror.client.call('renew_copy', { id }));
+  copyNewest = (name: string) => this.#begin(() => this.mirror.client.call('copy_now', { name, id: null }));
+  openFolder = ({ id, installation: name }: BackupView) =>
+    this.tried(() => this.mirror.client.call('open_folder', { name, what: 'backup', id }));
+
   /** Kept whatever the rule says, or not any more. */
   async pin(backup: BackupView): Promise<void> {
     await this.tried(async () => {

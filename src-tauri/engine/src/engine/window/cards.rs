@@ -151,6 +151,7 @@ impl BackupView {
             made_at: view.made_at,
             proven_at: view.proven_at,
             path: view.path,
+            copied: None,
         }
     }
 }

@@ -22,6 +22,7 @@ impl Engine {
         let prune = self.prune_preview(&name)?;
         let mut failed = self.backups(Some(&name))?.1;
         failed.extend(self.not_made(&name)?);
+        failed.extend(self.schedule_findings(Some(&name))?);
         Ok(BackupCareView {
             installation: name.to_string(),
             schedule: schedule.map(|it| BackupScheduleView {

@@ -1,5 +1,6 @@
 //! The views of the window, put together from what the other verbs know. The window adds nothing to them.
 
+mod backup;
 mod cards;
 mod care;
 mod pages;

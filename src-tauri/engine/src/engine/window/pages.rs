@@ -30,6 +30,19 @@ impl Engine {
         Ok(self.backups(name)?.0.into_iter().map(|it| BackupView::of(it.clone(), &title(&it))).collect())
     }
 
+    /// The same, and which of them have a copy in another place: a disk is asked for that.
+    ///
+    /// # Errors
+    /// As [`Engine::backups`].
+    pub fn backup_list(&self, name: Option<&InstallationName>) -> Result<Vec<BackupView>> {
+        let (mut lines, places) = (self.backup_lines(name)?, self.known_places()?);
+        for line in &mut lines {
+            let folder = Path::new(&line.path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+            line.copied = places.has(self, &line.installation.parse()?, &folder)?;
+        }
+        Ok(lines)
+    }
+
     /// What people call an application; its own name where nothing is known of it.
     pub fn title_of(&self, name: &InstallationName) -> String {
         let title = self.titles(Some(name)).ok().and_then(|mut it| it.remove(name.as_str()));
@@ -53,10 +66,12 @@ impl Engine {
     /// # Errors
     /// `unknown_backup`.
     pub fn backup_folder(&self, id: &str) -> Result<PathBuf> {
-        let found = self.backup_lines(None)?.into_iter().find(|it| it.id == id);
-        found.map(|it| PathBuf::from(it.path)).ok_or_else(|| {
-            Error::usage("unknown_backup", "This backup is not there any more.").remedy("Look at the list again.")
-        })
+        let unknown =
+            || Error::usage("unknown_backup", "This backup is not there any more.").remedy("Look at the list again.");
+        let (name, folder) = id.split_once('/').ok_or_else(unknown)?;
+        let name: InstallationName = name.parse().map_err(|_| unknown())?;
+        let found = crate::backups::of(&self.home, &self.db()?.installation(&name)?.name, self.clock.now())?.0;
+        found.into_iter().find(|it| it.id() == folder).map(|it| it.path).ok_or_else(unknown)
     }
 
     /// What an application holds now beside what a backup holds, a line a table, those that differ first.

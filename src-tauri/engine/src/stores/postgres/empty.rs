@@ -54,6 +54,11 @@ pub(super) fn make(client: &Client, like: &str, name: &str, mark: &str) -> Resul
     session.run(&format!("COMMENT ON DATABASE {} IS {}", ident(name), literal(mark)))
 }
 
+/// Lets a database of ours bear another mark.
+pub(super) fn mark(client: &Client, like: &str, name: &str, mark: &str) -> Result<()> {
+    client.connect_beside(like)?.run(&format!("COMMENT ON DATABASE {} IS {}", ident(name), literal(mark)))
+}
+
 /// Drops a database that bears `mark`, with the sessions in it. None there is no error.
 pub(super) fn remove(client: &Client, like: &str, name: &str, mark: &str) -> Result<()> {
     let mut session = client.connect_beside(like)?;

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::quote::{ident, literal};
 use super::restore::{How, restore};
 use super::{empty, facts, inventory};
+use crate::crash::{self, Moment};
 use crate::error::{Error, Result};
 use crate::ports::Reporter;
 use crate::stores::look::{LookMark, TableLook};
@@ -32,16 +33,29 @@ pub(super) fn make(
     (archive, dumped): (&Path, &Dumped),
     reporter: &dyn Reporter,
 ) -> Result<TableLook> {
-    let text = mark.text();
+    clear_begun(client, live)?;
+    let text = mark.text_of_begun();
     empty::make(client, live, name, &text)?;
+    crash::point("forward", "look", Moment::MidEffect);
     let how = How::for_a_look(&dumped.within(&mark.table));
     let done = restore(client, name, archive, &dumped.sha256, &how, reporter)
-        .and_then(|()| seen(client, name, mark, &dumped.lying_in(&mark.table), reporter));
+        .and_then(|()| seen(client, name, mark, &dumped.lying_in(&mark.table), reporter))
+        .and_then(|look| empty::mark(client, live, name, &mark.text()).map(|()| look));
     if done.is_err() {
-        // Why there is nothing to look at matters more than the empty database, which is listed.
+        // Why there is nothing to look at matters more than what is left of it, which the next one clears away.
         let _ = empty::remove(client, live, name, &text);
     }
     done
+}
+
+/// Removes what was begun and never ended: whoever made it was killed. The caller holds the lease.
+pub(super) fn clear_begun(client: &Client, live: &str) -> Result<()> {
+    for (name, mark, _) in marked(client, live)? {
+        if LookMark::is_begun(&mark) {
+            empty::remove(client, live, &name, &mark)?;
+        }
+    }
+    Ok(())
 }
 
 fn seen(client: &Client, name: &str, mark: &LookMark, wanted: &Counts, reporter: &dyn Reporter) -> Result<TableLook> {
@@ -132,6 +146,12 @@ fn line(name: &str, mark: LookMark, bytes: u64) -> TableLook {
 
 /// Those that are there for the database `live`.
 pub(super) fn list(client: &Client, live: &str) -> Result<Vec<TableLook>> {
+    let all = marked(client, live)?.into_iter();
+    Ok(all.filter_map(|(name, mark, bytes)| Some(line(&name, LookMark::read(&mark)?, bytes))).collect())
+}
+
+/// The databases beside that bear a mark: their names, the marks, and their sizes.
+fn marked(client: &Client, live: &str) -> Result<Vec<(String, String, u64)>> {
     #[derive(Deserialize)]
     struct Row {
         name: String,
@@ -143,7 +163,7 @@ pub(super) fn list(client: &Client, live: &str) -> Result<Vec<TableLook>> {
          FROM pg_database WHERE starts_with(datname, {}) AND shobj_description(oid, 'pg_database') IS NOT NULL ORDER BY 1",
         literal(&format!("{}__look_", short(live)))
     ))?;
-    Ok(rows.into_iter().filter_map(|it| Some(line(&it.name, LookMark::read(&it.mark)?, it.bytes))).collect())
+    Ok(rows.into_iter().map(|it| (it.name, it.mark, it.bytes)).collect())
 }
 
 /// As much of a name as leaves room for what is put behind it.
@@ -178,6 +198,8 @@ mod tests {
     #[test]
     fn only_our_mark_is_one() {
         let mark = LookMark { backup: "b".into(), made_at: "then".into(), table: "public.orders".into() };
+        assert!(LookMark::is_begun(&mark.text_of_begun()) && !LookMark::is_begun(&mark.text()));
+        assert_eq!(LookMark::read(&mark.text_of_begun()), None, "what is not whole is not shown");
         assert_eq!(LookMark::read(&mark.text()), Some(mark));
         assert_eq!(LookMark::read("a database of mine"), None);
     }

@@ -422,6 +422,10 @@ impl DataStore for PostgresStore {
             let mould = Mould { docker, image: String::new(), host: String::new(), port: 0 };
             mould.sweep(&folder)?;
         }
+        // A server that does not answer is no reason to leave the rest.
+        if let Err(error) = self.admin().and_then(|it| look::clear_begun(it, self.database())) {
+            tracing::warn!(class = %error.class, "{}", error.message);
+        }
         Scratch::sweep(&folder)
     }
 

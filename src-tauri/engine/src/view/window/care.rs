@@ -58,20 +58,30 @@ pub struct KeepingRule {
     pub yearly: usize,
 }
 
-/// Where backups are copied to, and how they are encrypted.
+/// Where backups are copied to, and how they are encrypted: of all applications.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct SafekeepingView {
-    /// Whose.
-    pub installation: String,
     /// The folder on another disk.
     pub folder: Option<String>,
     /// The storage of objects.
     pub storage: Option<String>,
-    /// Whether there is a backup that could be copied.
-    pub has_backup: bool,
-    /// What the newest one lacks.
-    pub behind: Vec<Finding>,
+    /// How the copies of each application stand.
+    pub applications: Vec<SafeApplicationView>,
     /// How backups are encrypted.
     pub encryption: crate::view::EncryptionView,
+}
+
+/// How the copies of an application's backups stand.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct SafeApplicationView {
+    /// Whose.
+    pub installation: String,
+    /// What people call it.
+    pub title: String,
+    /// Whether there is a backup that could be copied.
+    pub has_backup: bool,
+    /// What its copies lack.
+    pub behind: Vec<Finding>,
 }

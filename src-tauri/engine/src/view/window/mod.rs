@@ -3,6 +3,7 @@
 //! They hold what was seen and decided; words that depend on language (labels, plurals, dates) are the window's.
 
 mod app;
+mod backup;
 mod care;
 mod leaving;
 mod pages;
@@ -12,6 +13,7 @@ mod update;
 mod welcome;
 
 pub use app::*;
+pub use backup::*;
 pub use care::*;
 pub use leaving::*;
 pub use pages::*;

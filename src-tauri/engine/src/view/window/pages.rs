@@ -39,6 +39,8 @@ pub struct BackupView {
     pub path: String,
     /// Whether it is never removed by rule.
     pub pinned: bool,
+    /// Whether a copy of it lies in another place; nothing where none was chosen, or where that cannot be told now.
+    pub copied: Option<bool>,
 }
 
 /// What an installation holds beside what a backup holds.
@@ -159,14 +161,18 @@ pub struct ReportFile {
     pub preview: String,
 }
 
-/// A backup or proof at work.
+/// Something at work on backups, in this program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct BackupJob {
     /// Which.
     pub id: String,
+    /// What is done.
+    pub act: JobAct,
     /// Whose.
     pub installation: String,
+    /// What it is about: the id of a backup, a table, the name of a file; nothing where that is the application itself.
+    pub about: Option<String>,
     /// Percent.
     pub progress: u8,
     /// What happens, in one sentence.
@@ -175,8 +181,29 @@ pub struct BackupJob {
     pub rate: Option<String>,
     /// How many seconds are left, where that can be told.
     pub seconds_left: Option<f64>,
+    /// Whether it is over.
+    pub ended: bool,
     /// What was made.
     pub done: Option<BackupView>,
     /// Why nothing was.
     pub error: Option<crate::view::ErrorView>,
+}
+
+/// What can be at work on backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum JobAct {
+    /// Making a backup and proving it.
+    BackUp,
+    /// Restoring one on the side, to prove it.
+    Prove,
+    /// Copying one to another place.
+    Copy,
+    /// Looking into a file of another machine.
+    Inspect,
+    /// Making a backup of such a file and proving it.
+    Adopt,
+    /// Restoring a table beside, to look at.
+    LookAt,
 }
