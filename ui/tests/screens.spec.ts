@@ -63,6 +63,25 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByTestId('details-database').click();
     await page.getByTestId('part-database').scrollIntoViewIfNeeded();
   },
+  'backups-file-looking': async (page) => {
+    await page.getByTestId('act-from-file').click();
+    await tells(page, {
+      act: 'inspect',
+      about: 'filaops-laptop.sql.gz',
+      message: 'Looking into the file. Nothing is touched.',
+    });
+    await page.getByTestId('job').scrollIntoViewIfNeeded();
+  },
+  'tables-looking': async (page) => {
+    await page.getByTestId('act-look-table').last().click();
+    await tells(page, {
+      act: 'look_at',
+      about: 'public.orders',
+      message: 'Restoring one table. The application’s data is not touched.',
+    });
+  },
+  'backup-proving': (page) =>
+    tells(page, { act: 'prove', about: 'b1', message: 'Restoring the backup on the side, to prove it.' }),
   'backup-damaged-copy': (page) => expect(page.getByTestId('copy-damaged')).toBeVisible(),
   'backup-remove': async (page) => {
     await page.getByTestId('act-remove-backup').click();
@@ -121,6 +140,16 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
   'update-hostile': (page) => expect(page.locator('.markdown')).toBeVisible(),
   'update-huge': (page) => expect(page.locator('.markdown')).toBeVisible(),
 };
+
+/** Something on backups is under way. */
+async function tells(page: Page, over: Record<string, string>): Promise<void> {
+  await page.evaluate((over) => {
+    type Fixture = { say: (event: string, view: unknown) => void; call: (name: string) => Promise<object> };
+    const { fixture } = window as unknown as { fixture: Fixture };
+    return fixture.call('back_up').then((job) => fixture.say('job', { ...job, ...over }));
+  }, over);
+  await expect(page.getByTestId('job')).toBeVisible();
+}
 
 async function asksToClose(page: Page, why: string): Promise<void> {
   await page.evaluate((why) => {

@@ -25,6 +25,13 @@ export class BackupsStore {
     this.#begin(() => this.mirror.client.call('copy_now', { name, id }));
   renewCopy = ({ id }: BackupView) => this.#begin(() => this.mirror.client.call('renew_copy', { id }));
   copyNewest = (name: string) => this.#begin(() => this.mirror.client.call('copy_now', { name, id: null }));
+  /** What has failed, once more. */
+  again(job: BackupJob): Promise<void> {
+    const { act, installation: name, about: id } = job;
+    if (act === 'prove' && id !== null) return this.prove(id);
+    if (act === 'copy') return this.#begin(() => this.mirror.client.call('copy_now', { name, id }));
+    return this.backUp(name);
+  }
   openFolder = ({ id, installation: name }: BackupView) =>
     this.tried(() => this.mirror.client.call('open_folder', { name, what: 'backup', id }));
 
