@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
 #[cfg(target_os = "linux")]
-#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../support/keychain.rs"]
 mod keychain;
 
