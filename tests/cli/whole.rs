@@ -111,6 +111,16 @@ fn a_real_shop_fills_every_document() {
     assert_eq!(bench.run(&["settings", "keep_backups", "1"]).code, 0);
     assert_eq!(bench.run(&["backup", "create"]).code, 0);
     words("backup_prune_preview", &["backup", "prune", "--dry-run"], 0);
+    // By a person's word: never the last that can be relied on, and only by the word REMOVE.
+    let list = bench.run(&["backup", "list", "--json"]).json();
+    let newest = list["backups"][0]["id"].as_str().unwrap();
+    let class = |args: &[&str]| bench.run(args).json()["error"]["class"].clone();
+    assert_eq!(class(&["backup", "remove", newest, "--confirm", "REMOVE", "--json"]), "backup_held");
+    assert_eq!(class(&["backup", "remove", id, "--json"]), "not_confirmed");
+    let again = bench.run(&["backup", "create", "--json"]).json();
+    let removed = bench.run(&["backup", "remove", newest, "--confirm", "REMOVE", "--json"]);
+    assert_eq!((removed.code, &removed.json()["removed"]), (0, &json!(newest)));
+    assert_eq!(list["backups"][1]["id"], json!(id), "{again:#}");
     assert_eq!(
         bench.run(&["backup", "list", "--json"]).json()["backups"].as_array().unwrap().len(),
         2,

@@ -526,6 +526,14 @@ pub(crate) enum BackupCommand {
         /// The backup: its id, or its folder
         path: PathBuf,
     },
+    /// Remove one backup for good; its copies in other places stay
+    Remove {
+        /// The backup: its id, or its folder
+        path: PathBuf,
+        /// REMOVE, to remove it; asked for on a terminal
+        #[arg(long, value_name = "WORD")]
+        confirm: Option<String>,
+    },
     /// Remove what the keeping rule does not keep: `liftlock settings keep_backups`
     Prune {
         #[command(flatten)]

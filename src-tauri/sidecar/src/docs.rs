@@ -123,6 +123,7 @@ const DOCUMENTS: &[Document] = &[
     document("`backup create`, `backup adopt`, `backup verify`", None, shape::<view::BackupView>, ""),
     document("`backup compare`", None, shape::<view::CompareView>, ""),
     document("`backup pin`, `backup unpin`", None, shape::<view::BackupView>, ""),
+    document("`backup remove`", Some("removed"), shape::<String>, ""),
     document(
         "`backup prune`",
         None,

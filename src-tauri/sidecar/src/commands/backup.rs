@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::Utc;
 use liftlock_engine::backups::Kept;
-use liftlock_engine::engine::RESTORE;
+use liftlock_engine::engine::{REMOVE, RESTORE};
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::seal::To;
 use liftlock_engine::view::{BackupView, CompareView, DueOutcome, DueView, EncryptionView, PruneView};
@@ -68,6 +68,7 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, command: BackupCommand) -> R
         }
         BackupCommand::Pin { path } => pinned(engine, screen, &path, true),
         BackupCommand::Unpin { path } => pinned(engine, screen, &path, false),
+        BackupCommand::Remove { path, confirm } => remove(engine, screen, &path, confirm.as_deref()),
         BackupCommand::Prune { of, dry_run } => {
             let name = named(engine, of)?;
             let view = if dry_run { engine.prune_preview(&name)? } else { engine.prune(&name)? };
@@ -197,6 +198,25 @@ fn pinned(engine: &Engine, screen: &Screen, path: &Path, pinned: bool) -> Result
         let said = if pinned { "It is kept until you unpin it." } else { "The keeping rule decides about it again." };
         screen.line(Line::new(Style::Good, said));
         screen.line(format!("  {}", backup.path));
+    }
+    Ok(0)
+}
+
+fn remove(engine: &Engine, screen: &Screen, path: &Path, typed: Option<&str>) -> Result<u8> {
+    match engine.remove_backup(path, typed) {
+        Err(refused) if refused.class == "not_confirmed" && typed.is_none() && screen.can_ask() => {
+            if !screen.confirm_by(&refused.message, REMOVE) {
+                screen.aside("Nothing was removed.");
+                return Ok(REFUSED);
+            }
+            engine.remove_backup(path, Some(REMOVE))?;
+        }
+        answer => answer?,
+    }
+    if screen.json {
+        screen.document(&json!({ "removed": path }));
+    } else {
+        screen.line(Line::new(Style::Good, format!("{} was removed.", path.display())));
     }
     Ok(0)
 }
