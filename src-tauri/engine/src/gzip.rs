@@ -27,6 +27,8 @@ use crate::digest;
 pub const MULTI_MEMBER_NOTE: &str =
     "gzip of many members: use gunzip or a reader that continues after the first member";
 
+/// How hard libdeflate tries. On two processors the dump of an ERP takes a seventh longer than at level 1 and is 6 % smaller.
+const LEVEL: i32 = 3;
 /// How much goes into one member.
 const BLOCK: usize = 1 << 20;
 
@@ -192,7 +194,7 @@ impl<W: Write + Send + 'static> Write for BlockGzip<W> {
 
 /// The work of one compressing thread.
 fn pack(to_pack: &Mutex<Receiver<Raw>>, packed: &Sender<Packed>) -> io::Result<()> {
-    let level = CompressionLvl::new(1).map_err(|_| io::Error::other("libdeflate has no level 1"))?;
+    let level = CompressionLvl::new(LEVEL).map_err(|_| io::Error::other("libdeflate has no such level"))?;
     let mut compressor = Compressor::new(level);
     loop {
         // The lock is held while waiting: whoever has it takes the next block, the others queue behind it.
