@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(target_os = "linux")]
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/cluster.rs"]
 mod cluster;
 #[path = "../support/erp.rs"]

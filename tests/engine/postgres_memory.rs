@@ -5,7 +5,6 @@
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
 use std::sync::Arc;
 use std::{env, fs};
 
@@ -14,6 +13,7 @@ use liftlock_engine::secrets::Secret;
 use liftlock_engine::stores::postgres::dump;
 use liftlock_engine::stores::postgres::{Client, Server, tools};
 
+use crate::alone;
 use crate::cluster::{self, PASSWORD, SUPERUSER};
 use crate::postgres_support::{admin, private_dir, shop};
 
@@ -45,19 +45,9 @@ fn ten_gigabytes_pass_through_a_dump_in_less_memory_than_64_mb() {
     fs::set_permissions(&stand_in, PermissionsExt::from_mode(0o755)).unwrap();
     let told = format!("{}\n{database}\n{}", cluster::shared().port, tools.path().display());
     let name = "postgres_memory::ten_gigabytes_pass_through_a_dump_in_less_memory_than_64_mb";
-    let done = Command::new(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(DUMPER, told)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
-    let figure = |word: &str| -> u64 {
-        let line = said.lines().find_map(|it| it.split_once(word)).unwrap_or_else(|| panic!("no {word} in {said}"));
-        line.1.trim().parse().unwrap()
-    };
-    assert_eq!(figure("passed:"), bytes);
-    let peak = figure("peak_kb:");
+    let said = alone::run(name, (DUMPER, &told));
+    assert_eq!(said.figure("passed"), bytes);
+    let peak = said.figure("peak_kb");
     println!("{gigabytes} GB in {peak} kB");
     assert!(peak < MOST_KB, "{peak} kB for {gigabytes} GB");
 }
@@ -74,9 +64,7 @@ fn dump_as(told: &str) {
     let dump = dump::dump(&client, words[1], &dest, dump::Options::default(), &Silent)
         .unwrap_or_else(|error| panic!("{error} {:?}", error.details));
     println!("passed: {}", dump.raw_bytes);
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).unwrap();
-    println!("peak_kb: {}", peak.trim().trim_end_matches("kB").trim());
+    alone::tell_peak();
 }
 
 fn admin_at(server: &Server) -> Client {

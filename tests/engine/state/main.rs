@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
 #[cfg(target_os = "linux")]
+#[path = "../../support/alone.rs"]
+mod alone;
+#[cfg(target_os = "linux")]
 #[path = "../../support/keychain.rs"]
 mod keychain;
 

@@ -1,13 +1,13 @@
 //! What a copy to storage takes of memory, there and read back, however large it is: told by the process that makes it, of
 //! itself. A quarter of a gigabyte here, two with `LIFTLOCK_LONG=1`.
 
-use std::process::Command;
 use std::{env, fs};
 
 use liftlock_engine::Engine;
 use liftlock_engine::process::Silent;
 use liftlock_engine::state::home::Home;
 
+use crate::alone;
 use crate::storage::{Away, noise};
 
 /// Set in the process that copies: the home of its Liftlock.
@@ -27,19 +27,10 @@ fn a_copy_of_any_size_goes_to_storage_and_is_read_back_in_less_memory_than_64_mb
     let made = away.back_up();
     assert!(made.bytes > (megabytes as u64) << 20, "{made:?}");
     let name = "memory::a_copy_of_any_size_goes_to_storage_and_is_read_back_in_less_memory_than_64_mb";
-    let done = Command::new(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(COPIER, away.bench.root.path().join("home"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
-    let figure = |word: &str| -> u64 {
-        let line = said.lines().find_map(|it| it.split_once(word)).unwrap_or_else(|| panic!("no {word} in {said}"));
-        line.1.trim().parse().unwrap()
-    };
-    assert!(figure("written:") > (megabytes as u64) << 20, "{said}");
-    let peak = figure("peak_kb:");
+    let home = away.bench.root.path().join("home");
+    let said = alone::run(name, (COPIER, home.to_str().unwrap()));
+    assert!(said.figure("written") > (megabytes as u64) << 20);
+    let peak = said.figure("peak_kb");
     println!("{megabytes} MB in {peak} kB");
     assert!(peak < MOST_KB, "{peak} kB for {megabytes} MB");
 }
@@ -48,7 +39,5 @@ fn copy_as(home: &str) {
     let engine = Engine::at(Home::at(home));
     let copied = engine.copy_backup(&"shop".parse().unwrap(), None, &Silent).unwrap();
     println!("written: {}", copied[0].bytes_written);
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).unwrap();
-    println!("peak_kb: {}", peak.trim().trim_end_matches("kB").trim());
+    alone::tell_peak();
 }
