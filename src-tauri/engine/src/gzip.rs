@@ -1,10 +1,13 @@
 //! gzip in blocks: one thread reads, several compress, one writes in order and hashes what it writes.
 //!
-//! The result is a gzip file of many members, one a block of 1 MiB. `gunzip`, `pigz` and every reader that
+//! The result is a gzip file of many members, one a block of 1 MiB, each of which says in an extra field of its header how
+//! long it is, so that [`Gunzip`] can decompress several at once. `gunzip`, `pigz` and every reader that
 //! follows the format read it whole; a reader that stops at the first member silently gets a fraction, so a
 //! manifest says [`MULTI_MEMBER_NOTE`]. Memory is constant: a fixed number of blocks goes round, and
 //! whoever writes faster than the disk waits. A `BlockGzip` that is dropped without
 //! [`BlockGzip::finish`] has written something incomplete and says so nowhere: always finish.
+
+mod unpack;
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +26,8 @@ use sha2::{Digest, Sha256};
 
 use crate::digest;
 
+pub use unpack::Gunzip;
+
 /// What a manifest says beside a file written by [`BlockGzip`].
 pub const MULTI_MEMBER_NOTE: &str =
     "gzip of many members: use gunzip or a reader that continues after the first member";
@@ -31,6 +36,14 @@ pub const MULTI_MEMBER_NOTE: &str =
 const LEVEL: i32 = 3;
 /// How much goes into one member.
 const BLOCK: usize = 1 << 20;
+/// The header of a member as compressors write it, without any field that is optional.
+const PLAIN_HEAD: usize = 10;
+/// The header of a member of ours: with its extra field (RFC 1952, 2.3.1.1), which holds the length of the member.
+const HEAD: usize = PLAIN_HEAD + 2 + FIELD.len() + 4;
+/// The extra field "LL" of four bytes.
+const FIELD: [u8; 4] = [b'L', b'L', 4, 0];
+const MAGIC: [u8; 3] = [0x1F, 0x8B, 8];
+const HAS_EXTRA: u8 = 4;
 
 /// What [`BlockGzip::finish`] knows about the file it wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,10 +220,31 @@ fn pack(to_pack: &Mutex<Receiver<Raw>>, packed: &Sender<Packed>) -> io::Result<(
         let length =
             compressor.gzip_compress(&raw, &mut bytes).map_err(|cause| io::Error::other(format!("gzip: {cause}")))?;
         bytes.truncate(length);
+        say_length(&mut bytes)?;
         if packed.send(Packed { number, packed: bytes, raw }).is_err() {
             return Ok(()); // The writer failed and tells why.
         }
     }
+}
+
+/// Puts the length of a member into its header.
+fn say_length(member: &mut Vec<u8>) -> io::Result<()> {
+    let length = u32::try_from(member.len() + HEAD - PLAIN_HEAD).map_err(io::Error::other)?;
+    let [_, _, _, flags @ 0, ..] = member.as_mut_slice() else {
+        return Err(io::Error::other("libdeflate wrote another header than it used to"));
+    };
+    *flags = HAS_EXTRA;
+    let size_of_extra = [8, 0];
+    member.splice(PLAIN_HEAD..PLAIN_HEAD, size_of_extra.into_iter().chain(FIELD).chain(length.to_le_bytes()));
+    Ok(())
+}
+
+/// The length of the member that begins with `head`, where it is one of ours that can be.
+fn length_of_member(head: &[u8]) -> Option<usize> {
+    let (head, length) = head.get(..HEAD)?.split_last_chunk::<4>()?;
+    let is_ours = head.starts_with(&MAGIC) && head[3] == HAS_EXTRA && head[PLAIN_HEAD..] == [8, 0, b'L', b'L', 4, 0];
+    let length = u32::from_le_bytes(*length) as usize;
+    (is_ours && (HEAD..=2 * BLOCK).contains(&length)).then_some(length)
 }
 
 /// The work of the writing thread: puts blocks in order, hashes and writes them, gives buffers back.
@@ -246,7 +280,7 @@ mod tests {
 
     use super::*;
 
-    fn noise(bytes: usize) -> Vec<u8> {
+    pub(super) fn noise(bytes: usize) -> Vec<u8> {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         (0..bytes)
             .map(|_| {
@@ -259,7 +293,7 @@ mod tests {
             .collect()
     }
 
-    fn packed(raw: &[u8], piece: usize, workers: usize) -> (Vec<u8>, Written) {
+    pub(super) fn packed(raw: &[u8], piece: usize, workers: usize) -> (Vec<u8>, Written) {
         let mut gzip = BlockGzip::new(Vec::new(), workers).unwrap();
         for piece in raw.chunks(piece) {
             gzip.write_all(piece).unwrap();

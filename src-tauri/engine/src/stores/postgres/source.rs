@@ -2,21 +2,25 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
-
-use flate2::read::MultiGzDecoder;
 
 use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::gzip;
+use crate::gzip::{self, Gunzip};
 use crate::ports::{Reporter, Unit};
 
 /// The decompressed archive, hashed as it is read, which remembers that it was damaged.
 pub(super) struct Source<'a> {
-    from: MultiGzDecoder<BufReader<Hashing<File>>>,
+    from: Gunzip<Hashing<Counted>>,
+    /// How much of the file was read.
+    at: Arc<AtomicU64>,
     reporter: &'a dyn Reporter,
     pub(super) path: PathBuf,
     size: u64,
@@ -28,8 +32,10 @@ impl<'a> Source<'a> {
     pub(super) fn open(path: &Path, reporter: &'a dyn Reporter) -> Result<Self> {
         let file = durable::open_no_follow(path)?;
         let size = file.metadata().map_err(|cause| Error::io("read", path, &cause))?.len();
-        let from = gzip::reader(BufReader::with_capacity(1 << 20, Hashing::new(file)));
-        Ok(Self { from, reporter, path: path.to_owned(), size, told: 0, damage: None })
+        let at = Arc::new(AtomicU64::new(0));
+        let counted = Hashing::new(Counted { file, at: Arc::clone(&at) });
+        let from = Gunzip::new(counted, gzip::default_workers()).map_err(|cause| Error::io("read", path, &cause))?;
+        Ok(Self { from, at, reporter, path: path.to_owned(), size, told: 0, damage: None })
     }
 
     /// Reads what pg_restore had no need of, to the last checksum, and answers with the hash of the whole file.
@@ -39,9 +45,23 @@ impl<'a> Source<'a> {
             return Err(damaged(archive).detail(damage));
         }
         read.map_err(|cause| Error::io("read", &self.path, &cause))?;
-        let mut inner = self.from.into_inner();
+        let mut inner = self.from.into_inner().map_err(|cause| Error::io("read", archive, &cause))?;
         io::copy(&mut inner, &mut io::sink()).map_err(|cause| Error::io("read", archive, &cause))?;
-        Ok(inner.into_inner().finish().1)
+        Ok(inner.finish().1)
+    }
+}
+
+/// A file that tells how much of it was read, also while another thread reads it.
+struct Counted {
+    file: File,
+    at: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.at.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 
@@ -55,7 +75,7 @@ impl Read for Source<'_> {
                 self.damage = Some(cause.to_string());
             }
         })?;
-        let at = self.from.get_ref().get_ref().bytes();
+        let at = self.at.load(Ordering::Relaxed);
         if at >> 20 != self.told >> 20 || read == 0 {
             self.told = at;
             self.reporter.moved(at.min(self.size), Some(self.size), Unit::Bytes);
