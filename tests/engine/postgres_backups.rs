@@ -1,9 +1,12 @@
 //! What becomes of backups of a real database when something goes wrong around them.
 
 use std::fs;
+use std::io::{Read, Write};
 
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use liftlock_engine::backups::{self, Backup, open};
 use liftlock_engine::clock::SystemClock;
+use liftlock_engine::digest::sha256;
 use liftlock_engine::process::Silent;
 use liftlock_engine::seal::Keys;
 use liftlock_engine::stores::files::FilesStore;
@@ -85,6 +88,38 @@ fn a_damage_in_any_block_of_any_file_is_found_and_takes_nothing_from_other_backu
     let fallen = open(&backup.path).unwrap();
     assert!(fallen.grade_word() == "failed" && fallen.was_proven_at.is_some(), "{fallen:?}");
     assert_eq!(prove(&open(&other.path).unwrap()).unwrap().grade, Grade::Proven);
+}
+
+#[test]
+fn an_archive_is_read_to_its_end_and_half_of_one_is_not_readable() {
+    let (name, owner) = shop(&admin());
+    let home = tempfile::Builder::new().prefix("liftlock-scratch-").tempdir().unwrap();
+    let database = store(&name, &owner, true);
+    let stores: [&dyn DataStore; 1] = [&database];
+    let backup = backup_of(&home.path().join("backups"), &stores);
+    let (keys, scratch) = (Keys::default(), home.path().join("scratch"));
+    let trust = backups::read_through(&backup, &stores, &scratch, &keys, &SystemClock, &Silent).unwrap();
+    assert_eq!(trust.grade, Grade::Readable);
+    assert_eq!(open(&backup.path).unwrap().grade_word(), "readable");
+
+    // Half an archive, well compressed and with the checksum of that half: only pg_restore can tell.
+    let dumped = backup.dumped("main").unwrap();
+    let mut archive = Vec::new();
+    MultiGzDecoder::new(fs::File::open(backup.path.join(&dumped.file)).unwrap()).read_to_end(&mut archive).unwrap();
+    let forged = home.path().join("forged");
+    fs::create_dir(&forged).unwrap();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&archive[..archive.len() / 2]).unwrap();
+    let packed = packed.finish().unwrap();
+    fs::write(forged.join(&dumped.file), &packed).unwrap();
+    let mut half = dumped.clone();
+    half.facts["dump"]["sha256"] = sha256(&packed).into();
+    let told = database.read_through(&half, &forged, &Silent).unwrap_err();
+    assert!(told.class == "archive_damaged" && !told.details.is_empty(), "{told:?}");
+    // And a whole one that is another.
+    half.facts["dump"]["sha256"] = "0".repeat(64).into();
+    let told = database.read_through(&half, &backup.path, &Silent).unwrap_err();
+    assert!(told.class == "archive_damaged" && told.details[0].contains("checksum"), "{told:?}");
 }
 
 /// A database with thirty megabytes in it, of the owner `tight_owner`.

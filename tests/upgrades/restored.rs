@@ -44,6 +44,10 @@ fn a_restore_takes_a_safety_copy_first_and_is_taken_back_with_one_command() {
     let path = safety["path"].as_str().unwrap();
     let (code, verified) = case.answer(&["backup", "verify", path]);
     assert_eq!((code, &verified["grade"]), (0, &"proven".into()), "{verified:#}");
+    // Without what the test wrote down it is only taken; reading it earns the grade between.
+    fs::remove_file(std::path::Path::new(path).join("proof.json")).unwrap();
+    let (code, read) = case.answer(&["backup", "verify", "--quick", path]);
+    assert_eq!((code, &read["grade"], &read["proven_at"]), (0, &"readable".into(), &().into()), "{read:#}");
 }
 
 #[test]

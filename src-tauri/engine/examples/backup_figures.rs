@@ -1,24 +1,22 @@
 //! What a backup costs, as JSON on standard output; `cargo xtask bench backup` runs it on a release build.
 //!
 //! `measure DIR LINES [ROUNDS]` fills a database like that of an ERP in a server of its own and measures backing it up, proving it,
-//! restoring it and setting it aside, each beside PostgreSQL's own tools in the same run. `take`, `prove` and `restore` are
+//! restoring it and setting it aside, each beside PostgreSQL's own tools in the same run. `take`, `read`, `prove` and `restore` are
 //! one act of ours each, in a process of its own, so that its memory can be told.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use liftlock_engine::backups::{self, Backup, BackupKind, Request};
 use liftlock_engine::clock::SystemClock;
-use liftlock_engine::model::profile::Endpoint;
-use liftlock_engine::process::{Silent, SystemRunner};
+use liftlock_engine::ports::{Reporter, Unit};
+use liftlock_engine::process::Silent;
 use liftlock_engine::seal::Keys;
-use liftlock_engine::secrets::Secret;
-use liftlock_engine::stores::postgres::{Client, PostgresStore, Server};
 use liftlock_engine::stores::{DataStore, Place};
 use serde_json::{Value, json};
 
@@ -26,13 +24,12 @@ use serde_json::{Value, json};
 mod cluster;
 #[path = "../../../tests/support/erp.rs"]
 mod erp;
+mod figures;
 
 use cluster::{Cluster, PASSWORD, SUPERUSER};
+use figures::{Outcome, ROUNDS, client, median, peak_mb, rounded, store};
 
 const DATABASE: &str = "erp";
-const ROUNDS: usize = 3;
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -40,6 +37,7 @@ fn main() -> Outcome<()> {
         ["measure", dir, lines] => Bench::prepare(Path::new(dir), lines.parse()?)?.measure(ROUNDS)?,
         ["measure", dir, lines, rounds] => Bench::prepare(Path::new(dir), lines.parse()?)?.measure(rounds.parse()?)?,
         ["take", dir, port] => of_this_process(|| take(Path::new(dir), port.parse()?))?,
+        ["read", dir, port] => of_this_process(|| read(Path::new(dir), port.parse()?))?,
         ["prove", dir, port] => of_this_process(|| prove(Path::new(dir), port.parse()?))?,
         ["restore", dir, port] => of_this_process(|| restore(Path::new(dir), port.parse()?))?,
         _ => return Err("usage: backup_figures measure DIR LINES [ROUNDS]".into()),
@@ -57,17 +55,8 @@ struct Bench {
 
 impl Bench {
     fn prepare(dir: &Path, lines: u64) -> Outcome<Self> {
-        // On the disk that is measured, not where temporary folders are.
-        let home = dir.join("server/one");
-        fs::create_dir_all(&home)?;
-        // The server runs as a user of its own where this is root.
-        if let Some((uid, gid)) = cluster::unprivileged() {
-            for folder in [&dir.join("server"), &home] {
-                std::os::unix::fs::chown(folder, Some(uid), Some(gid))?;
-            }
-        }
-        let cluster = Cluster::start_in(home, &[("max_wal_size", "4GB")]);
-        let admin = client(cluster.port, &cluster.bin)?;
+        let cluster = figures::server(dir)?;
+        let admin = client(cluster.port)?;
         admin
             .connect("postgres")?
             .run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"))?;
@@ -82,7 +71,7 @@ impl Bench {
     }
 
     fn measure(&self, often: usize) -> Outcome<Value> {
-        let disk = store(self.cluster.port)?.size(&Silent)?;
+        let disk = store(self.cluster.port, DATABASE).size(&Silent)?;
         let mut rounds: Vec<Value> = Vec::new();
         for round in 0..often {
             rounds.push(self.round(&self.dir.join(format!("round-{round}")))?);
@@ -107,7 +96,13 @@ impl Bench {
                 "to_pg_dump_directory_j2": ratio(took, seconds("pg_dump_directory_j2")),
                 "bytes_to_pg_dump_gzip": ratio(bytes, median(&["pg_dump_gzip", "bytes"])),
             },
-            "proof": { "seconds": seconds("prove"), "to_a_full_restore": ratio(seconds("prove"), seconds("gunzip_pg_restore")) },
+            "reading": { "seconds": seconds("read"), "to_the_backup": ratio(seconds("read"), took) },
+            "proof": {
+                "seconds": seconds("prove"),
+                "to_a_full_restore": ratio(seconds("prove"), seconds("gunzip_pg_restore")),
+                "rows_seconds": median(&["prove", "rows_seconds"]),
+                "rows_to_a_full_restore": ratio(median(&["prove", "rows_seconds"]), seconds("gunzip_pg_restore")),
+            },
             "restore": {
                 "seconds": seconds("restore"),
                 "to_gunzip_pg_restore": ratio(seconds("restore"), seconds("gunzip_pg_restore")),
@@ -118,8 +113,8 @@ impl Bench {
                 "to_cp_and_sync": ratio(seconds("template_copy"), seconds("cp_and_sync")),
             },
             "limits": {
-                "to_pg_dump_to_nowhere": 1.75, "to_pg_dump_gzip": 0.20, "bytes_to_pg_dump_gzip": 1.10, "peak_mb": 64,
-                "proof_to_a_full_restore": 0.65, "set_aside_to_cp_and_sync": 1.2
+                "to_pg_dump_to_nowhere": 1.75, "to_pg_dump_gzip": 0.20, "bytes_to_pg_dump_gzip": 1.10, "peak_mb": 64, "reading_to_the_backup": 0.35,
+                "rows_to_a_full_restore": 0.65, "set_aside_to_cp_and_sync": 1.2
             },
         }))
     }
@@ -137,6 +132,7 @@ impl Bench {
             Some(&dir.join("directory")),
         )?;
         let taken = self.ours("take", dir)?;
+        let read = self.ours("read", dir)?;
         let proven = self.ours("prove", dir)?;
         let made = only_backup(dir)?;
         let file = made.path.join(&made.dumped("main")?.file).display().to_string();
@@ -166,7 +162,7 @@ impl Bench {
         fs::remove_dir_all(dir)?;
         Ok(json!({
             "pg_dump_to_nowhere": nowhere, "pg_dump_gzip": gzip, "pg_dump_custom": custom, "pg_dump_directory_j2": directory,
-            "take": taken, "prove": proven, "gunzip_pg_restore": by_pipe, "pg_restore_j2": by_two, "restore": restored,
+            "take": taken, "read": read, "prove": proven, "gunzip_pg_restore": by_pipe, "pg_restore_j2": by_two, "restore": restored,
             "template_copy": template, "cp_and_sync": copied,
         }))
     }
@@ -197,7 +193,7 @@ impl Bench {
     }
 
     fn run(&self, statement: &str) -> Outcome<()> {
-        let admin = client(self.cluster.port, &self.cluster.bin)?;
+        let admin = client(self.cluster.port)?;
         Ok(admin.connect("postgres")?.run_watched(statement, Duration::from_secs(3600), &mut || Ok(()))?)
     }
 
@@ -206,7 +202,7 @@ impl Bench {
         struct Row {
             oid: u32,
         }
-        let admin = client(self.cluster.port, &self.cluster.bin)?;
+        let admin = client(self.cluster.port)?;
         let row: Row = admin
             .connect("postgres")?
             .one(&format!("SELECT oid::int8 FROM pg_database WHERE datname = '{DATABASE}'"))?;
@@ -224,8 +220,14 @@ fn take(dir: &Path, port: u16) -> Outcome<Value> {
         note: "",
         keys: &Keys::default(),
     };
-    let backup = backups::create(&request, &[&store(port)?], &SystemClock, &Silent)?;
+    let backup = backups::create(&request, &[&store(port, DATABASE)], &SystemClock, &Silent)?;
     Ok(json!({ "bytes": backup.bytes() }))
+}
+
+fn read(dir: &Path, port: u16) -> Outcome<Value> {
+    let (backup, keys) = (only_backup(dir)?, Keys::default());
+    let trust = backups::read_through(&backup, &[&store(port, DATABASE)], dir, &keys, &SystemClock, &Silent)?;
+    Ok(json!({ "grade": trust.grade }))
 }
 
 fn prove(dir: &Path, port: u16) -> Outcome<Value> {
@@ -233,19 +235,39 @@ fn prove(dir: &Path, port: u16) -> Outcome<Value> {
     let scratch = dir.join("scratch");
     fs::create_dir(&scratch)?;
     fs::set_permissions(&scratch, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-    let trust = backups::prove(&backup, &[&store(port)?], &scratch, &Keys::default(), &SystemClock, &Silent)?;
-    Ok(json!({ "grade": trust.grade }))
+    let heard = Heard { begun: Instant::now(), rows: Mutex::default() };
+    let trust = backups::prove(&backup, &[&store(port, DATABASE)], &scratch, &Keys::default(), &SystemClock, &heard)?;
+    let rows = heard.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(json!({ "grade": trust.grade, "rows_seconds": rounded(rows.as_secs_f64()) }))
+}
+
+/// Hears when all rows are there: the archive is read to its end then, and indexes are next.
+struct Heard {
+    begun: Instant,
+    rows: Mutex<Duration>,
+}
+
+impl Reporter for Heard {
+    fn moved(&self, _done: u64, _total: Option<u64>, unit: Unit) {
+        if unit == Unit::Bytes {
+            *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = self.begun.elapsed();
+        }
+    }
+    fn say(&self, _line: &str) {}
+    fn check(&self) -> liftlock_engine::Result<()> {
+        Ok(())
+    }
 }
 
 fn restore(dir: &Path, port: u16) -> Outcome<Value> {
     let backup = only_backup(dir)?;
-    let store = store(port)?;
+    let store = store(port, DATABASE);
     let aside = store.plan_aside("1")?;
     store.restore_next(&aside, backup.dumped("main")?, &backup.path, &Silent)?;
     let Place::Postgres { database, .. } = store.next_place(&aside)? else {
         return Err("a database has no path".into());
     };
-    let admin = client(port, &cluster::bin())?;
+    let admin = client(port)?;
     admin.connect("postgres")?.run(&format!("DROP DATABASE \"{database}\" WITH (FORCE)"))?;
     Ok(json!({}))
 }
@@ -259,9 +281,7 @@ fn of_this_process(act: impl FnOnce() -> Outcome<Value>) -> Outcome<Value> {
     let begun = Instant::now();
     let mut told = act()?;
     told["seconds"] = json!(rounded(begun.elapsed().as_secs_f64()));
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).and_then(|it| it.split_whitespace().next());
-    told["peak_mb"] = json!(rounded(peak.ok_or("no VmHWM")?.parse::<f64>()? / 1000.0));
+    told["peak_mb"] = json!(peak_mb()?);
     told["cpu_seconds"] = json!(rounded(spent("/proc/self/stat", 11)? + spent("/proc/self/stat", 13)?));
     Ok(told)
 }
@@ -313,26 +333,6 @@ fn weight(path: &Path) -> Outcome<u64> {
     fs::read_dir(path)?.try_fold(0, |sum, entry| Ok(sum + entry?.metadata()?.len()))
 }
 
-fn client(port: u16, bin: &Path) -> Outcome<Client> {
-    let server = Server::new("127.0.0.1", port, SUPERUSER).password(Secret::new(PASSWORD));
-    let (private, runner) = (env::temp_dir().join("liftlock-backup-figures"), Arc::new(SystemRunner::new()));
-    Ok(Client::open(server, "postgres", "liftlock/figures/1", &private, &[bin.to_owned()], runner)?)
-}
-
-fn store(port: u16) -> Outcome<PostgresStore> {
-    let endpoint = || Endpoint {
-        host: "127.0.0.1".into(),
-        port,
-        database: DATABASE.into(),
-        user: SUPERUSER.into(),
-        password: Some(PASSWORD.into()),
-        parameters: Vec::new(),
-    };
-    let private = env::temp_dir().join("liftlock-backup-figures");
-    let runner = Arc::new(SystemRunner::new());
-    Ok(PostgresStore::new("main", endpoint(), Some(endpoint()), "liftlock/figures/1", &private, runner))
-}
-
 fn plain(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(args);
@@ -343,16 +343,6 @@ fn number(of: &Value, key: &str) -> f64 {
     of[key].as_f64().unwrap_or(f64::NAN)
 }
 
-fn median(of: impl Iterator<Item = f64>) -> f64 {
-    let mut all: Vec<f64> = of.collect();
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn ratio(one: f64, other: f64) -> f64 {
     rounded(one / other)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

@@ -6,33 +6,28 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::export::manifest::FileFormat;
 use liftlock_engine::export::{Request, export};
-use liftlock_engine::model::profile::Endpoint;
 use liftlock_engine::ports::{Reporter, Unit};
-use liftlock_engine::process::SystemRunner;
-use liftlock_engine::secrets::Secret;
-use liftlock_engine::stores::postgres::{Client, PostgresStore, Server};
 use serde_json::{Map, Value, json};
 
 #[path = "../../../tests/support/cluster.rs"]
 mod cluster;
+mod figures;
 
 use cluster::{Cluster, PASSWORD, SUPERUSER};
+use figures::{Outcome, ROUNDS, median, peak_mb, rounded};
 
 const DATABASE: &str = "shop";
-const ROUNDS: usize = 3;
 const COPY: &str = "SELECT id, customer_id, reference, note, total, paid, placed_at, day FROM orders";
 const FORMS: [&str; 3] = ["csv", "jsonl", "xlsx"];
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -47,19 +42,8 @@ fn main() -> Outcome<()> {
 }
 
 fn measure(dir: &Path, rows: u64, often: usize) -> Outcome<Value> {
-    // On the disk that is measured, not where temporary folders are.
-    let home = dir.join("server/one");
-    fs::create_dir_all(&home)?;
-    if let Some((uid, gid)) = cluster::unprivileged() {
-        for folder in [&dir.join("server"), &home] {
-            std::os::unix::fs::chown(folder, Some(uid), Some(gid))?;
-        }
-    }
-    let cluster = Cluster::start_in(home, &[("max_wal_size", "4GB")]);
-    let server = Server::new("127.0.0.1", cluster.port, SUPERUSER).password(Secret::new(PASSWORD));
-    let runner = Arc::new(SystemRunner::new());
-    let bins = [cluster.bin.clone()];
-    let admin = Client::open(server, "postgres", "liftlock/figures/1", &private(), &bins, runner)?;
+    let cluster = figures::server(dir)?;
+    let admin = figures::client(cluster.port)?;
     admin.connect("postgres")?.run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))?;
     let mut inside = admin.connect(DATABASE)?;
     for statement in [
@@ -143,16 +127,7 @@ fn write(dir: &Path, port: u16, form: &str) -> Outcome<Value> {
         "xlsx" => FileFormat::Xlsx,
         other => return Err(format!("there is no form {other}").into()),
     };
-    let endpoint = Endpoint {
-        host: "127.0.0.1".into(),
-        port,
-        database: DATABASE.into(),
-        user: SUPERUSER.into(),
-        password: Some(PASSWORD.into()),
-        parameters: Vec::new(),
-    };
-    let store =
-        PostgresStore::new("main", endpoint, None, "liftlock/figures/1", &private(), Arc::new(SystemRunner::new()));
+    let store = figures::store(port, DATABASE);
     let request = Request {
         into: &dir.join(form),
         application: "Shop",
@@ -169,14 +144,12 @@ fn write(dir: &Path, port: u16, form: &str) -> Outcome<Value> {
     let manifest = export(&request, &[&store], &SystemClock, &heard)?;
     let whole = heard.begun.elapsed().as_secs_f64();
     let checked = heard.checked.lock().unwrap_or_else(PoisonError::into_inner).ok_or("it was not read back")?;
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).and_then(|it| it.split_whitespace().next());
     Ok(json!({
         "rows": manifest.entities.iter().map(|it| it.rows).sum::<u64>(),
         "seconds": rounded(whole),
         "write_seconds": rounded(checked.as_secs_f64()),
         "bytes": manifest.entities.iter().flat_map(|it| &it.files).map(|it| it.bytes).sum::<u64>(),
-        "peak_mb": rounded(peak.ok_or("no VmHWM")?.parse::<f64>()? / 1000.0),
+        "peak_mb": peak_mb()?,
     }))
 }
 
@@ -197,18 +170,4 @@ impl Reporter for Heard {
     fn check(&self) -> liftlock_engine::Result<()> {
         Ok(())
     }
-}
-
-fn private() -> PathBuf {
-    env::temp_dir().join("liftlock-export-figures")
-}
-
-fn median(of: impl Iterator<Item = f64>) -> f64 {
-    let mut all: Vec<f64> = of.collect();
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

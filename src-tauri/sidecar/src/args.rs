@@ -469,6 +469,9 @@ pub(crate) enum BackupCommand {
     Verify {
         /// The backup: its id, or its folder
         path: PathBuf,
+        /// Only read it to its end: quicker, needs no room, and earns “readable” instead of “proven”
+        #[arg(long)]
+        quick: bool,
     },
     /// Show what is there now beside what a backup holds, and what going back would lose; touches nothing
     Compare {

@@ -151,7 +151,6 @@ fn make(
             proven_at: None,
             failed: None,
             was_proven_at: None,
-            tested_at: None,
             pinned: false,
         })
     });

@@ -213,7 +213,6 @@ mod tests {
             proven_at: (grade == Grade::Proven).then_some(made_at),
             failed: None,
             was_proven_at: None,
-            tested_at: None,
             pinned: false,
         }
     }

@@ -29,7 +29,7 @@ use crate::stores::{Dumped, Grade, Proof};
 
 pub use create::{Request, adopt, clear_unfinished, create, needs};
 pub use keep::{Kept, Rule, Verdict, held, judge, pin, remove, unpin};
-pub use prove::{Restored, check, prove, prove_and_keep};
+pub use prove::{Restored, check, prove, prove_and_keep, read_through};
 pub use read::{is_ahead, list, of, open, trust};
 pub use schedule::Schedule;
 pub use sealed::{Opened, opened};
@@ -164,8 +164,6 @@ pub struct Backup {
     pub failed: Option<Error>,
     /// When it was proven, where it has failed a test since: a grade that fell.
     pub was_proven_at: Option<DateTime<Utc>>,
-    /// When it was last tested, whatever came of it.
-    pub tested_at: Option<DateTime<Utc>>,
     /// Whether a person wants it kept.
     pub pinned: bool,
 }

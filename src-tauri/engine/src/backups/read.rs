@@ -75,20 +75,10 @@ pub fn open(path: &Path) -> Result<Backup> {
     let trust = read(&path.join(PROOF)).ok().flatten().and_then(|it| serde_json::from_slice::<Trust>(&it).ok());
     let trust = trust.filter(|it| it.manifest_sha256 == manifest_sha256);
     let proven_at = trust.as_ref().filter(|it| it.grade == Grade::Proven && it.failed.is_none()).map(|it| it.at);
-    let (was_proven_at, tested_at) = (trust.as_ref().and_then(|it| it.was_proven_at), trust.as_ref().map(|it| it.at));
+    let was_proven_at = trust.as_ref().and_then(|it| it.was_proven_at);
     let (grade, failed) = trust.map_or((Grade::Taken, None), |it| (it.grade, it.failed));
     let pinned = fs::symlink_metadata(path.join(PINNED)).is_ok();
-    Ok(Backup {
-        path: path.to_owned(),
-        manifest,
-        manifest_sha256,
-        grade,
-        proven_at,
-        failed,
-        was_proven_at,
-        tested_at,
-        pinned,
-    })
+    Ok(Backup { path: path.to_owned(), manifest, manifest_sha256, grade, proven_at, failed, was_proven_at, pinned })
 }
 
 /// What its last test found, where that speaks of this very backup.

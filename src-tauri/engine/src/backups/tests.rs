@@ -389,6 +389,69 @@ fn being_kept_from_looking_costs_no_grade() {
     assert_eq!(open(&backup.path).unwrap().grade, Grade::Proven);
 }
 
+#[test]
+fn reading_earns_a_grade_of_its_own_and_takes_none_that_was_earned_or_lost() {
+    let world = World::new();
+    let read =
+        |backup: &Backup| read_through(backup, &world.stores(), &world.scratch(), &world.keys, &world.clock, &ear());
+    let backup = world.create();
+    let trust = read(&backup).unwrap();
+    assert_eq!((trust.grade, trust.stores.len()), (Grade::Readable, 2));
+    let again = open(&backup.path).unwrap();
+    assert_eq!((again.grade_word(), again.proven_at), ("readable", None));
+    assert!(!world.scratch().exists(), "nothing is unpacked for it");
+
+    world.prove(&again).unwrap();
+    let proven = open(&backup.path).unwrap();
+    read(&proven).unwrap();
+    let still = open(&backup.path).unwrap();
+    assert_eq!((still.grade_word(), still.proven_at), ("proven", proven.proven_at));
+
+    let path = backup.path.join("uploads.tar.gz");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, noise(whole.len())).unwrap();
+    assert_eq!(class(read(&proven)), "backup_damaged");
+    fs::write(&path, whole).unwrap();
+    read(&open(&backup.path).unwrap()).unwrap();
+    let fallen = open(&backup.path).unwrap();
+    assert_eq!((fallen.grade_word(), fallen.was_proven_at), ("failed", proven.proven_at));
+}
+
+#[test]
+fn what_was_written_wrong_is_not_readable_whatever_its_checksum_says() {
+    let world = World::new();
+    let backup = world.create();
+    for store in world.stores() {
+        let dumped = backup.dumped(store.name()).unwrap();
+        store.read_through(dumped, &backup.path, &ear()).unwrap();
+        let (whole, other) = (fs::read(backup.path.join(&dumped.file)).unwrap(), tempfile::tempdir().unwrap());
+        for wrong in [&whole[..whole.len() / 2], &whole[..whole.len() - 1], &noise(whole.len())[..], b""] {
+            fs::write(other.path().join(&dumped.file), wrong).unwrap();
+            let told = store.read_through(dumped, other.path(), &ear()).unwrap_err();
+            assert!(speaks_of_the_backup(&told) && !told.remedy.is_empty(), "{}: {told:?}", store.name());
+        }
+        let longer = Dumped { raw_bytes: dumped.raw_bytes + 1, ..dumped.clone() };
+        assert!(speaks_of_the_backup(&store.read_through(&longer, &backup.path, &ear()).unwrap_err()));
+    }
+}
+
+#[test]
+fn what_cannot_be_restored_for_lack_of_room_is_read_at_least() {
+    let world = World::new();
+    fs::write(world.dir.path().join("uploads/big"), noise(6 << 20)).unwrap();
+    let Some(_disk) = SmallDisk::at(&world.scratch(), 2) else { return };
+    let backup = world.create();
+    let told = world.prove(&backup).unwrap_err();
+    assert!(told.class == "no_room" && told.details.iter().any(|it| it.contains("readable")), "{told:?}");
+    assert_eq!(open(&backup.path).unwrap().grade_word(), "readable");
+
+    // Where reading finds that it is bad, that is what is said.
+    let bad = world.create();
+    let path = bad.path.join("uploads.tar.gz");
+    fs::write(&path, noise(fs::metadata(&path).unwrap().len() as usize)).unwrap();
+    assert_eq!(class(world.prove(&bad)), "backup_damaged");
+}
+
 /// A small disk of its own in memory, where we may mount one.
 struct SmallDisk(PathBuf);
 impl SmallDisk {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Local, Utc};
 
-use crate::backups::{self, Backup, BackupKind, Request};
+use crate::backups::{self, Backup, BackupKind, Request, Trust};
 use crate::drivers::Gate;
 use crate::engine::Engine;
 use crate::engine::compare::expect_typed;
@@ -13,8 +13,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::pace::Part;
-use crate::ports::Reporter;
+use crate::ports::{Clock, Reporter};
 use crate::process::gently;
+use crate::seal::Keys;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::lease::Lease;
 use crate::state::records::BackupRecord;
@@ -31,6 +32,9 @@ const TAKING: f64 = 0.3;
 
 /// Makes a backup of these stores; the folder is for what is done on the side.
 pub(super) type Make<'m> = dyn Fn(&Request<'_>, &[&dyn DataStore], &Path, &dyn Reporter) -> Result<Backup> + Sync + 'm;
+
+/// A test of a backup.
+type Test = fn(&Backup, &[&dyn DataStore], &Path, &Keys, &dyn Clock, &dyn Reporter) -> Result<Trust>;
 
 fn attempt_key(name: &InstallationName) -> String {
     format!("backup_not_made:{name}")
@@ -155,6 +159,18 @@ impl Engine {
     /// # Errors
     /// What does not agree; `busy`.
     pub fn verify_backup(&self, path: &Path, reporter: &dyn Reporter) -> Result<BackupView> {
+        self.test_backup(path, backups::prove, reporter)
+    }
+
+    /// Reads a backup to its end, without restoring it: for where there is no room or time for more.
+    ///
+    /// # Errors
+    /// As [`Engine::verify_backup`].
+    pub fn read_backup(&self, path: &Path, reporter: &dyn Reporter) -> Result<BackupView> {
+        self.test_backup(path, backups::read_through, reporter)
+    }
+
+    fn test_backup(&self, path: &Path, test: Test, reporter: &dyn Reporter) -> Result<BackupView> {
         let backup = backups::open(&self.find_backup(path)?)?;
         let mut db = self.db()?;
         let installation = db.installation(&backup.manifest.installation)?;
@@ -163,10 +179,10 @@ impl Engine {
         let site = self.site(&installation)?;
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
         let (keys, clock) = (db.backup_keys()?, self.clock.as_ref());
-        let proven = gently(|| backups::prove(&backup, &stores, &site.scratch, &keys, clock, reporter));
+        let tested = gently(|| test(&backup, &stores, &site.scratch, &keys, clock, reporter));
         let backup = backups::open(&backup.path)?;
         self.record(&backup)?;
-        proven.map(|_| BackupView::of(&backup))
+        tested.map(|_| BackupView::of(&backup))
     }
 
     /// Asks for a return to a backup and starts the worker that does it. What is there now is set aside, untouched.

@@ -178,7 +178,7 @@ impl Engine {
         Ok(Some(view))
     }
 
-    /// Restores as a test the one whose last test is longest ago, where that is too long.
+    /// Restores as a test the one that was last restored longest ago, where that is too long.
     fn prove_again(&self, name: &InstallationName, reporter: &dyn Reporter) -> Result<Option<DueView>> {
         let days = self.db()?.setting("prove_again_days")?.parse::<i64>().unwrap_or(0);
         if days == 0 {
@@ -187,7 +187,7 @@ impl Engine {
         let now = self.clock.now();
         let before = now - TimeDelta::days(days);
         let (found, _) = backups::of(&self.home, name, self.clock.now())?;
-        let last = |it: &Backup| it.tested_at.unwrap_or(it.manifest.made_at);
+        let last = |it: &Backup| it.proven_at.unwrap_or(it.manifest.made_at);
         // A test in the future was made under another clock, and nobody knows how long ago.
         let is_old = |it: &&Backup| it.failed.is_none() && (last(it) < before || backups::is_ahead(last(it), now));
         let old = found.iter().filter(is_old).min_by_key(|it| last(it));

@@ -327,6 +327,12 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// What went wrong; a part may then be left in `into`, which the caller throws away.
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped>;
+    /// Reads `dumped`, which lies in `from`, to its end: decompressed, held against its checksum, listed. Restores nothing
+    /// and needs no room.
+    ///
+    /// # Errors
+    /// `archive_damaged`, `backup_unreadable`, `backup_differs`: then it is not readable.
+    fn read_through(&self, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()>;
     /// Restores `dumped`, which lies in `from`, whole on the side (below `scratch`), compares, and throws it away.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use flate2::read::MultiGzDecoder;
 use tar::{Archive, Builder, EntryType, Header};
 
 use crate::digest::Hashing;
@@ -265,33 +266,70 @@ fn header(meta: &Metadata, kind: EntryType, bytes: u64) -> Header {
     header
 }
 
+/// The entries of an archive of [`pack`], which is exactly `raw_bytes` long when decompressed.
+fn open<'a>(archive: &Path, raw_bytes: u64, passed: &'a Passed, reporter: &'a dyn Reporter) -> Result<Tar<'a>> {
+    let file = durable::open_no_follow(archive)?;
+    let decompressed = gzip::reader(io::BufReader::with_capacity(1 << 17, Watched::new(file, passed, reporter)));
+    // One byte more than it should hold is enough to know.
+    Ok(Archive::new(decompressed.take(raw_bytes.saturating_add(1))))
+}
+
+type Tar<'a> = Archive<io::Take<MultiGzDecoder<io::BufReader<Watched<'a, File>>>>>;
+
+/// Reads what is behind the last entry: the end of the archive, and the last checksum behind that.
+fn end(archive: &Path, tar: Tar<'_>) -> Result<()> {
+    let mut rest = tar.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(|cause| reading(archive, cause))?;
+    if rest.limit() == 1 { Ok(()) } else { Err(unreadable(archive, "it is not as long as it was")) }
+}
+
+fn unreadable(archive: &Path, why: &str) -> Error {
+    Error::failed("backup_unreadable", format!("The backup {} cannot be read back: {why}.", archive.display()))
+        .remedy("Do not rely on this backup. Make a new one and prove it.")
+}
+
+fn reading(archive: &Path, cause: io::Error) -> Error {
+    match unwrapped("read", archive, cause) {
+        error if matches!(error.class.as_ref(), "io" | "not_found") => {
+            let mut told = unreadable(archive, "it is damaged");
+            told.details = error.details;
+            told
+        }
+        error => error,
+    }
+}
+
+fn passed(archive: &Path) -> Result<Passed> {
+    let packed = durable::open_no_follow(archive)?.metadata().map_err(|cause| Error::io("read", archive, &cause))?;
+    Ok(Passed::of(Some(packed.len())))
+}
+
+/// Reads an archive of [`pack`] to its end and writes nothing.
+///
+/// # Errors
+/// As [`unpack`].
+pub(super) fn read_through(archive: &Path, raw_bytes: u64, reporter: &dyn Reporter) -> Result<()> {
+    let passed = passed(archive)?;
+    let mut tar = open(archive, raw_bytes, &passed, reporter)?;
+    let reading = |cause| reading(archive, cause);
+    for entry in tar.entries().map_err(reading)? {
+        io::copy(&mut entry.map_err(reading)?, &mut io::sink()).map_err(reading)?;
+    }
+    end(archive, tar)
+}
+
 /// Unpacks an archive of [`pack`], which is exactly `raw_bytes` long when decompressed, into the new folder `into`.
 ///
 /// # Errors
 /// `backup_unreadable` for what is no archive of ours; what the disk or the reporter answered.
 pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn Reporter) -> Result<()> {
-    let unreadable = |why: &str| {
-        Error::failed("backup_unreadable", format!("The backup {} cannot be read back: {why}.", archive.display()))
-            .remedy("Do not rely on this backup. Make a new one and prove it.")
-    };
-    let file = durable::open_no_follow(archive)?;
-    let packed = file.metadata().map_err(|cause| Error::io("read", archive, &cause))?.len();
-    let passed = Passed::of(Some(packed));
-    let decompressed = gzip::reader(io::BufReader::with_capacity(1 << 17, Watched::new(file, &passed, reporter)));
-    // One byte more than it should hold is enough to know.
-    let mut tar = Archive::new(decompressed.take(raw_bytes.saturating_add(1)));
+    let passed = passed(archive)?;
+    let mut tar = open(archive, raw_bytes, &passed, reporter)?;
     fs::create_dir(into).map_err(|cause| Error::io("create", into, &cause))?;
     // What comes last: links, then the permissions of folders, which may forbid to write into them.
     let mut links = BTreeMap::new();
     let mut dirs: Vec<(PathBuf, Given)> = Vec::new();
-    let reading = |cause: io::Error| match unwrapped("read", archive, cause) {
-        error if matches!(error.class.as_ref(), "io" | "not_found") => {
-            let mut told = unreadable("it is damaged");
-            told.details = error.details;
-            told
-        }
-        error => error,
-    };
+    let (reading, unreadable) = (|cause| reading(archive, cause), |why| unreadable(archive, why));
     for entry in tar.entries().map_err(reading)? {
         let mut entry = entry.map_err(reading)?;
         reporter.check()?;
@@ -328,12 +366,7 @@ pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn
             _ => return Err(unreadable("it holds something that is no file, folder or link")),
         }
     }
-    // The end of the archive is behind its last entry, and the last checksum behind that.
-    let mut rest = tar.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(reading)?;
-    if rest.limit() != 1 {
-        return Err(unreadable("it is not as long as it was"));
-    }
+    end(archive, tar)?;
     for (relative, target) in links {
         let path = into.join(relative);
         link(&target, &path).map_err(|cause| Error::io("create", &path, &cause))?;

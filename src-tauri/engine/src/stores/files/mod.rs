@@ -160,6 +160,10 @@ impl DataStore for FilesStore {
         })
     }
 
+    fn read_through(&self, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
+        archive::read_through(&from.join(&dumped.file), dumped.raw_bytes, reporter)
+    }
+
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {
         let since = Instant::now();
         drop(self.on_the_side(dumped, from, scratch, reporter)?);

@@ -34,12 +34,14 @@ pub(super) fn make(
     reporter: &dyn Reporter,
 ) -> Result<TableLook> {
     clear_begun(client, live)?;
+    reporter.check()?;
     let text = mark.text_of_begun();
     empty::make(client, live, name, &text)?;
     crash::point("forward", "look", Moment::MidEffect);
     let how = How::for_a_look(&dumped.within(&mark.table));
     let done = restore(client, name, archive, &dumped.sha256, &how, reporter)
         .and_then(|()| seen(client, name, mark, &dumped.lying_in(&mark.table), reporter))
+        .and_then(|look| reporter.check().map(|()| look))
         .and_then(|look| empty::mark(client, live, name, &mark.text()).map(|()| look));
     if done.is_err() {
         // Why there is nothing to look at matters more than what is left of it, which the next one clears away.

@@ -122,6 +122,39 @@ pub(super) fn restore(
     index(client, database, head.path(), (how, parallel.jobs, &indexes), reporter)
 }
 
+/// Has `pg_restore` read `archive` to its end and restore nothing: every block of rows is taken apart, where [`list`] sees the
+/// table of contents alone.
+///
+/// # Errors
+/// `archive_damaged`; what `reporter` answered.
+pub(super) fn read_through(client: &Client, archive: &Path, sha256: &str, reporter: &dyn Reporter) -> Result<()> {
+    let mut source = Source::open(archive, reporter)?;
+    let nowhere = if cfg!(windows) && !client.tools().is_inside { "NUL" } else { "/dev/null" };
+    let mut invocation = Invocation::new(client.tools().path("pg_restore"))
+        .args(["--format=custom", "--file", nowhere])
+        .env("LC_ALL", "C")
+        .quiet();
+    invocation.user = client.server().run_as;
+    let pipes = Pipes { stdin: Some(&mut source), stdout: None };
+    let finished = client.runner().pipe(&invocation, pipes, patience(STALL), &[], reporter);
+    if let Some(damage) = source.damage.take() {
+        return Err(damaged(archive).detail(damage));
+    }
+    let finished = finished?;
+    if !finished.succeeded() {
+        return Err(finished.stderr.lines().fold(damaged(archive), Error::detail));
+    }
+    expect_hash(source, archive, sha256)
+}
+
+/// Reads what is left of `source`; all of it must be what was recorded.
+fn expect_hash(source: Source<'_>, archive: &Path, sha256: &str) -> Result<()> {
+    if source.rest_and_hash(archive)? == sha256 {
+        return Ok(());
+    }
+    Err(damaged(archive).detail("its checksum is not the one that was recorded"))
+}
+
 /// What `pg_restore` calls the sections that rows need to be there.
 const BEFORE_INDEXES: &[&str] = &["--section=pre-data", "--section=data"];
 
@@ -146,10 +179,7 @@ fn stream(
     if !finished.succeeded() && how.only.is_empty() {
         return Err(answer::from_words("restore the backup", &finished.stderr));
     }
-    if source.rest_and_hash(archive)? != sha256 {
-        return Err(damaged(archive).detail("its checksum is not the one that was recorded"));
-    }
-    Ok(())
+    expect_hash(source, archive, sha256)
 }
 
 /// Restores the entries of `list`, which need nothing of the archive but its head: indexes, keys, triggers, rights. Several

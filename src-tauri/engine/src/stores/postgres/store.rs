@@ -18,7 +18,7 @@ use super::intake::PostgresIntake;
 use super::inventory;
 use super::lease;
 use super::look;
-use super::restore::restore_live;
+use super::restore::{self, restore_live};
 use super::scratch::{self, Access, Mould, Scratch};
 use super::tables::PostgresTables;
 use super::work::Work;
@@ -497,6 +497,13 @@ impl DataStore for PostgresStore {
 
     fn looks(&self) -> Result<Vec<TableLook>> {
         Ok(look::list(self.admin()?, self.database())?.into_iter().map(|it| self.reached(it)).collect())
+    }
+
+    fn read_through(&self, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        let client = self.client()?;
+        dump.expect_not_newer_than(client.tools().major)?;
+        restore::read_through(client, &from.join(&dumped.file), &dump.sha256, reporter)
     }
 
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {

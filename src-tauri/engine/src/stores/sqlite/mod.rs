@@ -86,60 +86,60 @@ impl SqliteStore {
 
     /// Decompresses into the new file `into` and compares with what the dump says of itself.
     fn restore(&self, dumped: &Dumped, from: &Path, into: &Path, reporter: &dyn Reporter) -> Result<()> {
+        let mut target = durable::create_private_file(into)?;
+        self.decompress(dumped, from, (&mut target, into), reporter)?;
+        target.sync_all().map_err(|cause| Error::io("write", into, &cause))?;
+        drop(target);
+        let restored = file::open_to_read(into)?;
+        file::quick_check(&restored, into, reporter)?;
+        if file::counts(&restored, into, reporter)? != dumped.counts {
+            return Err(self.differs("the number of rows"));
+        }
+        restored.close().map_err(|(_, cause)| file::told(into, cause))?;
+        file::settle(into)
+    }
+
+    /// Decompresses to `target`, which is called `into`, and compares size and hash.
+    fn decompress(
+        &self,
+        dumped: &Dumped,
+        from: &Path,
+        (target, into): (&mut dyn io::Write, &Path),
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
         let packed = from.join(&dumped.file);
-        let unreadable = |cause: &Error| {
-            let mut told = Error::failed(
-                "backup_unreadable",
-                format!("The backup {} cannot be read back: it is damaged.", packed.display()),
-            )
-            .remedy("Do not rely on this backup. Make a new one and prove it.");
-            told.details.push(cause.message.clone());
-            told.details.extend(cause.details.iter().cloned());
-            told
-        };
-        let differs = |what: &str| {
-            Err(Error::failed(
-                "backup_differs",
-                format!("What was restored from the backup of “{}” is not what was backed up: {what}.", self.name),
-            )
-            .remedy("Do not rely on this backup. Make a new one and prove it."))
-        };
         let source = durable::open_no_follow(&packed)?;
         let bytes = source.metadata().map_err(|cause| Error::io("read", &packed, &cause))?.len();
         let passed = Passed::of(Some(bytes));
         let watched = Watched::new(io::BufReader::with_capacity(1 << 17, source), &passed, reporter);
         let mut raw = Hashing::new(io::Read::take(gzip::reader(watched), dumped.raw_bytes.saturating_add(1)));
-        let mut target = durable::create_private_file(into)?;
         // Both sides in one call: a full disk is told by the target, damage by the source.
         let mut buffer = vec![0; 1 << 17];
         loop {
             match io::Read::read(&mut raw, &mut buffer) {
                 Ok(0) => break,
-                Ok(read) => io::Write::write_all(&mut target, &buffer[..read])
-                    .map_err(|cause| Error::io("write", into, &cause))?,
+                Ok(read) => target.write_all(&buffer[..read]).map_err(|cause| Error::io("write", into, &cause))?,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => {
                     let error = unwrapped("read", &packed, cause);
-                    return Err(if error.class == "io" { unreadable(&error) } else { error });
+                    return Err(if error.class == "io" { unreadable(&packed, &error) } else { error });
                 }
             }
         }
-        target.sync_all().map_err(|cause| Error::io("write", into, &cause))?;
-        drop(target);
         let (_, sha256, length) = raw.finish();
         if length != dumped.raw_bytes {
-            return differs("its size");
+            return Err(self.differs("its size"));
         }
         if dumped.facts.get("raw_sha256").and_then(|it| it.as_str()) != Some(sha256.as_str()) {
-            return differs("its content");
+            return Err(self.differs("its content"));
         }
-        let restored = file::open_to_read(into)?;
-        file::quick_check(&restored, into, reporter)?;
-        if file::counts(&restored, into, reporter)? != dumped.counts {
-            return differs("the number of rows");
-        }
-        restored.close().map_err(|(_, cause)| file::told(into, cause))?;
-        file::settle(into)
+        Ok(())
+    }
+
+    fn differs(&self, what: &str) -> Error {
+        let message =
+            format!("What was restored from the backup of “{}” is not what was backed up: {what}.", self.name);
+        Error::failed("backup_differs", message).remedy("Do not rely on this backup. Make a new one and prove it.")
     }
 
     fn on_the_side(
@@ -165,6 +165,15 @@ impl SqliteStore {
         connection.execute_batch("BEGIN").map_err(|cause| file::told(path, cause))?;
         file::counts(&connection, path, reporter)
     }
+}
+
+fn unreadable(packed: &Path, cause: &Error) -> Error {
+    let message = format!("The backup {} cannot be read back: it is damaged.", packed.display());
+    let mut told =
+        Error::failed("backup_unreadable", message).remedy("Do not rely on this backup. Make a new one and prove it.");
+    told.details.push(cause.message.clone());
+    told.details.extend(cause.details.iter().cloned());
+    told
 }
 
 impl DataStore for SqliteStore {
@@ -245,6 +254,10 @@ impl DataStore for SqliteStore {
             seconds: since.elapsed().as_secs_f64(),
             sealed: None,
         })
+    }
+
+    fn read_through(&self, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
+        self.decompress(dumped, from, (&mut io::sink(), from), reporter)
     }
 
     fn prove(&self, dumped: &Dumped, from: &Path, scratch: &Path, reporter: &dyn Reporter) -> Result<Proof> {
