@@ -75,6 +75,22 @@ fn pictures_that_filaops_keeps_in_its_container_are_in_every_next_one() {
 }
 
 #[test]
+fn pictures_in_one_of_several_containers_are_refused_with_a_way() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    world.add_picture("one.png");
+    // Two of a fixed name and port there cannot be, so the second is one that was made by hand.
+    let image = world.engine.docker(&["inspect", "--format", "{{.Config.Image}}", "filaops-backend"]);
+    let labels = ["--label", "com.docker.compose.project=filaops", "--label", "com.docker.compose.service=backend"];
+    let oneoff = ["--label", "com.docker.compose.oneoff=False", "--label", "com.docker.compose.container-number=2"];
+    world.engine.docker(&[&["create", "--name", "second"][..], &labels, &oneoff, &[&image]].concat());
+    let (_, plan) = world.liftlock(&["plan"]);
+    let found = plan["findings"].as_array().unwrap();
+    let found =
+        found.iter().find(|it| it["class"] == "files_in_several_containers").unwrap_or_else(|| panic!("{plan:#}"));
+    assert!(plan["possible"] == false && found["message"].as_str().unwrap().contains("2 containers"), "{found:#}");
+}
+
+#[test]
 fn pictures_of_filaops_survive_a_worker_that_is_killed_between_two_containers() {
     let world = Filaops::with(&[("3.9.0", Kind::Good)]);
     world.add_picture("one.png");
@@ -117,4 +133,26 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
     fs::write(&env, fs::read_to_string(&env).unwrap() + "SECRET_KEY=long-and-random\n").unwrap();
     assert_eq!(world.upgrade("3.11.0", &[]).0, "complete");
     world.is_whole("3.11.0");
+}
+
+#[test]
+fn a_password_that_a_release_of_filaops_does_not_start_with_is_told_before_anything_stops() {
+    let world = Filaops::with(&[("4.0.0", Kind::Good), ("4.1.0", Kind::Good)]);
+    let password = |word: &str| {
+        world.sql(&format!("ALTER ROLE postgres PASSWORD '{word}'"));
+        fs::write(world.app.join(".env"), format!("DB_PASSWORD={word}\n")).unwrap();
+        world.compose(&["up", "--detach"]);
+        wait_for("FilaOps answers", PATIENCE, || world.version());
+    };
+    password("changeme");
+    let is_refused = |to: &str| {
+        let (_, plan) = world.liftlock(&["plan", "--to", to]);
+        plan["findings"].as_array().unwrap().iter().any(|it| it["class"] == "setting_refused")
+    };
+    assert!(!is_refused("4.0.0") && is_refused("4.1.0"));
+    assert_eq!(world.upgrade("4.1.0", &[]), ("failed".to_owned(), "setting_refused".to_owned()));
+    world.is_whole("3.8.0");
+    password("another-of-the-owner");
+    assert_eq!(world.upgrade("4.1.0", &[]).0, "complete");
+    world.is_whole("4.1.0");
 }

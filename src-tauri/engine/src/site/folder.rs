@@ -11,7 +11,7 @@ use crate::drivers::settings;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::profile::Run;
+use crate::model::profile::{EnvFile, Run};
 use crate::ports::Reporter;
 use crate::site::Site;
 use crate::stores::files::tree::{self, Difference, Tree};
@@ -175,6 +175,7 @@ impl Site {
             Err(error) => found.push(Finding::stop(&error)),
         }
         if let Some(target) = target {
+            found.extend(self.refused_settings(target));
             let taken = self
                 .release_folder(&target.to_string())
                 .is_ok_and(|folder| folder.exists() && !folder.join(RELEASE_MARK).is_file());
@@ -194,6 +195,25 @@ impl Site {
                 format!("Liftlock may not write to {}.", self.installation.folder.display()),
                 "Run Liftlock as the user who owns this folder.",
             ));
+        }
+        found
+    }
+
+    /// Settings with which the release would not start. Their values are in the profile, so they are no secrets.
+    fn refused_settings(&self, target: &Version) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for declared in self.profile.settings.iter().filter(|it| !it.refused.is_empty()) {
+            // One that cannot be read is told by whoever needs it.
+            let path = declared.file.under(&self.installation.folder);
+            let Ok(text) = fs::read_to_string(path) else { continue };
+            let settings = EnvFile::parse(&text);
+            for refused in declared.refused.iter().filter(|it| *target >= it.from) {
+                if settings.value(&refused.key) == Some(&refused.value) {
+                    let (file, key) = (&declared.file, &refused.key);
+                    let message = format!("{target} does not start while {key} in {file} is “{}”.", refused.value);
+                    found.push(Finding::new(Severity::Stop, "setting_refused", message, &refused.remedy));
+                }
+            }
         }
         found
     }

@@ -33,12 +33,16 @@ impl Compose {
     pub(super) fn findings_of_carried(&self) -> Result<Vec<Finding>> {
         let mut found = Vec::new();
         for (service, paths) in &self.layout.carry {
-            for container in self.project.containers(service)? {
-                for path in paths {
-                    let files = self.files_of_its_own(&container, path)?;
-                    if files > 0 {
-                        found.push(told(service, path, files));
-                    }
+            let containers = self.project.containers(service)?;
+            for path in paths {
+                let mut files = 0;
+                for container in &containers {
+                    files += self.files_of_its_own(container, path)?;
+                }
+                match files {
+                    0 => {}
+                    _ if containers.len() == 1 => found.push(told(service, path, files)),
+                    _ => found.push(scattered(service, path, containers.len())),
                 }
             }
         }
@@ -155,6 +159,21 @@ fn pending(file: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// What one container has cannot be laid into several, and what several have not into one.
+fn scattered(service: &str, path: &ContainerPath, containers: usize) -> Finding {
+    Finding::new(
+        Severity::Stop,
+        "files_in_several_containers",
+        format!(
+            "“{service}” runs in {containers} containers, and files of users below {path} lie in them, each with its own. \
+             Made anew, they would lose them."
+        ),
+        format!(
+            "Copy them out (docker cp), give {path} a volume in the compose file and copy them in there, then try again."
+        ),
+    )
 }
 
 fn told(service: &str, path: &ContainerPath, files: usize) -> Finding {

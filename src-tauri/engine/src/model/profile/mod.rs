@@ -23,6 +23,7 @@ mod store;
 mod template;
 
 use schemars::JsonSchema;
+use semver::Version;
 use serde::Serialize;
 
 pub use self::{
@@ -182,6 +183,24 @@ pub struct SettingsFile {
     /// An example of it inside each release, which tells what settings that release needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<InsidePath>,
+    /// Values that some releases do not start with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedSetting>,
+}
+
+/// A value of a setting that a release refuses to start with, so that it is told before anything is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedSetting {
+    /// The setting.
+    pub key: String,
+    /// The value, which everybody may know: one that the application comes with.
+    pub value: String,
+    /// The first version that refuses it.
+    #[schemars(with = "String")]
+    pub from: Version,
+    /// What to do about it, as a sentence.
+    pub remedy: String,
 }
 
 /// A separately running part of the application; most applications have one.

@@ -28,11 +28,20 @@ pub(super) fn one_of<T: Copy>(node: &Node<'_>, words: &[(&'static str, T)]) -> R
     None
 }
 
-/// A sentence or a name that people read.
+/// A name that people read.
 pub(super) fn words(node: &Node<'_>) -> Read<String> {
+    no_longer_than(node, 100)
+}
+
+/// What people are told to do.
+pub(super) fn advice(node: &Node<'_>) -> Read<String> {
+    no_longer_than(node, 300)
+}
+
+fn no_longer_than(node: &Node<'_>, most: usize) -> Read<String> {
     let text = node.text()?;
-    if text.chars().count() > 100 {
-        node.mistake(format!("{} is longer than 100 characters", node.name()), "shorten it");
+    if text.chars().count() > most {
+        node.mistake(format!("{} is longer than {most} characters", node.name()), "shorten it");
         return None;
     }
     Some(text.trim().to_owned())

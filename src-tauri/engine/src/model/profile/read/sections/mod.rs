@@ -18,13 +18,13 @@ use self::{
 use super::{
     super::{
         Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate, Limits,
-        Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, Releases, Run, SettingsFile, Store,
-        Template, VersionQuestion,
+        Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
+        SettingsFile, Store, Template, VersionQuestion,
     },
     check,
     commands::template,
     document::{Document, Node, Table, quoted},
-    values::{file, id, in_container, inside, name, one_of, time, variable, words},
+    values::{advice, file, id, in_container, inside, name, one_of, time, variable, version, words},
 };
 
 /// The sections of a profile, those with mistakes left out.
@@ -256,8 +256,19 @@ fn settings(node: &Node<'_>) -> Option<SettingsFile> {
     let table = node.table()?;
     let file = table.required("file", "file = \".env\"", inside);
     let example = table.optional("example", inside);
+    let refused = table.list("refused", refused_setting);
     table.finish();
-    Some(SettingsFile { file: file?, example })
+    Some(SettingsFile { file: file?, example, refused })
+}
+
+fn refused_setting(node: &Node<'_>) -> Option<RefusedSetting> {
+    let table = node.table()?;
+    let key = table.required("key", "key = \"DB_PASSWORD\"", variable);
+    let value = table.required("value", "value = \"changeme\"", words);
+    let from = table.required("from", "from = \"4.1.0\"", version);
+    let remedy = table.required("remedy", "remedy = \"Set another password, then try again.\"", advice);
+    table.finish();
+    Some(RefusedSetting { key: key?, value: value?, from: from?, remedy: remedy? })
 }
 
 fn limits(node: &Node<'_>) -> Option<Limits> {
