@@ -25,7 +25,7 @@ pub type Fields = Vec<Option<Vec<u8>>>;
 ///
 /// # Errors
 /// What the disk answered.
-pub fn write_head(to: &mut dyn Write, headings: &[&str], separator: u8) -> io::Result<()> {
+pub fn write_head(to: &mut (impl Write + ?Sized), headings: &[&str], separator: u8) -> io::Result<()> {
     to.write_all(MARK)?;
     write_row(to, headings.iter().map(|it| Some((it.as_bytes(), false))), separator)
 }
@@ -35,7 +35,7 @@ pub fn write_head(to: &mut dyn Write, headings: &[&str], separator: u8) -> io::R
 /// # Errors
 /// What the disk answered.
 pub fn write_row<'v>(
-    to: &mut dyn Write,
+    to: &mut (impl Write + ?Sized),
     values: impl Iterator<Item = Option<(&'v [u8], bool)>>,
     separator: u8,
 ) -> io::Result<()> {
@@ -50,7 +50,7 @@ pub fn write_row<'v>(
     to.write_all(b"\r\n")
 }
 
-fn write_value(to: &mut dyn Write, value: &[u8], is_number: bool, separator: u8) -> io::Result<()> {
+fn write_value(to: &mut (impl Write + ?Sized), value: &[u8], is_number: bool, separator: u8) -> io::Result<()> {
     let guard: &[u8] = if is_acted_on(value) && !(is_number && is_plain_number(value)) { b"'" } else { b"" };
     let begins_or_ends_bare = |byte: Option<&u8>| byte.is_some_and(|it| *it == b' ');
     let needs_quotes = value.is_empty()

@@ -14,7 +14,7 @@ use crate::stores::tables::{Column, Holds, Row};
 ///
 /// # Errors
 /// A value is not UTF-8; what the disk answered.
-pub fn write_row(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::Result<()> {
+pub fn write_row(to: &mut (impl Write + ?Sized), columns: &[Column], row: &Row<'_>) -> io::Result<()> {
     to.write_all(b"{")?;
     write_members(to, columns, row)?;
     to.write_all(b"}\n")
@@ -24,7 +24,7 @@ pub fn write_row(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::R
 ///
 /// # Errors
 /// A value is not UTF-8; what the disk answered.
-pub fn write_members(to: &mut dyn Write, columns: &[Column], row: &Row<'_>) -> io::Result<bool> {
+pub fn write_members(to: &mut (impl Write + ?Sized), columns: &[Column], row: &Row<'_>) -> io::Result<bool> {
     let mut first = true;
     for (column, value) in columns.iter().zip(row) {
         if value.is_none() && column.holds == Holds::Json {

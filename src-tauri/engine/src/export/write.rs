@@ -39,6 +39,8 @@ pub(super) struct Writer {
     format: FileFormat,
     separator: u8,
     to: BufWriter<Hashing<Disk>>,
+    /// A row, put together in memory: it has many small pieces.
+    row: Vec<u8>,
 }
 
 impl Writer {
@@ -56,19 +58,20 @@ impl Writer {
         if format == FileFormat::Csv {
             csv::write_head(&mut to, labels, separator).map_err(|cause| Error::io("write", &path, &cause))?;
         }
-        Ok(Self { path, name, format, separator, to })
+        Ok(Self { path, name, format, separator, to, row: Vec::new() })
     }
 
     pub(super) fn row(&mut self, columns: &[Column], row: &Row<'_>) -> Result<()> {
-        let written = match self.format {
-            FileFormat::JsonLines => lines::write_row(&mut self.to, columns, row),
+        self.row.clear();
+        let put = match self.format {
+            FileFormat::JsonLines => lines::write_row(&mut self.row, columns, row),
             FileFormat::Csv => {
                 let fields = row.iter().zip(columns).map(|(it, column)| Some(as_field(column.holds, it.as_deref()?)));
-                csv::write_row(&mut self.to, fields, self.separator)
+                csv::write_row(&mut self.row, fields, self.separator)
             }
             FileFormat::Xlsx | FileFormat::JsonDocuments => Ok(()),
         };
-        written.map_err(|cause| Error::io("write", &self.path, &cause))
+        put.and_then(|()| self.to.write_all(&self.row)).map_err(|cause| Error::io("write", &self.path, &cause))
     }
 
     pub(super) fn finish(mut self) -> Result<File> {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use memchr::{memchr, memchr_iter};
 use serde::Deserialize;
 
 use super::client::Client;
@@ -216,11 +217,15 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn row(&mut self, line: &[u8]) -> io::Result<()> {
-        let row: Option<Vec<_>> = line.split(|byte| *byte == b'\t').map(value).collect();
-        let taken = match row {
-            Some(row) if row.len() == self.width => (self.take)(&row),
-            _ => Err(unreadable()),
-        };
+        let mut row = Vec::with_capacity(self.width);
+        let is_escaped = memchr(b'\\', line).is_some();
+        let mut begun = 0;
+        let ends = memchr_iter(b'\t', line).chain([line.len()]);
+        let is_whole = ends.map(|end| &line[std::mem::replace(&mut begun, end + 1)..end]).all(|field| {
+            let value = if is_escaped { value(field) } else { Some(Some(Cow::Borrowed(field))) };
+            value.map(|it| row.push(it)).is_some()
+        });
+        let taken = if is_whole && row.len() == self.width { (self.take)(&row) } else { Err(unreadable()) };
         taken.map_err(|error| {
             self.refused = Some(error);
             io::Error::other("the rows were not taken")
@@ -231,7 +236,7 @@ impl Lines<'_> {
 impl Write for Lines<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut left = bytes;
-        while let Some(end) = left.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', left) {
             let (line, after) = (&left[..end], &left[end + 1..]);
             if self.rest.is_empty() {
                 self.row(line)?;
