@@ -6,7 +6,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 
-use crate::stores::tables::{Column, Holds};
+use crate::stores::tables::{Column, Holds, usual_type};
 
 /// Letters that a cell takes, counted as spreadsheets do.
 pub(super) const LETTERS: usize = 32_767;
@@ -43,15 +43,15 @@ pub(super) enum Cell<'v> {
 impl Kind {
     pub(crate) fn of(column: &Column) -> Self {
         let base = column.data_type.split('(').next().unwrap_or_default().trim();
+        // With its zone, which PostgreSQL writes behind the precision.
+        let usual = if column.data_type.ends_with("with time zone") { &column.data_type } else { usual_type(base) };
         match column.holds {
             Holds::Integer => Self::Integer,
             Holds::Number => Self::Number(scale(&column.data_type)),
             Holds::Boolean => Self::Truth,
             Holds::Json => Self::Text,
             Holds::Text if column.data_type == "date" => Self::Day,
-            Holds::Text if base.starts_with("timestamp") && !column.data_type.ends_with("with time zone") => {
-                Self::Moment
-            }
+            Holds::Text if usual.starts_with("timestamp") && !usual.ends_with("with time zone") => Self::Moment,
             Holds::Text => Self::Text,
         }
     }

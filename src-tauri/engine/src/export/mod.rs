@@ -3,7 +3,7 @@
 //! All entities of a store are read in one snapshot, row by row, holding no more than a few rows in memory. The folder
 //! appears under its name only when every file was read back and agreed with the database; until then it is called
 //! `….unfinished`, bears our mark, and is thrown away by the next export to the same place. Nothing is written to the
-//! application. Deliberately absent for now: databases other than PostgreSQL.
+//! application. What a database is and how it is read stands in `stores`.
 
 mod apart;
 mod cells;
@@ -174,7 +174,7 @@ fn fill(
     }
     if sources.is_empty() {
         return Err(Error::refused("no_tables", "This application has no database that can be exported.")
-            .remedy("Exports are read from PostgreSQL so far. A backup holds all of its data."));
+            .remedy("Exports are read from PostgreSQL and SQLite. A backup holds all of its data."));
     }
     let mut chosen: Vec<(usize, Chosen)> = Vec::new();
     let count = sources.len();
@@ -185,6 +185,8 @@ fn fill(
     }
     let chosen = only(chosen, request.only)?;
     let entities = Work::new(request, folder, reporter)?.all(&chosen, &mut sources)?;
+    // Nobody waits for us to let go while files are read back.
+    drop(sources);
     let manifest = Manifest {
         format: request.formats.iter().map(|it| it.since()).max().unwrap_or(1),
         id: uuid::Uuid::now_v7().to_string(),

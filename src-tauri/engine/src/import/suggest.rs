@@ -4,8 +4,7 @@ use super::mapping::{ColumnMapping, Duplicates, EntityMapping, FORMAT, Mapping};
 use super::name_of;
 use crate::export::manifest::{Column as From, Entity as Exported, Manifest};
 use crate::stores::intake::{Column, Table};
-use crate::stores::tables::Holds;
-use crate::stores::tables::Refers;
+use crate::stores::tables::{Holds, Refers, usual_type};
 
 /// Tables in which frameworks note which of their own steps were done: those of another version are not to come in.
 const OF_FRAMEWORKS: &[&str] = &[
@@ -65,7 +64,7 @@ fn fits(from: &From, to: &Column) -> bool {
         (Holds::Text, Holds::Text) => {
             let kind = |name: &str| {
                 let base = name.split('(').next().unwrap_or(name).trim();
-                match base {
+                match usual_type(base) {
                     "text" | "character varying" | "character" | "citext" | "name" => "text".to_owned(),
                     it if it.starts_with("timestamp") => "timestamp".to_owned(),
                     it => it.rsplit('.').next().unwrap_or(it).to_owned(),

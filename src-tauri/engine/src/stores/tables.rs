@@ -1,13 +1,36 @@
 //! Tables as an export reads them: what they are like, and their rows as text, all in one snapshot.
 //!
 //! A value is the text that the database itself gives for it, so nothing goes through a floating point number or a
-//! clock of ours. Deliberately absent: typed values.
+//! clock of ours. Bytes are in hexadecimal, true and false are `t` and `f`. Deliberately absent: typed values.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::ports::Reporter;
+
+/// The schema of tables where the database knows none, and the one that goes without saying where it does.
+pub const USUAL_SCHEMA: &str = "public";
+
+/// Bytes as text, as PostgreSQL writes them: the same in every form of an export, whatever they came from.
+pub fn bytes_as_text(bytes: &[u8]) -> String {
+    format!("\\x{}", crate::digest::hex(bytes))
+}
+
+/// What PostgreSQL calls a type of another database, by its name in small letters and without length. One that is not
+/// known is called what it is.
+pub fn usual_type(name: &str) -> &str {
+    match name {
+        "datetime" | "datetime2" | "smalldatetime" => "timestamp without time zone",
+        "datetimeoffset" => "timestamp with time zone",
+        "time" => "time without time zone",
+        "blob" | "tinyblob" | "mediumblob" | "longblob" | "binary" | "varbinary" | "image" | "rowversion" => "bytea",
+        "char" | "nchar" | "varchar" | "nvarchar" | "tinytext" | "mediumtext" | "longtext" | "ntext" | "clob"
+        | "enum" | "set" => "text",
+        "uniqueidentifier" => "uuid",
+        other => other,
+    }
+}
 
 /// What a column holds, as far as it matters to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,7 +77,7 @@ pub struct Column {
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Its schema.
+    /// Its schema; [`USUAL_SCHEMA`] where the database knows none.
     pub schema: String,
     /// Its name.
     pub name: String,

@@ -20,6 +20,7 @@ use crate::model::profile::{Export, Profile};
 use crate::process::Silent;
 use crate::site::Site;
 use crate::state::Db;
+use crate::stores::tables::Table;
 use crate::view::ErrorView;
 use crate::view::window::{
     EntityPreview, HelpLink, LeavingChoice, LeavingEntity, LeavingExport, LeavingExported, LeavingFresh, LeavingLine,
@@ -235,8 +236,12 @@ impl Engine {
             drop(snapshot);
             // What cannot be counted can be exported all the same.
             let counts = store.counts(&Silent).unwrap_or_default();
+            let counted = |it: &Table| {
+                let whole = format!("{}.{}", it.schema, it.name);
+                counts.get(&whole).or_else(|| counts.get(&entity::name_of(it))).copied()
+            };
             all.extend(chosen.into_iter().map(|it| LeavingEntity {
-                rows: counts.get(&format!("{}.{}", it.table.schema, it.table.name)).copied(),
+                rows: counted(&it.table),
                 key: it.entity,
                 left_out: it.left_out,
             }));

@@ -6,6 +6,7 @@
 //! file, and what cannot be brought in moves with it.
 
 mod file;
+mod tables;
 
 use std::{
     fs, io,
@@ -17,6 +18,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use serde_json::json;
 
+use self::tables::SqliteTables;
 use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -27,6 +29,7 @@ use crate::space::Needs;
 use crate::stores::beside::{self, Beside};
 use crate::stores::files::{copy, sweep_marked};
 use crate::stores::stream::{Passed, Watched, unwrapped};
+use crate::stores::tables::Snapshot;
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// What a folder for a proof is marked with.
@@ -49,7 +52,7 @@ impl SqliteStore {
     }
 
     /// Copies one snapshot of the live file to the new file `to`, and answers what it holds.
-    fn snapshot(
+    fn copy_snapshot(
         &self,
         to: &Path,
         reporter: &dyn Reporter,
@@ -221,7 +224,7 @@ impl DataStore for SqliteStore {
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
         let since = Instant::now();
         let plain = into.join(format!("{}.sqlite.part", self.name));
-        let (counts, mut facts) = self.snapshot(&plain, reporter)?;
+        let (counts, mut facts) = self.copy_snapshot(&plain, reporter)?;
         let failed = |path: &Path, cause: &io::Error| Error::io("write", path, cause);
 
         let name = format!("{}.sqlite.gz", self.name);
@@ -341,6 +344,10 @@ impl DataStore for SqliteStore {
 
     fn place(&self) -> Result<Place> {
         Ok(Place::Path(self.path.clone()))
+    }
+
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        Ok(Some(Box::new(SqliteTables::open(&self.path)?)))
     }
 
     fn discard(&self, aside: &Aside) -> Result<()> {
