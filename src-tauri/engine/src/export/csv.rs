@@ -56,7 +56,7 @@ fn write_value(to: &mut (impl Write + ?Sized), value: &[u8], is_number: bool, se
     let needs_quotes = value.is_empty()
         || begins_or_ends_bare(value.first())
         || begins_or_ends_bare(value.last())
-        || value.iter().any(|it| matches!(it, b'"' | b'\r' | b'\n' | b'\t' | b',' | b';') || *it == separator);
+        || value.iter().any(|it| QUOTED[usize::from(*it)] || *it == separator);
     if !needs_quotes {
         to.write_all(guard)?;
         return to.write_all(value);
@@ -71,6 +71,17 @@ fn write_value(to: &mut (impl Write + ?Sized), value: &[u8], is_number: bool, se
     }
     to.write_all(b"\"")
 }
+
+/// For each byte whether a value with it stands in quotes: whatever some program takes for a separator.
+const QUOTED: [bool; 256] = {
+    let mut quoted = [false; 256];
+    let mut rest: &[u8] = b"\"\r\n\t,;";
+    while let [byte, after @ ..] = rest {
+        quoted[*byte as usize] = true;
+        rest = after;
+    }
+    quoted
+};
 
 /// What a spreadsheet may run, and what would be mistaken for a text that was made harmless.
 fn is_acted_on(value: &[u8]) -> bool {

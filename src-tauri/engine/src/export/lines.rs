@@ -34,8 +34,7 @@ pub fn write_members(to: &mut (impl Write + ?Sized), columns: &[Column], row: &R
             to.write_all(b",")?;
         }
         first = false;
-        serde_json::to_writer(&mut *to, &column.name)?;
-        to.write_all(b":")?;
+        write_key(to, &column.name)?;
         match (value.as_deref(), column.holds) {
             (None, _) => to.write_all(b"null")?,
             (Some(value), Holds::Integer | Holds::Json) => to.write_all(value)?,
@@ -47,6 +46,17 @@ pub fn write_members(to: &mut (impl Write + ?Sized), columns: &[Column], row: &R
         }
     }
     Ok(!first)
+}
+
+/// Most names need no escapes, and come with every row.
+fn write_key(to: &mut (impl Write + ?Sized), name: &str) -> io::Result<()> {
+    if name.bytes().all(|it| it >= b' ' && !matches!(it, b'"' | b'\\')) {
+        to.write_all(b"\"")?;
+        to.write_all(name.as_bytes())?;
+        return to.write_all(b"\":");
+    }
+    serde_json::to_writer(&mut *to, name)?;
+    to.write_all(b":")
 }
 
 /// Reads a row back, as the database wrote its values.
