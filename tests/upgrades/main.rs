@@ -10,6 +10,8 @@
 
 #[path = "../support/keychain.rs"]
 mod keychain;
+#[path = "../support/mariadb.rs"]
+mod mariadb_server;
 #[path = "../support/proxy.rs"]
 mod proxy;
 
@@ -27,6 +29,7 @@ mod hops;
 mod import;
 mod kept;
 mod looked;
+mod mariadb;
 mod matrix;
 mod newer;
 mod power;

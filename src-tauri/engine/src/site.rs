@@ -2,6 +2,7 @@
 //! probes. Read anew at every start of a worker, because settings files are the user's to change.
 
 mod folder;
+mod sources;
 
 use std::fmt;
 use std::fs;
@@ -30,7 +31,7 @@ use crate::state::installations::Installation;
 use crate::stores::files::FilesStore;
 use crate::stores::postgres::{Inside, PostgresStore};
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::{DataStore, ServerLease};
+use crate::stores::{DataStore, ServerLease, tables};
 
 pub use folder::{is_release_from, mark_release};
 
@@ -49,6 +50,8 @@ pub struct Site {
     pub scratch: PathBuf,
     /// Its stores, in the order of the profile.
     pub stores: Vec<Arc<dyn DataStore>>,
+    /// Databases that are only read.
+    pub sources: Vec<Arc<dyn tables::Source>>,
     /// The way it is run.
     pub driver: Box<dyn Driver>,
     docker: Docker,
@@ -83,6 +86,7 @@ impl Site {
             home: home.clone(),
             scratch,
             stores: Vec::new(),
+            sources: Vec::new(),
             driver,
             docker,
             runner,
@@ -90,6 +94,7 @@ impl Site {
             _secrets: EmptyFolder(secrets_of(home, label)),
         };
         site.stores = site.stores(label, false)?;
+        site.sources = site.sources(label)?;
         Ok(site)
     }
 

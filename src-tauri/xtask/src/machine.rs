@@ -27,6 +27,8 @@ pub(crate) struct Need {
 /// A real server, its tools of the same version, and the user that it runs as.
 pub(crate) const POSTGRESQL: Need =
     Need { what: "PostgreSQL (server and tools)", package: "postgresql", present: postgresql_is_installed };
+/// A server of another family, which exports are read from.
+pub(crate) const MARIADB: Need = Need { what: "MariaDB", package: "mariadb-server", present: mariadb_is_installed };
 /// A C compiler, for SQLite and the cryptography library.
 pub(crate) const C_COMPILER: Need = Need { what: "a C compiler", package: "build-essential", present: || has("cc") };
 /// How libraries of the system are found by the compiler.
@@ -89,6 +91,11 @@ fn has_pip() -> bool {
 
 fn has_font(folder: &str) -> bool {
     Path::new("/usr/share/fonts").join(folder).is_dir()
+}
+
+fn mariadb_is_installed() -> bool {
+    // Debian keeps it out of the PATH of users.
+    (Path::new("/usr/sbin/mariadbd").is_file() || has("mariadbd")) && has("mariadb-install-db")
 }
 
 fn postgresql_is_installed() -> bool {

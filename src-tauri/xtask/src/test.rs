@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     check::{self, crates, is_closing_line},
     machine::{
-        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, Need, PIP, POSTGRESQL, SECRET_TOOL, SPREADSHEET, STRACE,
+        AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, MARIADB, Need, PIP, POSTGRESQL, SECRET_TOOL, SPREADSHEET, STRACE,
         TO_BUILD, WEBDRIVER, XVFB, provide_with_docker,
     },
     parts::Parts,
@@ -40,8 +40,21 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run");
     let provided = parts.part("what the tests need", || {
         if cfg!(target_os = "linux") {
-            let to_test =
-                [AGE, PIP, POSTGRESQL, STRACE, IPROUTE, CHROMIUM, FONTS, XVFB, WEBDRIVER, DBUS, KEYRING, SECRET_TOOL];
+            let to_test = [
+                AGE,
+                PIP,
+                POSTGRESQL,
+                MARIADB,
+                STRACE,
+                IPROUTE,
+                CHROMIUM,
+                FONTS,
+                XVFB,
+                WEBDRIVER,
+                DBUS,
+                KEYRING,
+                SECRET_TOOL,
+            ];
             // It is large.
             let to_test_long: &[Need] = if long { &[SPREADSHEET] } else { &[] };
             provide_with_docker(&[TO_BUILD.as_slice(), &to_test, to_test_long].concat())

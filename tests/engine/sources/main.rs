@@ -2,5 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(target_os = "linux")]
+mod mariadb;
+#[cfg(target_os = "linux")]
+#[path = "../../support/mariadb.rs"]
+mod mariadb_server;
 mod sqlite;
 mod support;

@@ -10,7 +10,7 @@ use liftlock_engine::import::read;
 use liftlock_engine::model::profile::{Export, PartOf};
 use liftlock_engine::ports::Reporter;
 use liftlock_engine::process::Silent;
-use liftlock_engine::stores::DataStore;
+use liftlock_engine::stores::tables::Source;
 
 pub(crate) const ALL: &[FileFormat] =
     &[FileFormat::Csv, FileFormat::JsonLines, FileFormat::JsonDocuments, FileFormat::Xlsx];
@@ -39,18 +39,18 @@ pub(crate) fn request(into: &Path) -> Request<'_> {
     }
 }
 
-pub(crate) fn exported(store: &dyn DataStore, into: &Path) -> Result<Manifest> {
-    exported_while(store, into, &[], &Silent)
+pub(crate) fn exported(source: &dyn Source, into: &Path) -> Result<Manifest> {
+    exported_while(source, into, &[], &Silent)
 }
 
 /// What is declared, with somebody who listens.
 pub(crate) fn exported_while(
-    store: &dyn DataStore,
+    source: &dyn Source,
     into: &Path,
     declared: &[Export],
     reporter: &dyn Reporter,
 ) -> Result<Manifest> {
-    let manifest = export(&Request { declared, ..request(into) }, &[store], &SystemClock, reporter)?;
+    let manifest = export(&Request { declared, ..request(into) }, &[source], &SystemClock, reporter)?;
     assert_eq!(open(into).unwrap(), manifest, "what is told is what lies in the folder");
     check::check(into, &manifest, &Silent).unwrap();
     Ok(manifest)

@@ -13,7 +13,6 @@ use crate::model::ids::InstallationName;
 use crate::ports::Reporter;
 use crate::site::Site;
 use crate::state::lease::Lease;
-use crate::stores::DataStore;
 use crate::upgrade::work::this_process;
 use crate::view::{ExportView, ExportedView};
 
@@ -66,7 +65,7 @@ impl Engine {
         reporter: &dyn Reporter,
     ) -> Result<ExportView> {
         let name = &site.installation.name;
-        let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();
+        let sources = site.all_sources();
         let into = match &choice.to {
             Some(to) => std::path::absolute(to).map_err(|cause| Error::io("find", to, &cause))?,
             None => {
@@ -76,20 +75,21 @@ impl Engine {
         };
         let is_called_zip = into.extension().is_some_and(|it| it.eq_ignore_ascii_case("zip"));
         let into = if choice.zip && !is_called_zip { durable::beside(&into, ".zip") } else { into };
+        let declared = site.exports();
         let both = [FileFormat::Csv, FileFormat::JsonLines];
         let request = Request {
             into: &into,
             application: &site.profile.application.name,
             installation: name.as_str(),
             version: version.as_deref(),
-            declared: if choice.as_tables { &[] } else { &site.profile.exports },
+            declared: if choice.as_tables { &[] } else { &declared },
             only: &choice.only,
             everything: choice.everything,
             formats: if choice.formats.is_empty() { &both } else { &choice.formats },
             separator: choice.separator.unwrap_or(','),
             zip: choice.zip,
         };
-        let manifest = export::export(&request, &stores, self.clock.as_ref(), reporter)?;
+        let manifest = export::export(&request, &sources, self.clock.as_ref(), reporter)?;
         let files = packed::files(&manifest).len() as u64;
         Ok(view(&into, manifest, files))
     }

@@ -9,6 +9,8 @@ use crate::stores::tables::{Column, Table};
 pub struct Chosen {
     /// What people call it.
     pub entity: String,
+    /// Whether the profile says so, or it is a table under its own name.
+    pub is_declared: bool,
     /// The table.
     pub table: Table,
     /// Its columns, in the order of the files, each with its heading.
@@ -19,14 +21,14 @@ pub struct Chosen {
     pub part_of: Option<PartOf>,
 }
 
-/// The entities of a store: those that `declared` names, then, where nothing is declared or `everything` is wanted, every
-/// other table under its own name.
+/// The entities of a source: those that `declared` names, then, where `everything` is wanted, every other table under its
+/// own name.
 ///
 /// # Errors
 /// `entity_table_missing`, `entity_column_missing`.
 pub fn entities(declared: &[&Export], tables: &[Table], everything: bool) -> Result<Vec<Chosen>> {
     let mut chosen = declared.iter().map(|it| declared_entity(it, tables)).collect::<Result<Vec<_>>>()?;
-    if everything || declared.is_empty() {
+    if everything {
         let others = tables.iter().filter(|table| !chosen.iter().any(|it: &Chosen| it.table == **table));
         let others: Vec<Chosen> = others.filter(|it| !it.columns.is_empty()).map(whole_table).collect();
         chosen.extend(others);
@@ -42,6 +44,7 @@ pub fn name_of(table: &Table) -> String {
 fn whole_table(table: &Table) -> Chosen {
     Chosen {
         entity: name_of(table),
+        is_declared: false,
         columns: table.columns.iter().map(|it| (it.clone(), it.name.clone())).collect(),
         table: table.clone(),
         left_out: Vec::new(),
@@ -57,7 +60,7 @@ fn declared_entity(export: &Export, tables: &[Table]) -> Result<Chosen> {
             "entity_table_missing",
             format!("There is no table “{}”, which holds the {}.", export.table, export.entity),
         )
-        .remedy("This version of the application keeps it elsewhere. Export everything with --everything, or correct the profile."));
+        .remedy("This version of the application keeps it elsewhere, or the user of the database may not see it. Export everything with --everything, or correct the profile."));
     };
     let is_left_out = |column: &Column| {
         export.leave_out.contains(&column.name)
@@ -79,6 +82,7 @@ fn declared_entity(export: &Export, tables: &[Table]) -> Result<Chosen> {
     };
     Ok(Chosen {
         entity: export.entity.clone(),
+        is_declared: true,
         columns,
         left_out: table.columns.iter().filter(|it| is_left_out(it)).map(|it| it.name.clone()).collect(),
         table: table.clone(),

@@ -32,7 +32,7 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::profile::Export;
 use crate::ports::{Clock, Reporter};
-use crate::stores::DataStore;
+use crate::stores::tables::Source;
 
 /// What our mark in an unfinished folder says.
 const PURPOSE: &str = "export";
@@ -72,10 +72,10 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// `export_exists`, `no_tables`, `unknown_entity`, `entity_table_missing`, `entity_column_missing`, `bad_separator`;
-/// what a store, the disk or `reporter` answered. There is no folder then.
+/// what a source, the disk or `reporter` answered. There is no folder then.
 pub fn export(
     request: &Request<'_>,
-    stores: &[&dyn DataStore],
+    from: &[&dyn Source],
     clock: &dyn Clock,
     reporter: &dyn Reporter,
 ) -> Result<Manifest> {
@@ -93,7 +93,7 @@ pub fn export(
     let unfinished = durable::beside(request.into, ".unfinished");
     durable::remove_tree_that_we_made(&unfinished, PURPOSE)?;
     durable::create_marked_dir(&unfinished, PURPOSE)?;
-    let made = fill(request, &unfinished, stores, clock, reporter).and_then(|manifest| {
+    let made = fill(request, &unfinished, from, clock, reporter).and_then(|manifest| {
         if request.zip {
             let packed = unfinished.join(PACKED);
             packed::pack(&unfinished, &manifest, &packed, reporter)?;
@@ -152,7 +152,7 @@ fn not_an_export(from: &Path) -> Error {
 fn fill(
     request: &Request<'_>,
     folder: &Path,
-    stores: &[&dyn DataStore],
+    from: &[&dyn Source],
     clock: &dyn Clock,
     reporter: &dyn Reporter,
 ) -> Result<Manifest> {
@@ -160,7 +160,7 @@ fn fill(
     let mut sources = Vec::new();
     let mut moments = BTreeMap::new();
     let mut origins = BTreeMap::new();
-    for store in stores {
+    for store in from {
         let moment = store.moment(reporter)?;
         if let Some(mut snapshot) = store.snapshot()? {
             let tables = snapshot.tables()?;
@@ -174,14 +174,23 @@ fn fill(
     }
     if sources.is_empty() {
         return Err(Error::refused("no_tables", "This application has no database that can be exported.")
-            .remedy("Exports are read from PostgreSQL and SQLite. A backup holds all of its data."));
+            .remedy("Exports are read from PostgreSQL, SQLite, and MySQL or MariaDB as a source of the profile. A backup holds all of its data."));
     }
+    // Where nothing is declared at all it is the tables themselves.
+    let everything = request.everything || request.declared.is_empty();
     let mut chosen: Vec<(usize, Chosen)> = Vec::new();
     let count = sources.len();
     for (at, (name, _, tables)) in sources.iter().enumerate() {
         let belongs = |it: &&Export| it.store.as_deref().map_or(count == 1, |store| store == *name);
         let declared: Vec<&Export> = request.declared.iter().filter(belongs).collect();
-        chosen.extend(entity::entities(&declared, tables, request.everything)?.into_iter().map(|it| (at, it)));
+        chosen.extend(entity::entities(&declared, tables, everything)?.into_iter().map(|it| (at, it)));
+    }
+    // Two databases may have tables of the same name: what is declared keeps its own.
+    let mut names: BTreeSet<String> = request.declared.iter().map(|it| it.entity.clone()).collect();
+    for (at, it) in chosen.iter_mut().filter(|(_, it)| !it.is_declared) {
+        if !names.insert(it.entity.clone()) {
+            it.entity = format!("{} ({})", it.entity, sources[*at].0);
+        }
     }
     let chosen = only(chosen, request.only)?;
     let entities = Work::new(request, folder, reporter)?.all(&chosen, &mut sources)?;

@@ -141,6 +141,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
             Err(error) => found.push(stop(error)?),
         }
     }
+    found.extend(site.not_backed_up());
     let mut ways = BTreeMap::new();
     for store in &site.stores {
         line.reporter.check()?;

@@ -10,6 +10,7 @@ pub mod files;
 pub mod foreign;
 pub mod intake;
 pub mod look;
+pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 mod stream;
@@ -17,13 +18,13 @@ pub mod tables;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     path::{Path, PathBuf},
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::tables::Source;
 use crate::error::{Error, Result};
 use crate::model::finding::Finding;
 use crate::ports::{Reporter, SignOfWork};
@@ -267,10 +268,8 @@ pub trait Sandbox: Send {
     }
 }
 
-/// One holder of user data. See the module for its promises.
-pub trait DataStore: Send + Sync + fmt::Debug {
-    /// Its name in the profile.
-    fn name(&self) -> &str;
+/// One holder of user data, whose tables an export can read where it has any. See the module for its promises.
+pub trait DataStore: Source {
     /// Its kind.
     fn kind(&self) -> StoreKind;
     /// How much it holds now, in bytes on disk.
@@ -283,14 +282,7 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// It cannot be reached or read.
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts>;
-    /// A mark of this moment for [`DataStore::changed_since`].
-    ///
-    /// # Errors
-    /// It cannot be reached or read.
-    fn moment(&self, _reporter: &dyn Reporter) -> Result<serde_json::Value> {
-        Ok(serde_json::Value::Null)
-    }
-    /// Whether anything was written since that moment, beside what numbers of rows tell. Yes where it cannot be told.
+    /// Whether anything was written since that [`Source::moment`], beside what numbers of rows tell. Yes where it cannot be told.
     ///
     /// # Errors
     /// It cannot be reached or read.
@@ -432,13 +424,6 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     fn kept_bytes(&self, _aside: &Aside, _failed: bool) -> Option<u64> {
         None
     }
-    /// Its tables as they are at this instant, for an export. `None` for a store whose tables cannot be read.
-    ///
-    /// # Errors
-    /// It cannot be reached.
-    fn snapshot(&self) -> Result<Option<Box<dyn tables::Snapshot>>> {
-        Ok(None)
-    }
     /// A way for rows to come into it. `None` for a store that they cannot be brought into.
     ///
     /// # Errors
@@ -460,13 +445,6 @@ pub trait DataStore: Send + Sync + fmt::Debug {
     /// `database_taken`, or what the server answered.
     fn remove_empty(&self, _name: &str, _mark: &str) -> Result<()> {
         Ok(())
-    }
-    /// What it is known by, whatever it is called later; `None` for files, which go with the folder of the installation.
-    ///
-    /// # Errors
-    /// It cannot be reached.
-    fn identity(&self) -> Result<Option<String>> {
-        Ok(None)
     }
     /// Removes the store itself, for good, if it is the one with this identity. Repeatable. Only ever asked for by a person
     /// who removes a whole installation.

@@ -3,6 +3,8 @@
 //! A value is the text that the database itself gives for it, so nothing goes through a floating point number or a
 //! clock of ours. Bytes are in hexadecimal, true and false are `t` and `f`. Deliberately absent: typed values.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +118,33 @@ pub struct Totals {
 
 /// A row: for each column its value as text, `None` where there is none.
 pub type Row<'r> = [Option<std::borrow::Cow<'r, [u8]>>];
+
+/// A database that an export can be read from.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Its name in the profile.
+    fn name(&self) -> &str;
+    /// A mark of this moment, by which it is told later whether anything was written since.
+    ///
+    /// # Errors
+    /// It cannot be reached or read.
+    fn moment(&self, _reporter: &dyn Reporter) -> Result<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
+    /// Its tables as they are at this instant. `None` where there are none to be read.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        Ok(None)
+    }
+    /// What it is known by, whatever it is called later; `None` for files, which go with the folder of the installation.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn identity(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
 
 /// The tables of a store as they were at one instant.
 pub trait Snapshot: Send {

@@ -65,6 +65,9 @@ impl Engine {
         let site = work.old()?;
         let databases: Vec<_> =
             site.stores.iter().filter(|it| site.profile.store(it.name()).is_some_and(|it| it.is_database())).collect();
+        if let Some(source) = site.sources.first() {
+            return Err(cannot_look(name, source.name()));
+        }
         if site.profile.gate.is_none() {
             return Err(Error::refused(
                 "cannot_look",
@@ -80,11 +83,7 @@ impl Engine {
         work.advance(FreshState::Complete)?;
         for store in databases {
             if !store.set_read_only(true)? {
-                return Err(Error::refused(
-                    "cannot_look",
-                    format!("Nothing could keep it from writing to {}.", store.name()),
-                )
-                .remedy(format!("`liftlock aside start {name}` stops the new one and starts this one instead.")));
+                return Err(cannot_look(name, store.name()));
             }
         }
         let gate = Gate::Private(chosen);
@@ -277,6 +276,11 @@ impl Work<'_> {
         self.plan.look = None;
         self.advance(FreshState::Complete)
     }
+}
+
+fn cannot_look(name: &InstallationName, store: &str) -> Error {
+    Error::refused("cannot_look", format!("Nothing could keep it from writing to {store}."))
+        .remedy(format!("`liftlock aside start {name}` stops the new one and starts this one instead."))
 }
 
 fn not_confirmed(seen: &SetAsideView, now: DateTime<Utc>) -> Error {

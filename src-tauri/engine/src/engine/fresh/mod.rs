@@ -259,7 +259,7 @@ impl Engine {
             identities,
             look: None,
             written_until: None,
-            says: Vec::new(),
+            says: site.sources.iter().map(|it| stays(it.name())).collect(),
         };
         let text = serde_json::to_string(&plan)
             .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
@@ -346,6 +346,11 @@ fn expect_export(
     let opened = engine.opened_export(&folder, reporter)?;
     check::check(&opened.folder, &manifest, reporter)?;
     Ok(Some(folder))
+}
+
+/// What is said of a database that is only read.
+fn stays(name: &str) -> String {
+    format!("What is in the database “{name}” is in no backup. It stays as it is, and nothing of it is ever removed.")
 }
 
 /// `2` for 2.0.0, `0.5` for 0.5.1: what tells one line of releases from another.
@@ -469,6 +474,8 @@ impl Work<'_> {
             let moment = manifest.moments.get(store.name()).cloned().unwrap_or_default();
             changed |= store.changed_since(&moment, self.reporter)?;
         }
+        // Of what is only read nobody can tell.
+        changed |= old.sources.iter().any(|it| manifest.entities.iter().any(|entity| entity.store == it.name()));
         if !changed {
             return Ok(());
         }

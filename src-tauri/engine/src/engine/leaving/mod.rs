@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 use crate::export::{self, entity};
 use crate::model::fresh::FreshState;
 use crate::model::ids::InstallationName;
-use crate::model::profile::{Export, Profile};
+use crate::model::profile::{Export, Profile, Store};
 use crate::process::Silent;
 use crate::site::Site;
 use crate::state::Db;
-use crate::stores::tables::Table;
+use crate::stores::tables::Source;
 use crate::view::ErrorView;
 use crate::view::window::{
     EntityPreview, HelpLink, LeavingChoice, LeavingEntity, LeavingExport, LeavingExported, LeavingFresh, LeavingLine,
@@ -87,9 +87,12 @@ impl Engine {
     pub fn leaving_preview(&self, name: &str, entity: &str) -> Result<EntityPreview> {
         let name = named(name)?;
         let site = self.site(&self.db()?.installation(&name)?)?;
-        for (store, declared) in declared_by_store(&site) {
-            let Some(mut snapshot) = store.snapshot()? else { continue };
-            let chosen = entity::entities(&declared, &snapshot.tables()?, true)?;
+        let declared = site.exports();
+        for (source, own) in declared_by_source(&site, &declared) {
+            let Some(mut snapshot) = source.snapshot()? else { continue };
+            // Two databases may have tables of the same name: what is declared is meant.
+            let everything = !declared.iter().any(|it| it.entity == entity);
+            let chosen = entity::entities(&own, &snapshot.tables()?, everything)?;
             let Some(chosen) = chosen.into_iter().find(|it| it.entity == entity) else { continue };
             let columns: Vec<_> = chosen.columns.iter().map(|(it, _)| it.clone()).collect();
             let mut rows = Vec::new();
@@ -229,22 +232,15 @@ impl Engine {
     /// What can be exported, counted now.
     fn what_there_is(&self, name: &InstallationName) -> Result<Vec<LeavingEntity>> {
         let site = self.site(&self.db()?.installation(name)?)?;
+        let declared = site.exports();
         let mut all = Vec::new();
-        for (store, declared) in declared_by_store(&site) {
-            let Some(mut snapshot) = store.snapshot()? else { continue };
-            let chosen = entity::entities(&declared, &snapshot.tables()?, false)?;
-            drop(snapshot);
-            // What cannot be counted can be exported all the same.
-            let counts = store.counts(&Silent).unwrap_or_default();
-            let counted = |it: &Table| {
-                let whole = format!("{}.{}", it.schema, it.name);
-                counts.get(&whole).or_else(|| counts.get(&entity::name_of(it))).copied()
-            };
-            all.extend(chosen.into_iter().map(|it| LeavingEntity {
-                rows: counted(&it.table),
-                key: it.entity,
-                left_out: it.left_out,
-            }));
+        for (source, own) in declared_by_source(&site, &declared) {
+            let Some(mut snapshot) = source.snapshot()? else { continue };
+            for chosen in entity::entities(&own, &snapshot.tables()?, declared.is_empty())? {
+                // What cannot be counted can be exported all the same.
+                let rows = snapshot.totals(&chosen.table, &[], &Silent).ok().map(|it| it.rows);
+                all.push(LeavingEntity { rows, key: chosen.entity, left_out: chosen.left_out });
+            }
         }
         Ok(all)
     }
@@ -260,22 +256,23 @@ impl Engine {
 /// The class of what ends a look; it is never shown.
 const ENOUGH: &str = "seen_enough";
 
-/// Each store with what the profile declares of it.
-fn declared_by_store(site: &Site) -> Vec<(&dyn crate::stores::DataStore, Vec<&Export>)> {
-    let count = site.stores.len();
+/// Each source with what the profile declares of it.
+fn declared_by_source<'d>(site: &'d Site, declared: &'d [Export]) -> Vec<(&'d dyn Source, Vec<&'d Export>)> {
+    let all = site.all_sources();
+    let count = all.len();
     let of = |name: &str| {
         let belongs =
             |it: &&Export| it.store.as_deref().map_or(count == 1 || is_first(site, name), |store| store == name);
-        site.profile.exports.iter().filter(belongs).collect()
+        declared.iter().filter(belongs).collect()
     };
-    site.stores.iter().map(|it| (it.as_ref(), of(it.name()))).collect()
+    all.into_iter().map(|it| (it, of(it.name()))).collect()
 }
 
-/// What names no store is of the only one that has tables.
+/// What names no source is of the only one that has tables.
 fn is_first(site: &Site, name: &str) -> bool {
-    let mut databases =
-        site.stores.iter().filter(|it| site.profile.store(it.name()).is_some_and(|it| it.is_database()));
-    databases.next().is_some_and(|it| it.name() == name) && databases.next().is_none()
+    let is_database = |name: &str| site.profile.store(name).is_none_or(Store::is_database);
+    let mut databases = site.all_sources().into_iter().map(Source::name).filter(|it| is_database(it));
+    databases.next() == Some(name) && databases.next().is_none()
 }
 
 fn exported(folder: &Path) -> Result<LeavingExport> {

@@ -1,4 +1,4 @@
-//! How a PostgreSQL database is reached, and the pure part of finding out.
+//! How a database is reached, and the pure part of finding out.
 
 use std::fmt;
 
@@ -10,17 +10,55 @@ use url::Url;
 use super::{FilePath, PostgresStore, Reference};
 use crate::error::{Error, Result};
 
-/// How a PostgreSQL database is reached: by one address, or piece by piece.
+/// What a server speaks, and so what its addresses are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Postgres,
+    Mysql,
+}
+
+impl Family {
+    /// The port where none is said.
+    fn port(self) -> u16 {
+        match self {
+            Self::Postgres => 5432,
+            Self::Mysql => 3306,
+        }
+    }
+    /// Drivers name themselves behind a plus: `postgresql+asyncpg`.
+    fn speaks(self, scheme: &str) -> bool {
+        let known: &[&str] = match self {
+            Self::Postgres => &["postgres", "postgresql"],
+            Self::Mysql => &["mysql", "mariadb", "mysql2"],
+        };
+        scheme.split('+').next().is_some_and(|it| known.contains(&it))
+    }
+    fn fault(self) -> &'static str {
+        match self {
+            Self::Postgres => "does not begin with postgres:// or postgresql://",
+            Self::Mysql => "does not begin with mysql:// or mariadb://",
+        }
+    }
+    /// What an address begins with.
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+}
+
+/// How a database is reached: by one address, or piece by piece.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    /// `postgres://user:password@host:port/database`, by reference where it holds a password.
+    /// `postgres://user:password@host:port/database`, by reference where it holds a password; `mysql://…` of a source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Reference>,
     /// The host, or the folder of its socket. Without one `localhost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Reference>,
-    /// The port. Without one 5432.
+    /// The port. Without one 5432; of a source 3306.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Reference>,
     /// The database.
@@ -104,8 +142,13 @@ impl Connection {
     /// # Errors
     /// What `read` says; `setting_missing`, `bad_database_url`, `bad_port`. None of them shows a secret.
     pub fn endpoint(&self, read: Read<'_>) -> Result<Endpoint> {
+        self.endpoint_of(Family::Postgres, read)
+    }
+    /// The same where the server is of this family.
+    pub(super) fn endpoint_of(&self, family: Family, read: Read<'_>) -> Result<Endpoint> {
         if let Some(reference) = &self.url {
-            let mut endpoint = from_url(&reference.lookup(read)?).map_err(|fault| bad_url(reference, fault))?;
+            let text = reference.lookup(read)?;
+            let mut endpoint = from_url(&text, family).map_err(|fault| bad_url(reference, family, fault))?;
             if let Some(reference) = &self.password {
                 endpoint.password = password(reference, &endpoint, read)?;
             }
@@ -122,7 +165,7 @@ impl Connection {
         };
         let mut endpoint = Endpoint {
             host: looked_up(&self.host)?.unwrap_or_else(|| "localhost".to_owned()),
-            port: self.port.as_ref().map_or(Ok(5432), |it| port(it, read))?,
+            port: self.port.as_ref().map_or(Ok(family.port()), |it| port(it, read))?,
             database: named(&self.database, "database")?,
             user: named(&self.user, "user")?,
             password: None,
@@ -166,7 +209,7 @@ fn password(reference: &Reference, endpoint: &Endpoint, read: Read<'_>) -> Resul
 }
 
 /// Reads an address. The fault is the end of a sentence and shows nothing of the address.
-pub(super) fn from_url(text: &str) -> Result<Endpoint, &'static str> {
+pub(super) fn from_url(text: &str, family: Family) -> Result<Endpoint, &'static str> {
     // libpq allows a user without a host, URLs do not.
     let text = text.trim();
     let authority_ends = text.find("://").and_then(|at| Some(at + 3 + text[at + 3..].find('/')?));
@@ -176,16 +219,15 @@ pub(super) fn from_url(text: &str) -> Result<Endpoint, &'static str> {
         None => Url::parse(text),
     };
     let url = url.map_err(|_| "is not an address")?;
-    // Drivers name themselves behind a plus: `postgresql+asyncpg`.
-    if !matches!(url.scheme().split('+').next(), Some("postgres" | "postgresql")) {
-        return Err("does not begin with postgres:// or postgresql://");
+    if !family.speaks(url.scheme()) {
+        return Err(family.fault());
     }
     let decoded = |text: &str| {
         percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| "holds bytes that are not UTF-8")
     };
     let mut endpoint = Endpoint {
         host: decoded(url.host_str().unwrap_or_default())?,
-        port: url.port().unwrap_or(5432),
+        port: url.port().unwrap_or(family.port()),
         database: decoded(url.path().trim_start_matches('/'))?,
         user: decoded(url.username())?,
         password: url.password().map(decoded).transpose()?,
@@ -196,6 +238,7 @@ pub(super) fn from_url(text: &str) -> Result<Endpoint, &'static str> {
         let (key, value) = (decoded(key)?, decoded(value)?);
         match key.as_str() {
             "host" => endpoint.host = value,
+            "unix_socket" | "socket" if family == Family::Mysql => endpoint.host = value,
             "port" => endpoint.port = value.parse().map_err(|_| "has a bad port")?,
             "dbname" => endpoint.database = value,
             "user" => endpoint.user = value,
@@ -221,7 +264,7 @@ pub(super) fn from_url(text: &str) -> Result<Endpoint, &'static str> {
     Ok(endpoint)
 }
 
-fn bad_url(reference: &Reference, fault: &str) -> Error {
+fn bad_url(reference: &Reference, family: Family, fault: &str) -> Error {
     let place = match reference {
         Reference::Value(_) => "in the profile".to_owned(),
         Reference::Env { file, key } => format!("{key} in {file}"),
@@ -230,7 +273,7 @@ fn bad_url(reference: &Reference, fault: &str) -> Error {
         Reference::Keychain(name) => format!("“{name}” in the keychain"),
     };
     Error::refused("bad_database_url", format!("The address of the database ({place}) {fault}."))
-        .remedy("Write it as postgres://user:password@host:port/database.")
+        .remedy(format!("Write it as {}://user:password@host:port/database.", family.scheme()))
 }
 
 /// The password of the first line that fits, as libpq reads such files.
@@ -275,13 +318,30 @@ mod tests {
 
     #[test]
     fn an_address_is_taken_apart_and_decoded() {
-        let it = from_url("postgresql+asyncpg://shop:p%40ss%3A%2F@[::1]:6543/corner%20shop?sslmode=require").unwrap();
+        let it = from_url(
+            "postgresql+asyncpg://shop:p%40ss%3A%2F@[::1]:6543/corner%20shop?sslmode=require",
+            Family::Postgres,
+        )
+        .unwrap();
         assert_eq!(format!("{it:?}"), "shop@::1:6543/corner shop", "and the password is not shown");
         assert_eq!(it.password.as_deref(), Some("p@ss:/"));
         assert_eq!(it.parameters, [("sslmode".to_owned(), "require".to_owned())]);
-        let socket = from_url("postgres://shop@%2Frun%2Fpg/shop").unwrap();
+        let socket = from_url("postgres://shop@%2Frun%2Fpg/shop", Family::Postgres).unwrap();
         assert_eq!((socket.host.as_str(), socket.port), ("/run/pg", 5432));
-        assert_eq!(from_url("postgres://shop@/shop?host=/run/pg").unwrap().host, "/run/pg");
+        assert_eq!(from_url("postgres://shop@/shop?host=/run/pg", Family::Postgres).unwrap().host, "/run/pg");
+    }
+
+    #[test]
+    fn an_address_of_mysql_has_its_own_port_and_socket() {
+        let it = from_url("mysql+pymysql://shop:p%40ss@127.0.0.1/shop?charset=utf8mb4", Family::Mysql).unwrap();
+        assert_eq!((format!("{it:?}").as_str(), it.password.as_deref()), ("shop@127.0.0.1:3306/shop", Some("p@ss")));
+        let it = from_url("mysql://shop@localhost/shop?unix_socket=/run/mysqld/mysqld.sock", Family::Mysql).unwrap();
+        assert_eq!(it.host, "/run/mysqld/mysqld.sock");
+        assert!(from_url("postgres://shop@h/shop", Family::Mysql).unwrap_err().contains("mysql://"));
+        let connection = Connection { url: env("URL"), ..Connection::default() };
+        let error = connection.endpoint_of(Family::Mysql, &|_| Ok("URL=mysql://a:hunter2@b".to_owned())).unwrap_err();
+        assert_eq!(error.remedy, "Write it as mysql://user:password@host:port/database.");
+        assert!(!format!("{error:?}").contains("hunter2"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod read;
 mod reference;
 mod release;
 mod schema;
+mod source;
 mod store;
 mod template;
 
@@ -39,6 +40,7 @@ pub use self::{
     read::Checked,
     reference::Reference,
     release::{Attestation, Releases},
+    source::{Source, SourceKind},
     store::{FilesStore, PostgresStore, SqliteStore, Store},
     template::{Placeholder, Template},
 };
@@ -72,6 +74,9 @@ pub struct Profile {
     /// What holds the user's data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<Store>,
+    /// Databases that are only read, for an export.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
     /// The parts that run, in the order in which they are started; they are stopped in the reverse order.
     #[schemars(length(min = 1))]
     pub components: Vec<Component>,

@@ -25,6 +25,7 @@ use crate::process::Silent;
 use crate::space::Needs;
 use crate::stores::beside::{self, Beside};
 use crate::stores::files::listed::{Listed, Read};
+use crate::stores::tables::Source;
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// Removes the folders below `scratch` that bear the mark for `purpose`: what a killed worker left of a proof or rehearsal.
@@ -90,11 +91,17 @@ impl FilesStore {
     }
 }
 
-impl DataStore for FilesStore {
+impl Source for FilesStore {
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn moment(&self, reporter: &dyn Reporter) -> Result<serde_json::Value> {
+        tree::newest(&self.dir, reporter).map(Into::into)
+    }
+}
+
+impl DataStore for FilesStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Files
     }
@@ -105,10 +112,6 @@ impl DataStore for FilesStore {
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
         Ok(tree::look(&self.dir, reporter)?.counts())
-    }
-
-    fn moment(&self, reporter: &dyn Reporter) -> Result<serde_json::Value> {
-        tree::newest(&self.dir, reporter).map(Into::into)
     }
 
     fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {

@@ -128,7 +128,8 @@ fn class_of_words(words: &str) -> &'static str {
     UNKNOWN
 }
 
-fn described(class: &'static str, told: &str) -> Error {
+/// What is said of a class, whatever server it is of; `told` where nothing is known of it.
+pub(in crate::stores) fn described(class: &'static str, told: &str) -> Error {
     let (message, remedy) = match class {
         "auth_failed" => (
             "The database server did not accept the user or the password.",

@@ -29,6 +29,7 @@ mod tables;
 pub mod tools;
 pub mod work;
 
+pub(in crate::stores) use answer::described;
 pub use aside::{Aside, AsideState};
 pub use client::{Client, Server, SslMode};
 pub use compare::{Change, compare_counts};
@@ -39,6 +40,7 @@ pub use lease::{LeaseSession, hold_lease};
 pub use restore::restore_live;
 pub use scratch::Scratch;
 pub use session::Session;
+pub(in crate::stores) use session::{Shared, Statements};
 pub use store::{Inside, PostgresStore};
 pub use tools::Tools;
 pub use work::Work;

@@ -32,7 +32,7 @@ use crate::space::Needs;
 use crate::stores::foreign::FileFound;
 use crate::stores::intake::Intake;
 use crate::stores::look::{LookMark, TableLook};
-use crate::stores::tables::Snapshot;
+use crate::stores::tables::{Snapshot, Source};
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
 };
@@ -342,11 +342,25 @@ fn ours(aside: &Aside) -> Result<aside::Aside> {
     })
 }
 
-impl DataStore for PostgresStore {
+impl Source for PostgresStore {
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn moment(&self, _reporter: &dyn Reporter) -> Result<Value> {
+        Ok(inventory::next_transaction(self.client()?, self.database())?.into())
+    }
+
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        Ok(Some(Box::new(PostgresTables::open(self.client()?, self.database())?)))
+    }
+
+    fn identity(&self) -> Result<Option<String>> {
+        empty::identity(self.client()?, self.database()).map(Some)
+    }
+}
+
+impl DataStore for PostgresStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Postgres
     }
@@ -365,18 +379,11 @@ impl DataStore for PostgresStore {
         inventory::count(self.client()?, self.database(), reporter)
     }
 
-    fn moment(&self, _reporter: &dyn Reporter) -> Result<Value> {
-        Ok(inventory::next_transaction(self.client()?, self.database())?.into())
-    }
-
     fn changed_since(&self, moment: &Value, reporter: &dyn Reporter) -> Result<bool> {
         let Some(transaction) = moment.as_u64().and_then(|it| u32::try_from(it).ok()) else { return Ok(true) };
         inventory::written_since(self.client()?, self.database(), transaction, reporter)
     }
 
-    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
-        Ok(Some(Box::new(PostgresTables::open(self.client()?, self.database())?)))
-    }
     fn intake(&self) -> Result<Option<Box<dyn Intake>>> {
         Ok(Some(Box::new(PostgresIntake::open(self.client()?, self.database())?)))
     }
@@ -625,10 +632,6 @@ impl DataStore for PostgresStore {
 
     fn remove_empty(&self, name: &str, mark: &str) -> Result<()> {
         empty::remove(self.admin()?, self.database(), name, mark)
-    }
-
-    fn identity(&self) -> Result<Option<String>> {
-        empty::identity(self.client()?, self.database()).map(Some)
     }
 
     fn remove_for_good(&self, identity: &str) -> Result<()> {

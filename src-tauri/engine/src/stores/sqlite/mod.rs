@@ -29,7 +29,7 @@ use crate::space::Needs;
 use crate::stores::beside::{self, Beside};
 use crate::stores::files::{copy, sweep_marked};
 use crate::stores::stream::{Passed, Watched, unwrapped};
-use crate::stores::tables::Snapshot;
+use crate::stores::tables::{Snapshot, Source};
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
 /// What a folder for a proof is marked with.
@@ -179,11 +179,23 @@ fn unreadable(packed: &Path, cause: &Error) -> Error {
     told
 }
 
-impl DataStore for SqliteStore {
+impl Source for SqliteStore {
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn moment(&self, _: &dyn Reporter) -> Result<serde_json::Value> {
+        // The logs too: what was written may not have reached the file.
+        let [wal, journal] = file::logs(&self.path);
+        Ok([&self.path, &wal, &journal].map(written_at).to_vec().into())
+    }
+
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        Ok(Some(Box::new(SqliteTables::open(&self.path)?)))
+    }
+}
+
+impl DataStore for SqliteStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Sqlite
     }
@@ -196,12 +208,6 @@ impl DataStore for SqliteStore {
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
         Self::count(&self.path, reporter)
-    }
-
-    fn moment(&self, _: &dyn Reporter) -> Result<serde_json::Value> {
-        // The logs too: what was written may not have reached the file.
-        let [wal, journal] = file::logs(&self.path);
-        Ok([&self.path, &wal, &journal].map(written_at).to_vec().into())
     }
 
     fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {
@@ -344,10 +350,6 @@ impl DataStore for SqliteStore {
 
     fn place(&self) -> Result<Place> {
         Ok(Place::Path(self.path.clone()))
-    }
-
-    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
-        Ok(Some(Box::new(SqliteTables::open(&self.path)?)))
     }
 
     fn discard(&self, aside: &Aside) -> Result<()> {

@@ -3,7 +3,10 @@
 use url::{Host, Url};
 
 use super::{
-    super::{Placeholder, Reference, Template, connection},
+    super::{
+        Placeholder, Reference, Template,
+        connection::{self, Family},
+    },
     commands::template,
     document::{Node, quoted},
     values::{Read, file, variable},
@@ -152,15 +155,15 @@ fn keychain_entry(node: &Node<'_>) -> Read<String> {
 }
 
 /// The address of a database, or where it stands.
-pub(super) fn database_url(node: &Node<'_>) -> Read<Reference> {
+pub(super) fn database_url(node: &Node<'_>, family: Family) -> Read<Reference> {
     let reference = reference(node, Refers::Plain)?;
     if let Reference::Value(text) = &reference {
-        let fault = match connection::from_url(text) {
+        let fault = match connection::from_url(text, family) {
             Ok(endpoint) if endpoint.password.is_some() => "holds a password in clear",
             Ok(_) => return Some(reference),
             Err(fault) => fault,
         };
-        let remedy = "write postgres://user@host:port/database, and the password by reference";
+        let remedy = format!("write {}://user@host:port/database, and the password by reference", family.scheme());
         node.mistake(format!("{} {fault}", node.name()), remedy);
         return None;
     }

@@ -20,6 +20,7 @@ pub(super) fn across(document: &Document<'_>, sections: &Sections) {
     {
         unique(document, section, key);
     }
+    sources(document, sections);
     releases(document, sections);
     places(document, sections);
     pointing(document, sections);
@@ -41,6 +42,24 @@ fn unique(document: &Document<'_>, section: &'static str, key: &'static str) {
             ),
             None => drop(first.insert(name, number)),
         }
+    }
+}
+
+/// A source is named where stores are, and promises less.
+fn sources(document: &Document<'_>, sections: &Sections) {
+    unique(document, "sources", "name");
+    let stores = names(document, "stores", "name");
+    for (number, name) in names(document, "sources", "name") {
+        if stores.iter().any(|(_, it)| *it == name) {
+            let reason = format!("{} is the name of a store already", quoted(&name));
+            document.mistake(&format!("sources[{number}].name"), reason, "give each its own");
+        }
+    }
+    for (number, source) in &sections.sources {
+        let reason =
+            format!("{} is only read: it is in no backup, and no update in place is possible", quoted(&source.name));
+        let remedy = "back it up with its server's own tools, and leave that version by a fresh start";
+        document.warning(&format!("sources[{number}]"), reason, remedy);
     }
 }
 
@@ -211,9 +230,10 @@ fn migrations(document: &Document<'_>, sections: &Sections) {
 }
 
 fn exports(document: &Document<'_>, sections: &Sections) {
-    let databases: Vec<&str> =
-        sections.stores.iter().filter(|(_, it)| it.is_database()).map(|(_, it)| it.name()).collect();
-    let all_stores_are_read = names(document, "stores", "name").len() == sections.stores.len();
+    let stores = sections.stores.iter().filter(|(_, it)| it.is_database()).map(|(_, it)| it.name());
+    let databases: Vec<&str> = stores.chain(sections.sources.iter().map(|(_, it)| it.name.as_str())).collect();
+    let all_stores_are_read = names(document, "stores", "name").len() == sections.stores.len()
+        && names(document, "sources", "name").len() == sections.sources.len();
     for (number, export) in &sections.exports {
         let path = format!("exports[{number}]");
         if export.store.is_none() && !document.holds(&format!("{path}.store")) && all_stores_are_read {

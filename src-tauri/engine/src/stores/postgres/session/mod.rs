@@ -23,13 +23,15 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use uuid::Uuid;
 
-use self::pipes::{Answers, Shared, Statements};
+use self::pipes::Answers;
 use super::answer;
 use super::client::Client;
 use super::quote::literal;
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::ports::{Clock, Finished, Patience, Pipes};
+
+pub(in crate::stores) use pipes::{Shared, Statements};
 
 pub use backend::{Backend, end_backend, end_earlier};
 

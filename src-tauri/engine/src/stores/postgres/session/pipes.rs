@@ -1,4 +1,4 @@
-//! The ends of psql's pipes, and an ear for what it says beside its answers.
+//! The ends of the pipes of psql, or of another client that reads statements, and an ear for what it says beside its answers.
 
 use std::{
     io::{self, Read, Write},
@@ -19,13 +19,13 @@ const KEPT_WORDS: usize = 32 * 1024;
 
 /// What a session and the thread that runs its psql share.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) stop: AtomicBool,
+pub(in crate::stores) struct Shared {
+    pub(in crate::stores) stop: AtomicBool,
     words: Mutex<String>,
 }
 
 impl Shared {
-    pub(super) fn take_words(&self) -> String {
+    pub(in crate::stores) fn take_words(&self) -> String {
         std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -62,14 +62,14 @@ impl Reporter for Shared {
 }
 
 /// psql's standard input. It says `Interrupted` now and then, so that whoever feeds psql sees that psql is gone.
-pub(super) struct Statements {
+pub(in crate::stores) struct Statements {
     words: Receiver<Vec<u8>>,
     now: Vec<u8>,
     at: usize,
 }
 
 impl Statements {
-    pub(super) fn new(words: Receiver<Vec<u8>>) -> Self {
+    pub(in crate::stores) fn new(words: Receiver<Vec<u8>>) -> Self {
         Self { words, now: Vec::new(), at: 0 }
     }
 }

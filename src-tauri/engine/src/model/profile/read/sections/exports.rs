@@ -3,13 +3,13 @@
 use super::super::{
     super::{Export, ExportColumn, PartOf},
     document::{Node, quoted},
-    values::{column, existing, table as table_name, words},
+    values::{column, existing, names, table as table_name, words},
 };
 
 pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let table = node.table()?;
     let entity = table.required("entity", "entity = \"customers\"", words);
-    let store = table.optional("store", |it| existing(it, "stores", &["postgres", "sqlite"]));
+    let store = table.optional("store", database);
     let source = table.required("table", "table = \"customers\"", table_name);
     let columns = table.list("columns", export_column);
     let leave_out = table.list("leave_out", column);
@@ -17,6 +17,12 @@ pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     table.finish();
     contradictions(node);
     Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of })
+}
+
+/// A store with tables, or a source.
+fn database(node: &Node<'_>) -> Option<String> {
+    let is_source = |it: &String| names(node.document(), "sources", "name").iter().any(|(_, source)| source == it);
+    node.quiet_text().filter(is_source).or_else(|| existing(node, "stores", &["postgres", "sqlite"]))
 }
 
 /// A column that is exported and left out, or exported twice.

@@ -13,13 +13,13 @@ use self::{
     probes::{probe, version_question},
     releases::releases,
     running::{component, gate, migrations},
-    stores::store,
+    stores::{source, store},
 };
 use super::{
     super::{
         Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate, Limits,
         Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
-        SettingsFile, Store, Template, VersionQuestion,
+        SettingsFile, Source, Store, Template, VersionQuestion,
     },
     check,
     commands::template,
@@ -36,6 +36,7 @@ pub(super) struct Sections {
     pub(super) settings: Vec<SettingsFile>,
     /// With their numbers in the text.
     pub(super) stores: Vec<(usize, Store)>,
+    pub(super) sources: Vec<(usize, Source)>,
     pub(super) components: Vec<(usize, Component)>,
     pub(super) gate: Option<Gate>,
     pub(super) migrations: Option<Migrations>,
@@ -59,6 +60,7 @@ pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
         version: root.required("version", "a table [version]", version_question),
         settings: root.list("settings", settings),
         stores: numbered(root.node("stores"), store),
+        sources: numbered(root.node("sources"), source),
         components: numbered(
             root.required("components", "a table [[components]] with name and run", some_members),
             component,
@@ -85,6 +87,7 @@ fn assemble(format: i64, application: Application, sections: Sections) -> Option
         version: sections.version?,
         settings: sections.settings,
         stores: without_numbers(sections.stores),
+        sources: without_numbers(sections.sources),
         components: without_numbers(sections.components),
         gate: sections.gate,
         migrations: sections.migrations,

@@ -1,11 +1,13 @@
 //! What holds the user's data, and how it is reached.
 
 use super::super::{
-    super::{Connection, FilesStore, Placeholder, PostgresStore, SqliteStore, Store},
+    super::{
+        Connection, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore, Store, connection::Family,
+    },
     addresses::{Refers, database_url, port, reference},
     commands::variables,
     document::{Node, Table},
-    values::{file, name, one_of},
+    values::{file, name, one_of, version},
 };
 
 const OF_A_DATABASE: &[Placeholder] =
@@ -29,7 +31,7 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
         |allowed, needed| table.optional("point_at", |it| variables(it, allowed, needed)).unwrap_or_default();
     let store = match kind {
         Kind::Postgres => {
-            let connection = connection(&table, true);
+            let connection = connection(&table, Family::Postgres, true);
             let admin = table.optional("admin", administrator);
             let service = table.optional("service", crate::model::profile::read::values::name);
             let globals = table.optional("globals", Node::flag).unwrap_or_default();
@@ -54,15 +56,27 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
     store
 }
 
-fn connection(table: &Table<'_>, whole: bool) -> Option<Connection> {
+pub(super) fn source(node: &Node<'_>) -> Option<Source> {
+    let table = node.table()?;
+    let name = table.required("name", "name = \"old-database\"", name);
+    let kind = table.required("kind", "kind = \"mysql\"", |it| one_of(it, &[("mysql", SourceKind::Mysql)]));
+    let connection = kind.and_then(|kind| connection(&table, kind.family(), true));
+    let before = table.optional("before", version);
+    table.finish();
+    Some(Source { name: name?, kind: kind?, connection: connection?, before })
+}
+
+fn connection(table: &Table<'_>, family: Family, whole: bool) -> Option<Connection> {
+    // A password file is a thing of PostgreSQL's.
+    let secret = if family == Family::Postgres { Refers::DatabasePassword } else { Refers::Secret };
     let plain = |key| table.optional(key, |it: &Node<'_>| reference(it, Refers::Plain));
     let connection = Connection {
-        url: table.optional("url", database_url),
+        url: table.optional("url", |it| database_url(it, family)),
         host: plain("host"),
         port: table.optional("port", port),
         database: plain("database"),
         user: plain("user"),
-        password: table.optional("password", |it| reference(it, Refers::DatabasePassword)),
+        password: table.optional("password", |it| reference(it, secret)),
     };
     let pieces: Vec<&str> = ["host", "port", "database", "user"].into_iter().filter(|it| table.has(it)).collect();
     if table.has("url") && !pieces.is_empty() {
@@ -73,7 +87,8 @@ fn connection(table: &Table<'_>, whole: bool) -> Option<Connection> {
     if whole && !table.has("url") && pieces.is_empty() {
         let remedy =
             "add url = { file = \".env\", key = \"DATABASE_URL\" }, or host, port, database, user and password";
-        table.mistake("the store does not say where the database is", remedy);
+        let what = if family == Family::Postgres { "store" } else { "source" };
+        table.mistake(format!("the {what} does not say where the database is"), remedy);
         return None;
     }
     if whole && !table.has("url") {
@@ -86,7 +101,7 @@ fn connection(table: &Table<'_>, whole: bool) -> Option<Connection> {
 
 fn administrator(node: &Node<'_>) -> Option<Connection> {
     let table = node.table()?;
-    let connection = connection(&table, false);
+    let connection = connection(&table, Family::Postgres, false);
     table.finish();
     connection
 }

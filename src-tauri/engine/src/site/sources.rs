@@ -1,0 +1,64 @@
+//! What exports are read from: the stores of an installation, and the databases that are only read.
+//!
+//! A source belongs to the versions before the one that keeps its data elsewhere; of later ones it is no part, nor is what
+//! the profile says of its tables.
+
+use std::sync::Arc;
+
+use semver::Version;
+
+use super::{Site, secrets_of};
+use crate::drivers::command::reader;
+use crate::error::Result;
+use crate::model::finding::{Finding, Severity};
+use crate::model::profile::{self, Export, SourceKind};
+use crate::stores::mysql::MysqlSource;
+use crate::stores::tables::Source;
+
+impl Site {
+    /// Those of the version that is installed.
+    pub(super) fn sources(&self, label: &str) -> Result<Vec<Arc<dyn Source>>> {
+        let read = reader(&self.installation.folder);
+        let private = secrets_of(&self.home, label);
+        let one = |it: &profile::Source| {
+            let endpoint = it.endpoint(&read)?;
+            Ok(match it.kind {
+                SourceKind::Mysql => Arc::new(MysqlSource::new(&it.name, endpoint, &private, Arc::clone(&self.runner)))
+                    as Arc<dyn Source>,
+            })
+        };
+        self.profile.sources.iter().filter(|it| self.keeps_data_in(it)).map(one).collect()
+    }
+
+    fn keeps_data_in(&self, source: &profile::Source) -> bool {
+        let version = self.installation.version.as_ref().and_then(|it| Version::parse(it).ok());
+        source.is_of(version.as_ref())
+    }
+
+    /// Everything that an export can be read from.
+    pub fn all_sources(&self) -> Vec<&dyn Source> {
+        let stores = self.stores.iter().map(|it| -> &dyn Source { it.as_ref() });
+        stores.chain(self.sources.iter().map(AsRef::as_ref)).collect()
+    }
+
+    /// What can be exported of the version that is installed, by the words of the profile.
+    pub fn exports(&self) -> Vec<Export> {
+        let gone: Vec<&str> =
+            self.profile.sources.iter().filter(|it| !self.keeps_data_in(it)).map(|it| it.name.as_str()).collect();
+        let is_there = |it: &&Export| it.store.as_deref().is_none_or(|store| !gone.contains(&store));
+        self.profile.exports.iter().filter(is_there).cloned().collect()
+    }
+
+    /// What is known of data that is in no backup.
+    pub fn not_backed_up(&self) -> Vec<Finding> {
+        let one = |it: &Arc<dyn Source>| {
+            Finding::new(
+                Severity::Stop,
+                "source_not_backed_up",
+                format!("What is in the database “{}” is in no backup: Liftlock only reads it.", it.name()),
+                "Update it by hand as its makers say, or leave it by an export and a fresh start.",
+            )
+        };
+        self.sources.iter().map(one).collect()
+    }
+}

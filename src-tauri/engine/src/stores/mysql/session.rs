@@ -1,0 +1,314 @@
+//! A session with the server: one `mariadb` (or `mysql`) that lives as long as the session does, called as the server's own
+//! tools are everywhere here.
+//!
+//! Statements go to its standard input, each followed by one that answers with a random word. Rows come as lines, of which
+//! no more than a few wait at a time, so that a slow taker makes the server wait. The first error ends the session.
+//! The password is in a file that only we can read, never in arguments.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::answer;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::model::profile::Endpoint;
+use crate::ports::{Finished, Invocation, Patience, Pipes, Reporter, Runner};
+use crate::process::Silent;
+use crate::stores::postgres::{Shared, Statements};
+
+/// How often whoever reports is asked whether to go on.
+const LOOK: Duration = Duration::from_millis(200);
+/// Pieces of the answer that may wait.
+const WAITING: usize = 64;
+
+/// A row: for each column its text as the server gives it. Nothing is `NULL`.
+pub(super) type Texts = Vec<Vec<u8>>;
+
+/// What each row is told to.
+pub(super) type Take<'t> = dyn FnMut(Texts) -> Result<()> + Send + 't;
+
+/// How a server is reached: cheap to clone, and the file with the password goes with the last one.
+#[derive(Clone)]
+pub(super) struct Way {
+    program: PathBuf,
+    runner: Arc<dyn Runner>,
+    database: String,
+    private: Arc<TempDir>,
+}
+
+/// A session.
+pub(super) struct Session {
+    to: Option<Sender<Vec<u8>>>,
+    from: Receiver<Vec<u8>>,
+    /// What was received and is not a whole line yet, from `at` on.
+    rest: Vec<u8>,
+    at: usize,
+    shared: Arc<Shared>,
+    client: Option<JoinHandle<Result<Finished>>>,
+    asked: u64,
+    nonce: String,
+    /// A statement is under way or was never answered.
+    is_busy: bool,
+}
+
+impl Way {
+    /// Finds the client, and writes down who we are.
+    ///
+    /// # Errors
+    /// `tools_missing`; `io` and its kin.
+    pub(super) fn find(endpoint: &Endpoint, private_dir: &Path, runner: Arc<dyn Runner>) -> Result<Self> {
+        let patience = Patience { deadline: Duration::from_secs(20), stall_after: None };
+        let works = |name: &&str| {
+            let asked = Invocation::new(*name).arg("--version").quiet();
+            runner.run(&asked, patience, &[], &Silent).is_ok_and(|it| it.succeeded())
+        };
+        let program = ["mariadb", "mysql"].into_iter().find(works).ok_or_else(|| {
+            Error::refused("tools_missing", "The client of MariaDB or MySQL is not installed on this machine.")
+                .remedy("Install it (Debian and Ubuntu: apt install mariadb-client), then try again.")
+        })?;
+        durable::create_private_dir(private_dir)?;
+        let made = tempfile::Builder::new().prefix("my-").tempdir_in(private_dir);
+        let private = made.map_err(|cause| Error::io("create a folder in", private_dir, &cause))?;
+        durable::write(&private.path().join("client.cnf"), settings(endpoint).as_bytes())?;
+        let database = endpoint.database.clone();
+        Ok(Self { program: program.into(), runner, database, private: Arc::new(private) })
+    }
+
+    fn invocation(&self) -> Invocation {
+        // Only our own settings, so that nothing of the user's changes where it leads; this must stand first.
+        Invocation::new(&self.program)
+            .arg(format!("--defaults-file={}", self.private.path().join("client.cnf").display()))
+            .args([
+                "--batch",
+                "--quick",
+                "--unbuffered",
+                "--skip-column-names",
+                "--skip-reconnect",
+                "--connect-timeout=15",
+            ])
+            .args(["--default-character-set=utf8mb4", "--max-allowed-packet=1G"])
+            .arg(format!("--database={}", self.database))
+            .env("LC_ALL", "C.UTF-8")
+            .quiet()
+    }
+}
+
+/// An option file: nothing but who we are and where to.
+fn settings(endpoint: &Endpoint) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let mut text = format!("[client]\nuser={}\n", quoted(&endpoint.user));
+    if let Some(password) = &endpoint.password {
+        text += &format!("password={}\n", quoted(password));
+    }
+    if Path::new(&endpoint.host).is_absolute() {
+        return text + &format!("protocol=socket\nsocket={}\n", quoted(&endpoint.host));
+    }
+    text + &format!("protocol=tcp\nhost={}\nport={}\n", quoted(&endpoint.host), endpoint.port)
+}
+
+/// The client's standard output. Whoever does not take makes it wait; whoever went ends it.
+struct Answers(SyncSender<Vec<u8>>);
+
+impl Write for Answers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Starts the client. Whether it comes in shows with the first question.
+    pub(super) fn open(way: &Way) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (to, words) = mpsc::channel();
+        let (answers, from) = mpsc::sync_channel(WAITING);
+        let (ear, way) = (Arc::clone(&shared), way.clone());
+        let run = move || {
+            let (mut stdin, mut stdout) = (Statements::new(words), Answers(answers));
+            let pipes = Pipes { stdin: Some(&mut stdin), stdout: Some(&mut stdout) };
+            // Whoever asks says how long it may take.
+            let patience = Patience { deadline: Duration::from_secs(366 * 24 * 3600), stall_after: None };
+            way.runner.pipe(&way.invocation(), pipes, patience, &[], ear.as_ref())
+        };
+        let client = thread::Builder::new().name("mariadb".into()).spawn(run).map_err(|cause| {
+            Error::failed("io", "A thread for the database session could not be started.")
+                .remedy("Close other programs, then try again.")
+                .because(&cause)
+        })?;
+        let nonce = format!("liftlock-{}", Uuid::now_v7().simple());
+        Ok(Self {
+            to: Some(to),
+            from,
+            rest: Vec::new(),
+            at: 0,
+            shared,
+            client: Some(client),
+            asked: 0,
+            nonce,
+            is_busy: false,
+        })
+    }
+
+    /// A statement without an answer.
+    pub(super) fn run(&mut self, sql: &str) -> Result<()> {
+        self.each(sql, &mut |_| Ok(()), &Silent)
+    }
+
+    /// All rows of a short answer.
+    pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Texts>> {
+        self.rows_watched(sql, &Silent)
+    }
+
+    /// The same of one that may take long.
+    pub(super) fn rows_watched(&mut self, sql: &str, reporter: &dyn Reporter) -> Result<Vec<Texts>> {
+        let mut rows = Vec::new();
+        let mut keep = |row| {
+            rows.push(row);
+            Ok(())
+        };
+        self.each(sql, &mut keep, reporter)?;
+        Ok(rows)
+    }
+
+    /// Tells each row to `take`, holding one. Where that ends early the session ends with it.
+    pub(super) fn each(&mut self, sql: &str, take: &mut Take<'_>, reporter: &dyn Reporter) -> Result<()> {
+        self.asked += 1;
+        let frame = format!("{}-{}", self.nonce, self.asked).into_bytes();
+        let text = format!("{sql};\nSELECT '{}-{}';\n", self.nonce, self.asked);
+        let sent = self.to.as_ref().is_some_and(|to| to.send(text.into_bytes()).is_ok());
+        if !sent {
+            return Err(self.lost());
+        }
+        self.is_busy = true;
+        loop {
+            let ended = match self.line(reporter) {
+                Ok(line) if line == frame => {
+                    self.is_busy = false;
+                    return Ok(());
+                }
+                Ok(line) => cells(&line).ok_or_else(unreadable).and_then(&mut *take),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                self.shared.stop.store(true, Ordering::Release);
+                self.to = None;
+                return Err(error);
+            }
+        }
+    }
+
+    /// The next line of the answer.
+    fn line(&mut self, reporter: &dyn Reporter) -> Result<Vec<u8>> {
+        let mut looked = self.at;
+        loop {
+            if let Some(end) = self.rest[looked..].iter().position(|byte| *byte == b'\n') {
+                let line = self.rest[self.at..looked + end].to_vec();
+                self.at = looked + end + 1;
+                return Ok(line);
+            }
+            self.rest.drain(..self.at);
+            (self.at, looked) = (0, self.rest.len());
+            match self.from.recv_timeout(LOOK) {
+                Ok(bytes) => self.rest.extend(bytes),
+                Err(RecvTimeoutError::Timeout) => reporter.check()?,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.lost()),
+            }
+        }
+    }
+
+    /// Why the client ended. The session is over from here on.
+    fn lost(&mut self) -> Error {
+        self.to = None;
+        let ended = self.client.take().map(JoinHandle::join);
+        let words = self.shared.take_words();
+        match ended {
+            Some(Ok(Err(error))) if words.is_empty() => error,
+            _ => answer::from_words(&words),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // An idle client ends by itself when its input does.
+        self.to = None;
+        self.shared.stop.store(self.is_busy, Ordering::Release);
+        // What still comes is not taken, so that the client ends at once, and the server hears of it.
+        let (_, nothing) = mpsc::sync_channel(0);
+        drop(std::mem::replace(&mut self.from, nothing));
+        if let Some(client) = self.client.take() {
+            let _ = client.join();
+        }
+    }
+}
+
+/// The values of a line.
+fn cells(line: &[u8]) -> Option<Texts> {
+    line.split(|byte| *byte == b'\t').map(unescaped).collect()
+}
+
+fn unescaped(cell: &[u8]) -> Option<Vec<u8>> {
+    if !cell.contains(&b'\\') {
+        return Some(cell.to_vec());
+    }
+    let mut out = Vec::with_capacity(cell.len());
+    let mut bytes = cell.iter();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'\\' => match bytes.next()? {
+                b'0' => 0,
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'\\' => b'\\',
+                _ => return None,
+            },
+            other => *other,
+        });
+    }
+    Some(out)
+}
+
+pub(super) fn unreadable() -> Error {
+    Error::failed("bad_answer", "The rows of a table came in a form that Liftlock cannot read.")
+        .remedy("Report it with the version of the database server. Nothing was changed.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_unescaped_and_nothing_else_is_taken_for_one() {
+        assert_eq!(cells(b"a\\tb\\n\\\\n\t\t\\0").unwrap(), [b"a\tb\n\\n".to_vec(), Vec::new(), vec![0]]);
+        assert_eq!(cells(b"cut\\"), None);
+        assert_eq!(cells(b"\\q"), None);
+    }
+
+    #[test]
+    fn who_we_are_stands_in_a_form_that_the_client_reads_back() {
+        let endpoint = Endpoint {
+            host: "/run/my socket".into(),
+            port: 1,
+            database: "shop".into(),
+            user: "shop".into(),
+            password: Some("a\"b\\c'd #e".into()),
+            parameters: Vec::new(),
+        };
+        let text = settings(&endpoint);
+        assert_eq!(
+            text,
+            "[client]\nuser=\"shop\"\npassword=\"a\\\"b\\\\c'd #e\"\nprotocol=socket\nsocket=\"/run/my socket\"\n"
+        );
+    }
+}
