@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[cfg(target_os = "linux")]
+#[path = "../../support/alone.rs"]
+mod alone;
+#[cfg(target_os = "linux")]
 mod mariadb;
 #[cfg(target_os = "linux")]
 #[path = "../../support/mariadb.rs"]

@@ -10,8 +10,9 @@ use liftlock_engine::model::profile::Endpoint;
 use liftlock_engine::ports::{Reporter, Unit};
 use liftlock_engine::process::{Silent, SystemRunner};
 use liftlock_engine::stores::mysql::MysqlSource;
-use liftlock_engine::stores::tables::{Holds, Source};
+use liftlock_engine::stores::tables::{Holds, Row, Source};
 
+use crate::alone;
 use crate::mariadb_server::{Mariadb, PASSWORD, USER, shared};
 use crate::support::{column, entity, exported, exported_while, of, place, rows, rows_in, texts};
 
@@ -245,4 +246,30 @@ fn a_server_that_goes_away_in_the_middle_is_told() {
     let error = exported_while(&source, &into, &[], &meddler).unwrap_err();
     assert_eq!(error.class, "connection_lost", "{error} {:?}", error.details);
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+/// Set where the test runs by itself, so that its memory can be told.
+const ALONE: &str = "LIFTLOCK_TEST_ALONE";
+
+#[test]
+fn a_table_that_is_larger_than_memory_may_be_is_read_row_by_row() {
+    if std::env::var_os(ALONE).is_none() {
+        let name = "mariadb::a_table_that_is_larger_than_memory_may_be_is_read_row_by_row";
+        let said = alone::run(name, (ALONE, "1"));
+        assert!(said.figure("bytes") > 150_000_000);
+        assert!(said.figure("peak_kb") < 64 << 10, "{} kB", said.figure("peak_kb"));
+        return;
+    }
+    let rows = "INSERT INTO a SELECT seq, repeat('x', 1000) FROM seq_1_to_150000";
+    let (_, source) = source(&format!("CREATE TABLE a (n INT, t TEXT); {rows}"));
+    let mut snapshot = source.snapshot().unwrap().unwrap();
+    let table = snapshot.tables().unwrap().remove(0);
+    let mut bytes = 0;
+    let mut take = |row: &Row<'_>| {
+        bytes += row.iter().flatten().map(|it| it.len()).sum::<usize>();
+        Ok(())
+    };
+    snapshot.rows(&table, &table.columns, &mut take, &Silent).unwrap();
+    println!("bytes: {bytes}");
+    alone::tell_peak();
 }
