@@ -69,7 +69,7 @@ fn a_database_is_set_aside_swapped_and_put_back_by_its_owner() {
     let after = facts::facts(&client, &name).unwrap();
     assert_eq!((after.oid, &after.owner, after.connection_limit), (facts.oid, &facts.owner, 20));
     let mut inside = client.connect(&name).unwrap();
-    assert_eq!(inside.run("SELECT colour FROM public.item").unwrap_err().class, "database_error");
+    assert_eq!(inside.run("SELECT colour FROM public.item").unwrap_err().class, "table_gone");
     drop(inside);
 
     aside::discard(&client, &it).unwrap();

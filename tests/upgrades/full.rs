@@ -122,6 +122,30 @@ fn a_backup_that_finds_its_disk_full_ends_the_upgrade_before_anything_is_touched
     judge::judge(&case, &case.ended(id), &Expected::refused("no_room"));
 }
 
+/// An export that finds no room leaves nothing behind, and goes through once there is room.
+#[test]
+fn an_export_that_finds_its_disk_full_leaves_nothing_and_goes_through_with_room() {
+    let world = World::with(&["1.1.0"]);
+    let case = world.case();
+    // Larger than the disk, in every form.
+    world.sql("corner_shop", "UPDATE customers SET name = repeat(md5(id::text), 100000) WHERE id <= 8");
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::of(12, place.path()) else { return };
+    let into = disk.0.join("export");
+    let (into, zip) = (into.to_str().unwrap(), format!("{}.zip", into.display()));
+    for form in [&["--format", "csv"][..], &["--format", "jsonl"], &["--format", "json"], &["--format", "xlsx"]] {
+        for (args, to) in [(&["--to", into][..], into), (&["--zip", "--to", &zip], zip.as_str())] {
+            let (code, answer) = case.answer(&[&["export"], args, form].concat());
+            assert_eq!((code, answer["error"]["class"].as_str()), (1, Some("disk_full")), "{form:?}: {answer:#}");
+            assert!(!Path::new(to).exists() && fs::read_dir(&disk.0).unwrap().count() == 0, "{form:?} {to}");
+        }
+    }
+    world.sql("corner_shop", "UPDATE customers SET name = 'short'");
+    let (code, answer) = case.answer(&["export", "--to", into, "--format", "csv"]);
+    assert_eq!(code, 0, "{answer:#}");
+    assert_eq!(case.answer(&["export", "--check", into]).0, 0);
+}
+
 /// The scratch server does not fit.
 #[test]
 fn a_proof_that_finds_its_disk_full_ends_the_upgrade_before_anything_is_touched() {

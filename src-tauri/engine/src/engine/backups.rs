@@ -107,6 +107,8 @@ impl Engine {
         let holder = this_process(self.clock.as_ref(), "backup")?;
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
+        // What was killed in the middle of a proof left its server, where this one is about to be.
+        site.sweep_scratch(reporter)?;
         // Nothing in a dump says which version of the application wrote it; what runs here will have to do with it.
         let version = site.ask_version(Gate::Public, reporter).ok().map(|it| it.to_string()).or(installation.version);
         let stores: Vec<&dyn DataStore> = site.stores.iter().map(AsRef::as_ref).collect();

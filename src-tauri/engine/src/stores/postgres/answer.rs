@@ -54,6 +54,7 @@ fn class_of_state(state: &str) -> &'static str {
         "57014" => "timeout",
         "57P03" => "server_starting",
         "57P01" | "57P02" | "57P05" => "connection_lost",
+        "42P01" | "42703" => "table_gone",
         "42P04" => "already_there",
         "25006" => "read_only",
         "55000" => "not_possible_now",
@@ -121,6 +122,12 @@ fn class_of_words(words: &str) -> &'static str {
     if let Some((_, class)) = WORDS.iter().find(|(known, _)| words.contains(known)) {
         return class;
     }
+    if words.contains("ERROR:")
+        && words.contains("does not exist")
+        && [" relation ", " column "].iter().any(|it| words.contains(it))
+    {
+        return "table_gone";
+    }
     // FATAL: database "shop" does not exist; the same words with "role" are a matter of who asks.
     if words.contains("FATAL") && words.contains("does not exist") {
         return if words.contains("role ") { "auth_failed" } else { "database_missing" };
@@ -155,6 +162,10 @@ pub(in crate::stores) fn described(class: &'static str, told: &str) -> Error {
         "database_missing" => (
             "There is no database of this name on the server.",
             "Check the name of the database in the settings of the application.",
+        ),
+        "table_gone" => (
+            "A table or a column is not there any more.",
+            "It was changed meanwhile. Wait until nobody changes the tables, an update for example, then try again.",
         ),
         "disk_full" => ("The disk of the database server is full.", "Free some space on that disk, then try again."),
         "insufficient_rights" => (
@@ -248,6 +259,8 @@ mod tests {
             "connection_refused"
         );
         assert_eq!(class("pg_restore: error: could not read from input file: end of file"), "archive_damaged");
+        assert_eq!(class("ERROR:  relation \"public.b\" does not exist\nLINE 1: COPY"), "table_gone");
+        assert_eq!(class("ERROR:  column \"b\" does not exist"), "table_gone");
         assert_eq!(class("pg_dump: error: something new"), UNKNOWN);
         assert_eq!(class(""), UNKNOWN);
     }
@@ -258,7 +271,9 @@ mod tests {
             let error = described(class, "x");
             assert!(!error.remedy.is_empty() && !error.message.ends_with("error: x"), "{class} is not described");
         }
-        for state in ["3D000", "42501", "53100", "55006", "57014", "08006", "28P01", "53200", "XX001", "99999", ""] {
+        for state in
+            ["3D000", "42501", "42P01", "53100", "55006", "57014", "08006", "28P01", "53200", "XX001", "99999", ""]
+        {
             assert!(!from_state(state, "x", None).remedy.is_empty());
         }
     }

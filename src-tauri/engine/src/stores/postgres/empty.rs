@@ -37,6 +37,7 @@ pub(super) fn make(client: &Client, like: &str, name: &str, mark: &str) -> Resul
         owner: String,
     }
     let mut session = client.connect_beside(like)?;
+    end_makers(&mut session, name)?;
     match look(&mut session, name)? {
         Some(Seen { mark: Some(found), .. }) if found == mark => return Ok(()),
         Some(Seen { mark: Some(_), .. }) => return Err(taken(name)),
@@ -62,6 +63,7 @@ pub(super) fn mark(client: &Client, like: &str, name: &str, mark: &str) -> Resul
 /// Drops a database that bears `mark`, with the sessions in it. None there is no error.
 pub(super) fn remove(client: &Client, like: &str, name: &str, mark: &str) -> Result<()> {
     let mut session = client.connect_beside(like)?;
+    end_makers(&mut session, name)?;
     match look(&mut session, name)? {
         None => Ok(()),
         Some(seen) if seen.mark.as_deref().is_none_or(|it| it == mark) => {
@@ -70,6 +72,16 @@ pub(super) fn remove(client: &Client, like: &str, name: &str, mark: &str) -> Res
         }
         Some(_) => Err(taken(name)),
     }
+}
+
+/// Ends what a process that was killed had asked for: the server goes on making the database, and nobody sees it before it
+/// is there. Its name holds the id of this fresh start, so nobody else makes one like it.
+fn end_makers(session: &mut Session, name: &str) -> Result<()> {
+    session.run(&format!(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() \
+         AND query LIKE 'CREATE DATABASE %' AND strpos(query, {}) > 0",
+        literal(&ident(name))
+    ))
 }
 
 fn end_sessions(session: &mut Session, oid: u32) -> Result<()> {

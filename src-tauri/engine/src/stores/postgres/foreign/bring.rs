@@ -90,7 +90,7 @@ pub(in crate::stores::postgres) fn bring(
             "The file holds something that only an administrator of a database server may do.",
             error,
         ),
-        "database_error" => told("file_does_not_restore", "The file cannot be restored here.", error),
+        "database_error" | "table_gone" => told("file_does_not_restore", "The file cannot be restored here.", error),
         _ => error,
     })?;
     expect_as_promised(&owner, database, &looked, reporter)?;

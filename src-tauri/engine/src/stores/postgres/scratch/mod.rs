@@ -114,6 +114,9 @@ pub struct Restored {
     pub notes: Vec<String>,
 }
 
+/// So often it is tried to remove one that is still being furnished.
+const FURNISHED: usize = 50;
+
 impl Scratch {
     /// Makes and starts one in the new folder `dir`.
     ///
@@ -157,6 +160,16 @@ impl Scratch {
             if server.is_alive() {
                 return Err(Error::failed("scratch_lives", "A temporary database server cannot be ended.")
                     .remedy(format!("End the process {} yourself, then try again.", server.pid)));
+            }
+        }
+        // What a killed worker had started to furnish the folder goes on with that for a moment.
+        for _ in 0..FURNISHED {
+            match durable::remove_tree_that_we_made(dir, PURPOSE) {
+                Err(error) if error.class != "not_ours" => std::thread::sleep(Duration::from_millis(200)),
+                done => return done,
+            }
+            if let Some(server) = left_over(dir) {
+                end_with_descendants(&server, None, Duration::from_secs(5))?;
             }
         }
         durable::remove_tree_that_we_made(dir, PURPOSE)
