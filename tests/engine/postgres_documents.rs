@@ -11,9 +11,12 @@ use liftlock_engine::import::read;
 use liftlock_engine::model::profile::{Export, PartOf};
 use liftlock_engine::process::Silent;
 use liftlock_engine::stores::postgres::PostgresStore;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::postgres_export::{database, place, request};
+use crate::postgres_support::admin;
 
 const SHOP: &[&str] = &[
     "CREATE TABLE orders (id text COLLATE \"en-x-icu\" PRIMARY KEY, note text, extra jsonb)",
@@ -27,7 +30,7 @@ const SHOP: &[&str] = &[
     "INSERT INTO payments VALUES (1, 'a', 100), (2, 'b', 200), (3, 'a', 300)",
 ];
 
-fn entity(name: &str, part_of: Option<(&str, &str)>) -> Export {
+pub(crate) fn entity(name: &str, part_of: Option<(&str, &str)>) -> Export {
     Export {
         entity: name.into(),
         store: None,
@@ -35,6 +38,8 @@ fn entity(name: &str, part_of: Option<(&str, &str)>) -> Export {
         columns: Vec::new(),
         leave_out: Vec::new(),
         part_of: part_of.map(|(by, member)| PartOf { entity: "orders".into(), by: by.into(), member: member.into() }),
+        shows: Vec::new(),
+        deleted: None,
     }
 }
 
@@ -138,4 +143,74 @@ fn a_relation_that_the_database_does_not_know_is_refused() {
         assert_eq!((error.class.as_ref(), error.remedy.is_empty()), ("not_part_of", false));
         assert!(!into.exists());
     }
+}
+
+/// Any rows at all, through a real database and documents with their lines in them, byte for byte.
+#[test]
+fn any_rows_survive_documents_with_their_lines() {
+    let text = "[ -~\\r\\n\\t\u{1}-\u{8}äß中🚀\u{feff}\u{2028}'\"=@;\\\\]{0,10}";
+    let line = (0_usize..6, proptest::option::of(text), any::<Option<i64>>(), any::<Option<bool>>());
+    let order = (text, proptest::option::of(text), proptest::option::of(text));
+    let strategy = (proptest::collection::vec(order, 0..5), proptest::collection::vec(line, 0..8));
+    let (name, store) = database(&[
+        "CREATE TABLE orders (id text PRIMARY KEY, note text, extra jsonb)",
+        "CREATE TABLE lines (n int PRIMARY KEY, order_id text REFERENCES orders, s text, i bigint, b bool)",
+    ]);
+    let declared = [entity("orders", None), entity("lines", Some(("order_id", "lines")))];
+    let client = admin();
+    let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
+    let outcome = runner.run(&strategy, |(orders, lines)| {
+        let mut session = client.connect(&name).unwrap();
+        session.run("TRUNCATE public.orders, public.lines").unwrap();
+        let said = |it: Option<&str>| it.map_or("NULL".into(), liftlock_engine::stores::postgres::quote::literal);
+        let mut expected: Vec<Vec<Option<String>>> = Vec::new();
+        for (id, note, extra) in &orders {
+            session
+                .run(&format!(
+                    "INSERT INTO public.orders VALUES ({}, {}, to_jsonb({}::text)) ON CONFLICT DO NOTHING",
+                    said(Some(id)),
+                    said(note.as_deref()),
+                    said(extra.as_deref())
+                ))
+                .unwrap();
+        }
+        for (at, (whose, s, i, b)) in lines.iter().enumerate() {
+            let whose = orders.get(*whose).map(|it| it.0.clone());
+            let (i, b) = (i.map(|it| it.to_string()), b.map(|it| it.to_string()));
+            session
+                .run(&format!(
+                    "INSERT INTO public.lines VALUES ({at}, {}, {}, {}::int8, {}::bool)",
+                    said(whose.as_deref()),
+                    said(s.as_deref()),
+                    said(i.as_deref()),
+                    said(b.as_deref())
+                ))
+                .unwrap();
+            let truth = b.map(|it| it[..1].to_owned());
+            expected.push(vec![Some(at.to_string()), whose, s.clone(), i, truth]);
+        }
+        let (_home, into) = place();
+        let manifest =
+            made(&store, &into, &declared, &[]).map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
+        let by_number = |it: &Vec<Option<String>>| it[0].as_ref().and_then(|it| it.parse::<usize>().ok());
+        let mut found = rows(&into, &manifest, "lines");
+        found.sort_by_key(by_number);
+        prop_assert_eq!(found, expected);
+        // The orders are what the other form says of them, which has a test of its own.
+        let whole = rows(&into, &manifest, "orders");
+        let mut other = manifest.clone();
+        other.entities[0].files.retain(|it| it.format == FileFormat::JsonLines);
+        let mut from_lines = Vec::new();
+        let texts = |it: &Option<Vec<u8>>| it.clone().map(|it| String::from_utf8(it).unwrap());
+        read::choose(&into, &other, &other.entities[0], &Silent)
+            .unwrap()
+            .each(&mut |row| {
+                from_lines.push(row.values.iter().map(texts).collect::<Vec<_>>());
+                Ok(())
+            })
+            .unwrap();
+        prop_assert_eq!(whole, from_lines);
+        Ok(())
+    });
+    outcome.unwrap();
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::error::{Error, Result};
-use liftlock_engine::export::manifest::{FileFormat, Manifest};
+use liftlock_engine::export::manifest::{BytesForm, FileFormat, Manifest};
 use liftlock_engine::export::{Request, check, csv, export, lines, open, sheets};
 use liftlock_engine::model::profile::Endpoint;
 use liftlock_engine::ports::{Reporter, Unit};
@@ -62,6 +62,7 @@ pub(crate) fn request(into: &Path) -> Request<'_> {
         everything: false,
         formats: ALL,
         separator: ',',
+        bytes: BytesForm::Hex,
         zip: false,
     }
 }
@@ -233,8 +234,37 @@ fn a_table_that_may_not_be_read_is_named() {
     let (_home, into) = place();
     let error = exported(&store(&name, &role, "pw"), &into).unwrap_err();
     assert_eq!(error.class, "insufficient_rights");
+    assert!(error.message.starts_with("closed cannot be exported. "), "{}", error.message);
     assert!(error.details.iter().any(|it| it == "while exporting closed"), "{:?}", error.details);
     assert!(!into.exists());
+}
+
+/// One table is read, and the next one is taken away or closed meanwhile.
+#[test]
+fn a_table_that_vanishes_or_is_closed_in_the_middle_is_named_and_nothing_is_left() {
+    for (change, class) in [
+        ("DROP TABLE b", "table_gone"),
+        ("ALTER TABLE b RENAME COLUMN n TO m", "table_gone"),
+        ("REVOKE SELECT ON b FROM {role}", "insufficient_rights"),
+    ] {
+        let (name, _) = database(LARGE);
+        let role = format!("{name}_reader");
+        inside(
+            &name,
+            &[&format!("CREATE ROLE {role} LOGIN PASSWORD 'pw'"), &format!("GRANT SELECT ON a, b TO {role}")],
+        );
+        let store = store(&name, &role, "pw");
+        let (home, into) = place();
+        let change = change.replace("{role}", &role);
+        let meddle = || inside(&name, &[&change]);
+        let meddler = Meddler { at_rows: &meddle, seen: AtomicBool::new(false), stops: false };
+        let error = export(&request(&into), &[&store], &SystemClock, &meddler).unwrap_err();
+        assert!(meddler.seen.load(Ordering::SeqCst), "it happened while the first one was read");
+        assert_eq!(error.class, class, "{change}: {error:?}");
+        assert!(error.message.starts_with("b cannot be exported. ") && !error.remedy.is_empty(), "{error:?}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "{change}");
+        inside(&name, &[&format!("DROP OWNED BY {role}"), &format!("DROP ROLE {role}")]);
+    }
 }
 
 /// Any rows at all, through a real database and every form, byte for byte.

@@ -1,5 +1,6 @@
 //! What was exported comes into another database: exact, tried first, and taken back exactly.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use crate::postgres_export::{NASTY, database, exported, inside, place, store};
 use crate::postgres_support::{admin, fingerprint};
 
 /// The first column of what a question answers, a line a row.
-fn told(database: &str, question: &str) -> Vec<String> {
+pub(crate) fn told(database: &str, question: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Row {
         told: Option<String>,
@@ -35,25 +36,28 @@ fn rows_of(database: &str) -> Vec<String> {
     fingerprint(cluster::shared(), database).into_iter().filter(|it| !it.contains("_seq ")).collect()
 }
 
-struct Coming<'a> {
-    folder: &'a Path,
-    manifest: &'a Manifest,
-    mapping: Mapping,
-    duplicates: Duplicates,
-    run: &'a str,
+pub(crate) struct Coming<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) mapping: Mapping,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) run: &'a str,
+    /// Of which rows of the export is said what.
+    pub(crate) answers: BTreeMap<String, bool>,
 }
 
 impl<'a> Coming<'a> {
-    fn new(folder: &'a Path, manifest: &'a Manifest, into: &mut dyn Intake) -> Self {
+    pub(crate) fn new(folder: &'a Path, manifest: &'a Manifest, into: &mut dyn Intake) -> Self {
         let mapping = suggest(manifest, &into.tables().unwrap());
-        Self { folder, manifest, mapping, duplicates: Duplicates::Ask, run: "run-1" }
+        Self { folder, manifest, mapping, duplicates: Duplicates::Ask, run: "run-1", answers: BTreeMap::new() }
     }
 
     /// Each entity that comes, in order, with what became of it.
-    fn comes(&self, into: &mut dyn Intake, trial: bool) -> Result<Vec<(String, Came)>> {
+    pub(crate) fn comes(&self, into: &mut dyn Intake, trial: bool) -> Result<Vec<(String, Came)>> {
         let mut mapping = self.mapping.clone();
         mapping.entities.iter_mut().for_each(|it| it.duplicates = self.duplicates);
-        let (entities, needed) = ready(&mapping, self.manifest, &into.tables()?, &[])?;
+        let (mut entities, needed) = ready(&mapping, self.manifest, &into.tables()?, &[])?;
+        entities.iter_mut().for_each(|it| it.answers = self.answers.clone());
         for number in needed {
             let exported = &self.manifest.entities[number];
             let input = read::choose(self.folder, self.manifest, exported, &Silent)?;
@@ -87,7 +91,6 @@ fn keep(folder: &Path, manifest: &Manifest, format: FileFormat) {
 #[test]
 fn every_value_comes_in_as_it_was_from_every_form() {
     let (from, source) = database(NASTY);
-    // It tells rows apart by nothing, and what comes in could not be taken back.
     inside(&from, &["DROP TABLE \"Odd Name/..\""]);
     for format in [FileFormat::Csv, FileFormat::JsonLines, FileFormat::Xlsx] {
         let (_home, folder) = place();

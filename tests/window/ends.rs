@@ -42,6 +42,20 @@ fn what_was_entered_since_an_update_is_saved_before_it_is_gone_back_from() {
     let saved = window.part("exported").text();
     assert!(saved.contains("301"), "{saved}");
     window.picture("gone-back");
+
+    // What is new is tried, shown and brought in; what was there already stays single.
+    window.click("act-dry-run");
+    let since = window.part_within("since", UPDATE).text();
+    assert!(since.contains("New in 1.1.0: 1 orders and 1 order lines. Changed there: nothing."), "{since}");
+    assert_eq!(desktop.shop.orders("world/shop"), 300, "a trial changes nothing");
+    window.picture("gone-back-tried");
+    window.click("act-bring-in");
+    window.part_within("act-undo", UPDATE);
+    assert_eq!(desktop.shop.orders("world/shop"), 301);
+    window.picture("gone-back-brought");
+    window.run("document.querySelector('[data-testid=act-undo]').click()");
+    window.part_within("taken-back", UPDATE);
+    assert_eq!(desktop.shop.orders("world/shop"), 300);
     // It stands behind the footer where the driver scrolls to.
     window.run("document.querySelector('[data-testid=act-forget]').click()");
     window.part("card-corner-shop");

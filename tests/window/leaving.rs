@@ -114,7 +114,7 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     // Both are listed; the old one goes by a typed word only.
     window.part("card-corner-shop-v2");
     window.part("set-aside");
-    assert!(window.find("leaving-line").is_none(), "it is through");
+    window.sees("that it is through", SOON, || window.find("leaving-line").is_none().then_some(()));
     window.part("aside-size");
     window.picture("leaving-8-both");
     window.click("act-look");

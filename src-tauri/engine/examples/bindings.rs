@@ -1,7 +1,7 @@
 //! Prints the types of the window as TypeScript: `cargo xtask bindings` keeps them in `ui/src/ipc/views.ts`.
 
 use liftlock_engine::backups::{BackupKind, Kept};
-use liftlock_engine::export::manifest::FileFormat;
+use liftlock_engine::export::manifest::{BytesForm, FileFormat};
 use liftlock_engine::model::finding::Severity;
 use liftlock_engine::model::maintenance::Reach;
 use liftlock_engine::model::notice::Quiet;
@@ -13,8 +13,9 @@ use liftlock_engine::stores::look::TableLook;
 use liftlock_engine::stores::{Globals, Grade, StoreKind};
 use liftlock_engine::view::window::*;
 use liftlock_engine::view::{
-    BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView, PlannedUpdate,
-    ProbeView, SetAsideUse, SetAsideView, SettingView, UnattendedUpdate, UnattendedView, UpdateOffer,
+    BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView, PairAnswer,
+    PairField, PairView, PlannedUpdate, ProbeView, SetAsideUse, SetAsideView, SettingView, UnattendedUpdate,
+    UnattendedView, UpdateOffer,
 };
 use ts_rs::{Config, TS};
 
@@ -63,6 +64,7 @@ fn main() {
         LeavingStep,
         LeavingAct,
         Separator,
+        BytesForm,
         FileFormat,
         FreshState,
         Duplicates,
@@ -77,6 +79,9 @@ fn main() {
         LeavingExported,
         LeavingFresh,
         LeavingImport,
+        PairView,
+        PairField,
+        PairAnswer,
         LeavingImported,
         RowsOut,
         LeavingTakenBack,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use liftlock_engine::clock::SystemClock;
-use liftlock_engine::export::manifest::FileFormat;
+use liftlock_engine::export::manifest::{BytesForm, FileFormat};
 use liftlock_engine::export::{Request, export};
 use liftlock_engine::ports::{Reporter, Unit};
 use serde_json::{Map, Value, json};
@@ -138,6 +138,7 @@ fn write(dir: &Path, port: u16, form: &str) -> Outcome<Value> {
         everything: true,
         formats: &[format],
         separator: ',',
+        bytes: BytesForm::Hex,
         zip: false,
     };
     let heard = Heard { begun: Instant::now(), checked: Mutex::new(None) };

@@ -221,6 +221,9 @@ pub(crate) enum Command {
         /// Accept that what was entered since the update will not be there; --yes does not say this
         #[arg(long)]
         accept_loss_of_new_work: bool,
+        /// Save what is there now in files first; `liftlock import PATH --same-rows` brings what is new into the version before
+        #[arg(long)]
+        save_new_work: bool,
         /// Start it and return at once
         #[arg(long)]
         detach: bool,
@@ -309,11 +312,14 @@ pub(crate) struct ExportArgs {
     /// What separates the fields of CSV files; many European spreadsheets expect the semicolon
     #[arg(long, value_enum, default_value = "comma")]
     pub(crate) separator: Separator,
+    /// How pictures and other bytes are written
+    #[arg(long, value_enum, default_value = "hex")]
+    pub(crate) bytes: BytesForm,
     /// All of it in one zip instead of a folder
     #[arg(long)]
     pub(crate) zip: bool,
     /// Read an export back instead, a folder or a zip, and say whether it still is as it was written
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator", "zip"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "to", "only", "everything", "format", "separator", "bytes", "zip"])]
     pub(crate) check: Option<PathBuf>,
 }
 
@@ -338,6 +344,9 @@ pub(crate) struct ImportArgs {
     /// Only this kind of thing, such as customers; may be given several times
     #[arg(long, value_name = "ENTITY")]
     pub(crate) only: Vec<String>,
+    /// It comes back to where it was exported from, as after `rollback --save-new-work`: rows are known by the keys that they have
+    #[arg(long, conflicts_with_all = ["mapping", "show_mapping"])]
+    pub(crate) same_rows: bool,
     /// What happens to rows that are there already
     #[arg(long, value_enum)]
     pub(crate) duplicates: Option<OnDuplicates>,
@@ -345,7 +354,7 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     pub(crate) partly: bool,
     /// Take an import back: the newest one, or the one with this id
-    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["folder", "dry_run", "mapping", "partly", "only", "duplicates"])]
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["folder", "dry_run", "mapping", "partly", "only", "same_rows", "duplicates"])]
     pub(crate) undo: Option<Option<String>>,
 }
 
@@ -426,6 +435,17 @@ pub(crate) enum ExportFormat {
     Xlsx,
     /// For programs: a list of documents, each order with its lines in it
     Json,
+}
+
+/// How bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BytesForm {
+    /// As PostgreSQL writes them: \x00ff
+    Hex,
+    /// As base64, which most programs read
+    Base64,
+    /// Each in a file of its own, which the cell names
+    Files,
 }
 
 /// What separates fields.

@@ -183,18 +183,15 @@ impl Screen {
 
     /// Columns without lines. Every cell is made safe.
     pub(crate) fn table(&self, head: &[&str], rows: Vec<Vec<String>>) {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-        table.set_header(head.iter().map(|it| it.to_uppercase()));
-        for row in rows {
-            table.add_row(row.iter().map(|it| safe(it)));
+        for line in table_of(head, &rows) {
+            self.put(&format!("{line}\n"));
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        for line in table.lines() {
-            self.put(&format!("{}\n", line.trim_end()));
+    }
+
+    /// The same beside the answer, for a question.
+    pub(crate) fn table_aside(&self, head: &[&str], rows: &[Vec<String>]) {
+        for line in table_of(head, rows) {
+            let _ = writeln!(io::stderr(), "{line}");
         }
     }
 
@@ -275,4 +272,17 @@ impl Screen {
 
 fn lines_of(text: &str, indent: &str) -> String {
     text.lines().map(safe).collect::<Vec<_>>().join(&format!("\n{indent}"))
+}
+fn table_of(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(head.iter().map(|it| it.to_uppercase()));
+    for row in rows {
+        table.add_row(row.iter().map(|it| safe(it)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|it| it.trim_end().to_owned()).collect()
 }

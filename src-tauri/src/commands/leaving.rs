@@ -4,7 +4,7 @@ use liftlock_engine::engine::LeavingWord;
 use liftlock_engine::error::Error;
 use liftlock_engine::process::Silent;
 use liftlock_engine::view::window::{AppView, EntityPreview, LeavingAct, LeavingChoice, LeavingStep, LeavingView};
-use liftlock_engine::view::{Duplicates, ErrorView, SetAsideView};
+use liftlock_engine::view::{Duplicates, ErrorView, PairAnswer, SetAsideView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_opener::OpenerExt;
 
@@ -45,8 +45,9 @@ pub(crate) async fn leaving_begin(
     act: LeavingAct,
     typed: Option<String>,
     duplicates: Option<Duplicates>,
+    answers: Vec<PairAnswer>,
 ) -> Answer<LeavingView> {
-    ask(&app, move |engine| engine.leaving_begin(&name, &to, act, &LeavingWord { typed, duplicates })).await
+    ask(&app, move |engine| engine.leaving_begin(&name, &to, act, &LeavingWord { typed, duplicates, answers })).await
 }
 
 /// Forgets where it stood; everything else stays.

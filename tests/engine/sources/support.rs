@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use liftlock_engine::clock::SystemClock;
 use liftlock_engine::error::Result;
-use liftlock_engine::export::manifest::{Entity, FileFormat, Manifest};
+use liftlock_engine::export::manifest::{BytesForm, Entity, FileFormat, Manifest};
 use liftlock_engine::export::{Request, check, export, open};
 use liftlock_engine::import::read;
 use liftlock_engine::model::profile::{Export, PartOf};
@@ -35,6 +35,7 @@ pub(crate) fn request(into: &Path) -> Request<'_> {
         everything: false,
         formats: ALL,
         separator: ',',
+        bytes: BytesForm::Hex,
         zip: false,
     }
 }
@@ -60,7 +61,8 @@ pub(crate) fn entity(name: &str, part_of: Option<(&str, &str, &str)>) -> Export 
     let part_of =
         part_of.map(|(whole, by, member)| PartOf { entity: whole.into(), by: by.into(), member: member.into() });
     let table = name.into();
-    Export { entity: name.into(), store: None, table, columns: Vec::new(), leave_out: Vec::new(), part_of }
+    let (columns, leave_out, shows) = (Vec::new(), Vec::new(), Vec::new());
+    Export { entity: name.into(), store: None, table, columns, leave_out, part_of, shows, deleted: None }
 }
 
 pub(crate) fn of<'m>(manifest: &'m Manifest, table: &str) -> &'m Entity {

@@ -24,6 +24,7 @@ import type {
   LeavingChoice,
   LeavingStep,
   LeavingView,
+  PairAnswer,
   LockView,
   LogLine,
   NotesView,
@@ -76,6 +77,7 @@ export type Commands = {
     act: LeavingAct;
     typed: string | null;
     duplicates: Duplicates | null;
+    answers: PairAnswer[];
   }) => LeavingView;
   leaving_forget: (a: { name: string; to: string }) => AppView;
   leaving_open: (a: { name: string; to: string; what: 'export' | 'rest' }) => null;

@@ -608,6 +608,8 @@ export type LeavingAct = "export" | "start_fresh" | "take_back" | "try" | "bring
 
 export type Separator = "comma" | "semicolon";
 
+export type BytesForm = "hex" | "base64" | "files";
+
 export type FileFormat = "csv" | "json_lines" | "xlsx" | "json_documents";
 
 export type FreshState = "backing_up" | "building" | "setting_aside" | "opening" | "complete" | "undoing" | "undone" | "removing" | "removed";
@@ -631,6 +633,10 @@ formats: Array<FileFormat>,
  * What separates fields.
  */
 separator: Separator, 
+/**
+ * How pictures and other bytes are written.
+ */
+bytes: BytesForm, 
 /**
  * All of it in one zip.
  */
@@ -796,6 +802,10 @@ key: string,
  */
 rows: number, 
 /**
+ * How many of them the application counts as deleted.
+ */
+deleted: number, 
+/**
  * Its files.
  */
 files: Array<string>, 
@@ -854,7 +864,61 @@ notes: Array<string>,
 /**
  * Whether anything that came in can be taken back.
  */
-can_be_undone: boolean, };
+can_be_undone: boolean, 
+/**
+ * Rows that are there with other values, and that nobody said anything of.
+ */
+asked: number, 
+/**
+ * The first of these, side by side.
+ */
+pairs: Array<PairView>, };
+
+export type PairView = { 
+/**
+ * What people call what it is.
+ */
+entity: string, 
+/**
+ * What the row of the export is known by.
+ */
+key: string, 
+/**
+ * The line of the file that it begins on.
+ */
+line: number | null, 
+/**
+ * Its values.
+ */
+fields: Array<PairField>, };
+
+export type PairField = { 
+/**
+ * The column.
+ */
+column: string, 
+/**
+ * What is there.
+ */
+there: string | null, 
+/**
+ * What would come.
+ */
+comes: string | null, };
+
+export type PairAnswer = { 
+/**
+ * What people call what it is.
+ */
+entity: string, 
+/**
+ * What the row of the export is known by.
+ */
+key: string, 
+/**
+ * Whether what is there gets the values of the export.
+ */
+takes: boolean, };
 
 export type LeavingImported = { 
 /**
@@ -873,6 +937,10 @@ came_in: number,
  * That were there.
  */
 there: number, 
+/**
+ * That were there with other values.
+ */
+changed: number, 
 /**
  * That did not come in.
  */

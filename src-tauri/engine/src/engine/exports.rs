@@ -6,7 +6,7 @@ use crate::drivers::Gate;
 use crate::durable;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::export::manifest::{FileFormat, Manifest};
+use crate::export::manifest::{BytesForm, Entity, FileFormat, Manifest};
 use crate::export::packed::{self, Opened};
 use crate::export::{self, Request, check};
 use crate::model::ids::InstallationName;
@@ -31,6 +31,8 @@ pub struct ExportChoice {
     pub formats: Vec<FileFormat>,
     /// What separates the fields of CSV files; a comma otherwise.
     pub separator: Option<char>,
+    /// How pictures and other bytes are written.
+    pub bytes: BytesForm,
     /// One zip instead of a folder.
     pub zip: bool,
 }
@@ -87,10 +89,12 @@ impl Engine {
             everything: choice.everything,
             formats: if choice.formats.is_empty() { &both } else { &choice.formats },
             separator: choice.separator.unwrap_or(','),
+            bytes: choice.bytes,
             zip: choice.zip,
         };
         let manifest = export::export(&request, &sources, self.clock.as_ref(), reporter)?;
-        let files = packed::files(&manifest).len() as u64;
+        let kept: u64 = manifest.entities.iter().flat_map(Entity::folders).map(|it| it.1).sum();
+        let files = packed::files(&manifest).len() as u64 + kept;
         Ok(view(&into, manifest, files))
     }
 
@@ -121,14 +125,26 @@ fn view(folder: &Path, manifest: Manifest, files_checked: u64) -> ExportView {
             .entities
             .into_iter()
             .map(|it| ExportedView {
+                bytes: bytes_of(&it),
+                files: files_of(&it),
                 entity: it.entity,
                 table: it.table,
                 rows: it.rows,
-                bytes: it.files.iter().map(|file| file.bytes).sum(),
-                files: it.files.into_iter().map(|file| file.file).collect(),
+                deleted: it.deleted.map_or(0, |it| it.rows),
                 left_out: it.left_out,
             })
             .collect(),
         files_checked,
     }
+}
+
+/// How much the files of an entity hold, with those in its folders.
+pub(super) fn bytes_of(entity: &Entity) -> u64 {
+    entity.files.iter().map(|it| it.bytes).sum::<u64>() + entity.folders().map(|it| it.2).sum::<u64>()
+}
+
+/// Its files, and its folders by their number of files.
+pub(super) fn files_of(entity: &Entity) -> Vec<String> {
+    let folders = entity.folders().map(|(folder, files, _)| format!("{folder}/ ({files})"));
+    entity.files.iter().map(|it| it.file.clone()).chain(folders).collect()
 }

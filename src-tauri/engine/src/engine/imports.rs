@@ -17,15 +17,17 @@ use crate::export;
 use crate::export::manifest::Manifest;
 use crate::import::mapping::{Duplicates, Mapping};
 use crate::import::read::{self, Input};
-use crate::import::suggest::suggest;
+use crate::import::suggest::{same_rows, suggest};
 use crate::import::{self, left_behind, name_of, ready, rest};
 use crate::model::ids::InstallationName;
 use crate::ports::{Reporter, Unit};
 use crate::site::Site;
 use crate::state::lease::Lease;
-use crate::stores::intake::{Came, Entity, Intake, Run};
+use crate::stores::intake::{Assignment, Came, Entity, Intake, Run, There};
 use crate::upgrade::work::this_process;
-use crate::view::{ImportView, ImportedView, MappingView, RowTrouble, TakenBackView, UndoneView};
+use crate::view::{
+    ImportView, ImportedView, MappingView, PairAnswer, PairField, PairView, RowTrouble, TakenBackView, UndoneView,
+};
 
 /// What comes where, in a file that people edit.
 const MAPPING: &str = "mapping.toml";
@@ -43,6 +45,10 @@ pub struct ImportChoice {
     pub mapping: Option<PathBuf>,
     /// What happens to rows that are there, whatever the mapping says.
     pub duplicates: Option<Duplicates>,
+    /// It comes back to the installation that it was made of: its rows are known by the keys that they have.
+    pub same_rows: bool,
+    /// What a person said of single rows that are there.
+    pub answers: Vec<PairAnswer>,
     /// Only these entities; all of the mapping where empty.
     pub only: Vec<String>,
     /// Only try.
@@ -50,6 +56,18 @@ pub struct ImportChoice {
     /// Bring in what can come in, also where some rows cannot.
     pub partly: bool,
 }
+
+/// What a person says of a row that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Whether it gets the values of the export.
+    pub takes: bool,
+    /// Whether that holds for all the others of its kind too.
+    pub for_all: bool,
+}
+
+/// Asks a person about a row that is there already; `None` where nobody answers.
+pub type Asker<'a> = dyn Fn(&PairView) -> Option<Said> + 'a;
 
 /// An import that has begun and not ended: the next one of the same export goes on with it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +103,20 @@ impl Engine {
         choice: &ImportChoice,
         reporter: &dyn Reporter,
     ) -> Result<ImportView> {
+        self.import_asking(name, choice, &|_| None, reporter)
+    }
+
+    /// The same, where somebody can be asked about each row that is there already.
+    ///
+    /// # Errors
+    /// Those of [`Engine::import`].
+    pub fn import_asking(
+        &self,
+        name: &InstallationName,
+        choice: &ImportChoice,
+        asker: &Asker<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<ImportView> {
         self.must_be_unlocked()?;
         let mut db = self.db()?;
         let installation = db.installation(name)?;
@@ -109,7 +141,7 @@ impl Engine {
         let site = self.site(&installation)?;
         let mut intake = intake(&site)?;
         let (mapping, notes) = self.mapping_of(name, choice, &manifest, intake.as_mut())?;
-        let done = self.bring(name, choice, &manifest, &mapping, intake.as_mut(), reporter);
+        let done = self.bring(name, choice, (&manifest, &mapping), intake.as_mut(), asker, reporter);
         // What was laid down goes whatever happened; the first error is the one to tell.
         let ended = intake.end();
         let mut view = done?;
@@ -184,6 +216,17 @@ impl Engine {
             let text = std::fs::read_to_string(path).map_err(|cause| Error::io("read", path, &cause))?;
             Mapping::parse(&text, &file_name(path))
         };
+        if choice.same_rows && choice.mapping.is_none() {
+            let (mut mapping, mut notes) = same_rows(manifest, &tables);
+            let mut known = manifest.clone();
+            known.entities.retain(|it| !mapping.left_out.contains(&it.entity));
+            notes.extend(left_behind(&mapping, &known));
+            notes.push("Rows that were removed in the other version are not removed here.".to_owned());
+            for it in &mut mapping.entities {
+                it.duplicates = choice.duplicates.unwrap_or(it.duplicates);
+            }
+            return Ok((mapping, notes));
+        }
         let suggested = suggest(manifest, &tables);
         let (beside, remembered) = (choice.from.join(MAPPING), self.imports(name).join(MAPPING));
         let mut notes = Vec::new();
@@ -218,13 +261,13 @@ impl Engine {
         &self,
         name: &InstallationName,
         choice: &ImportChoice,
-        manifest: &Manifest,
-        mapping: &Mapping,
+        (manifest, mapping): (&Manifest, &Mapping),
         intake: &mut dyn Intake,
+        asker: &Asker<'_>,
         reporter: &dyn Reporter,
     ) -> Result<ImportView> {
         let tables = intake.tables()?;
-        let (entities, needed) = ready(mapping, manifest, &tables, &choice.only)?;
+        let (mut entities, needed) = ready(mapping, manifest, &tables, &choice.only)?;
         let mut inputs = BTreeMap::new();
         let mut notes = Vec::new();
         for number in needed {
@@ -242,20 +285,36 @@ impl Engine {
         crash::point("forward", "import/laid", Moment::AfterEffect);
         let open = self.imports(name).join(OPEN);
         let id = self.open_import(name, &manifest.id).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let run = Run { id, source: manifest.source() };
+        // What is known by its own key is compared anew each time.
+        let source = if choice.same_rows { manifest.id.clone() } else { manifest.source() };
+        let run = Run { id, source };
 
-        let mut tried = Vec::new();
-        for entity in &entities {
-            reporter.say(&format!("trying {}", entity.entity));
-            tried.push(intake.bring_in(&run, entity, true, reporter)?);
+        for entity in &mut entities {
+            let own = choice.answers.iter().filter(|it| it.entity == entity.entity);
+            entity.answers = own.map(|it| (it.key.clone(), it.takes)).collect();
         }
-        intake.forget_trial()?;
+        let (tried, pairs) = loop {
+            let mut tried = Vec::new();
+            for entity in &entities {
+                reporter.say(&format!("trying {}", entity.entity));
+                tried.push(intake.bring_in(&run, entity, true, reporter)?);
+            }
+            intake.forget_trial()?;
+            let pairs = pairs_of(&entities, &tried, &inputs)?;
+            if choice.trial || !has_answers(&mut entities, &pairs, asker) {
+                break (tried, pairs);
+            }
+        };
         crash::point("forward", "import/tried", Moment::AfterEffect);
         let out: u64 = tried.iter().map(|it| it.out).sum();
         unanswered(&entities, &tried, choice.trial)?;
         if choice.trial || (out > 0 && !choice.partly) {
             let (rest, lines) = self.write_rest(name, &run.id, manifest, mapping, &entities, &inputs, &tried)?;
-            return Ok(view(&run.id, true, manifest, &entities, &tried, rest, &lines, notes));
+            let mut view = view(&run.id, true, manifest, &entities, &tried, rest, &lines, notes);
+            for (shown, pairs) in view.entities.iter_mut().zip(pairs) {
+                shown.pairs = pairs;
+            }
+            return Ok(view);
         }
 
         durable::create_private_dir(&self.imports(name))?;
@@ -270,7 +329,9 @@ impl Engine {
             crash::point("forward", &format!("import/{at}"), Moment::AfterEffect);
             reporter.moved(at as u64 + 1, Some(entities.len() as u64), Unit::Files);
         }
-        durable::write(&self.imports(name).join(MAPPING), mapping.text()?.as_bytes())?;
+        if !choice.same_rows {
+            durable::write(&self.imports(name).join(MAPPING), mapping.text()?.as_bytes())?;
+        }
         let (rest, lines) = self.write_rest(name, &run.id, manifest, mapping, &entities, &inputs, &came)?;
         std::fs::remove_file(&open).map_err(|cause| Error::io("remove", &open, &cause))?;
         Ok(view(&run.id, false, manifest, &entities, &came, rest, &lines, notes))
@@ -319,6 +380,14 @@ impl Engine {
                     std::fs::copy(from, &to).map_err(|cause| Error::io("copy to", &to, &cause))?;
                 }
             }
+            for (kept, ..) in exported.folders() {
+                let (from, to) = (inputs[number].path.with_file_name(kept), folder.join(kept));
+                durable::create_private_dir(&to)?;
+                for path in durable::entries(&from)? {
+                    let to = to.join(path.file_name().unwrap_or_default());
+                    std::fs::copy(&path, &to).map_err(|cause| Error::io("copy to", &to, &cause))?;
+                }
+            }
             described.push(copied);
         }
         durable::write(&folder.join(MAPPING), mapping.text()?.as_bytes())?;
@@ -351,15 +420,54 @@ fn intake(site: &Site) -> Result<Box<dyn Intake>> {
         .remedy("Exports come into PostgreSQL so far."))
 }
 
+/// The rows of each entity that a person is to be asked about.
+fn pairs_of(entities: &[Entity], tried: &[Came], inputs: &BTreeMap<usize, Input>) -> Result<Vec<Vec<PairView>>> {
+    let of = |(entity, came): (&Entity, &Came)| {
+        let numbers: BTreeSet<u64> = came.pairs.iter().map(|it| it.n).collect();
+        let lines =
+            inputs.get(&entity.staged).map(|it| import::lines_of(it, &numbers)).transpose()?.unwrap_or_default();
+        let field = |(at, column): (usize, &Assignment), pair: &There| PairField {
+            column: column.to.name.clone(),
+            there: pair.there.get(at).cloned().flatten(),
+            comes: pair.comes.get(at).cloned().flatten(),
+        };
+        let pair = |it: &There| PairView {
+            entity: entity.entity.clone(),
+            key: it.key.clone(),
+            line: lines.get(&it.n).copied(),
+            fields: entity.columns.iter().enumerate().map(|column| field(column, it)).collect(),
+        };
+        Ok(came.pairs.iter().map(pair).collect())
+    };
+    entities.iter().zip(tried).map(of).collect()
+}
+
+/// Asks about each, and takes the answers down. Whether there was any.
+fn has_answers(entities: &mut [Entity], pairs: &[Vec<PairView>], asker: &Asker<'_>) -> bool {
+    let mut any = false;
+    for (entity, pairs) in entities.iter_mut().zip(pairs) {
+        for pair in pairs {
+            let Some(said) = asker(pair) else { return false };
+            any = true;
+            entity.answers.insert(pair.key.clone(), said.takes);
+            if said.for_all {
+                entity.duplicates = if said.takes { Duplicates::Update } else { Duplicates::Skip };
+                break;
+            }
+        }
+    }
+    any
+}
+
 /// Rows that are there already want a person's word.
 fn unanswered(entities: &[Entity], tried: &[Came], trial: bool) -> Result<()> {
-    let asked = |(entity, came): &(&Entity, &Came)| entity.duplicates == Duplicates::Ask && came.skipped > 0;
+    let asked = |(_, came): &(&Entity, &Came)| came.asked > 0;
     let found: Vec<_> = entities.iter().zip(tried).filter(asked).collect();
     if trial || found.is_empty() {
         return Ok(());
     }
-    let list: Vec<_> = found.iter().map(|(entity, came)| format!("{} of {}", came.skipped, entity.entity)).collect();
-    Err(Error::refused("duplicates_unanswered", format!("Some rows are there already: {}. Nothing came in.", list.join(", ")))
+    let list: Vec<_> = found.iter().map(|(entity, came)| format!("{} of {}", came.asked, entity.entity)).collect();
+    Err(Error::refused("duplicates_unanswered", format!("Some rows are there already, with other values: {}. Nothing came in.", list.join(", ")))
         .remedy("Say what happens to them: --duplicates skip leaves them as they are, --duplicates update gives them the values of the export."))
 }
 
@@ -384,6 +492,8 @@ fn view(
         earlier: came.earlier,
         out: came.out,
         altered: came.altered,
+        asked: came.asked,
+        pairs: Vec::new(),
         troubles: came
             .troubles
             .iter()

@@ -75,7 +75,7 @@ pub use exports::ExportChoice;
 pub use foreign::{AdoptChoice, RUN};
 pub use found::{Found, Search};
 pub use fresh::{EMPTY, FreshChoice, REMOVE};
-pub use imports::ImportChoice;
+pub use imports::{Asker, ImportChoice, Said};
 pub use installations::AddRequest;
 pub use leaving::LeavingWord;
 

@@ -6,6 +6,7 @@ use std::fs::File as Disk;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::bytes::Reader;
 use super::content::Content;
 use super::manifest::{Entity, File, FileFormat, Manifest};
 use super::{csv, documents, lines, sheets};
@@ -49,7 +50,8 @@ pub fn check(folder: &Path, manifest: &Manifest, reporter: &dyn Reporter) -> Res
             return Err(differs_in(name, "its bytes were changed since, though its values agree"));
         }
     }
-    checked.files = files.len() as u64;
+    let kept = manifest.entities.iter().flat_map(Entity::folders).map(|it| it.1).sum::<u64>();
+    checked.files = files.len() as u64 + kept;
     Ok(checked)
 }
 
@@ -69,7 +71,7 @@ pub fn path_of(folder: &Path, name: &str) -> Result<PathBuf> {
 fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, reporter: &dyn Reporter) -> Result<()> {
     let path = path_of(folder, &file.file)?;
     let columns: Vec<Column> = entity.columns.iter().map(as_column).collect();
-    let mut seen = Content::new(&columns);
+    let mut seen = Seen { content: Content::new(&columns), bytes: Reader::new(folder, &entity.columns), entity, file };
     match file.format {
         FileFormat::Csv => {
             let disk = durable::open_no_follow(&path)?;
@@ -80,14 +82,14 @@ fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, 
         }
         FileFormat::JsonDocuments => documents::read(&path, file, &mut |number, members| {
             let row = lines::values(members, &columns).map_err(|why| documents::bad(&path, number, &why))?;
-            tell(&mut seen, &row, reporter)
+            seen.tell(&row, reporter)
         })?,
         FileFormat::Xlsx => {
             let mut place = |sheet: &str, head: &[Option<Vec<u8>>]| same_headings(&path, sheet, head, entity);
-            sheets::read(&path, file, &columns, &mut place, &mut |row| tell(&mut seen, row.values, reporter))?;
+            sheets::read(&path, file, &columns, &mut place, &mut |row| seen.tell(row.values, reporter))?;
         }
     }
-    let seen = seen.finish();
+    let seen = seen.content.finish();
     let mut differs = Vec::new();
     if seen.rows != entity.rows {
         differs.push(format!("{} rows, {} in the database", seen.rows, entity.rows));
@@ -140,7 +142,7 @@ fn read_csv(
     path: &Path,
     separator: char,
     columns: &[Column],
-    seen: &mut Content,
+    seen: &mut Seen<'_>,
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let separator = u8::try_from(separator).unwrap_or(b',');
@@ -164,12 +166,12 @@ fn read_csv(
             (field, _) => field.map(csv::restored),
         };
         let row: Vec<_> = fields.into_iter().zip(columns).map(value).collect();
-        tell(seen, &row, reporter)?;
+        seen.tell(&row, reporter)?;
     }
     Ok(())
 }
 
-fn read_lines(disk: Disk, path: &Path, columns: &[Column], seen: &mut Content, reporter: &dyn Reporter) -> Result<()> {
+fn read_lines(disk: Disk, path: &Path, columns: &[Column], seen: &mut Seen<'_>, reporter: &dyn Reporter) -> Result<()> {
     let mut reader = BufReader::with_capacity(1 << 18, disk);
     let (mut line, mut number) = (String::new(), 0_u64);
     loop {
@@ -183,15 +185,34 @@ fn read_lines(disk: Disk, path: &Path, columns: &[Column], seen: &mut Content, r
             Error::failed("bad_row", format!("{name}, line {number}: {why}."))
                 .remedy("Correct the line in a text editor; it must be one JSON object.")
         })?;
-        tell(seen, &row, reporter)?;
+        seen.tell(&row, reporter)?;
     }
 }
 
-fn tell(seen: &mut Content, row: &[Option<Vec<u8>>], reporter: &dyn Reporter) -> Result<()> {
-    seen.take(row.iter().map(|it| it.as_deref()));
-    if seen.rows().is_multiple_of(4096) {
-        reporter.check()?;
-        reporter.moved(seen.rows(), None, Unit::Rows);
+/// What was read back so far.
+struct Seen<'e> {
+    content: Content,
+    bytes: Reader,
+    entity: &'e Entity,
+    file: &'e File,
+}
+
+impl Seen<'_> {
+    fn tell(&mut self, row: &[Option<Vec<u8>>], reporter: &dyn Reporter) -> Result<()> {
+        if self.bytes.is_plain() {
+            self.content.take(row.iter().map(|it| it.as_deref()));
+        } else {
+            let mut row = row.to_vec();
+            self.bytes.restore(&mut row).map_err(|(at, why)| {
+                let label = &self.entity.columns[at].label;
+                differs_in(&self.file.file, &format!("row {}, “{label}”: {why}", self.content.rows() + 1))
+            })?;
+            self.content.take(row.iter().map(|it| it.as_deref()));
+        }
+        if self.content.rows().is_multiple_of(4096) {
+            reporter.check()?;
+            reporter.moved(self.content.rows(), None, Unit::Rows);
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::bytes;
 use super::content::{Content, Figures};
 use super::documents::{self, Part, Waiting};
 use super::entity::{self, Chosen};
-use super::manifest::{Column as Described, Entity, File, FileFormat};
+use super::manifest::{Column as Described, Deleted, Entity, File, FileFormat};
+use super::shown::Shown;
 use super::workbook::{self, Book, ROWS_A_SHEET};
 use super::write::{self, Writer};
 use super::{Request, file_stem};
@@ -68,7 +70,7 @@ impl<'r> Work<'r> {
             let own = parts.remove(&at).unwrap_or_default();
             let members: Vec<String> = own.iter().map(|it| it.member().to_owned()).collect();
             let one = self.entity(store, snapshot.as_mut(), it, &stems[at], &bonds[at], own);
-            let mut one = one.map_err(|error| error.detail(format!("while exporting {}", it.entity)))?;
+            let mut one = one.map_err(|error| told_of(&it.entity, error))?;
             for file in one.entity.files.iter_mut().filter(|it| it.format == FileFormat::JsonDocuments) {
                 file.parts.clone_from(&members);
             }
@@ -119,10 +121,14 @@ impl<'r> Work<'r> {
         parts: Vec<Part>,
     ) -> Result<Written> {
         let Self { request, folder, reporter, .. } = *self;
-        let columns: Vec<Column> = chosen.columns.iter().map(|(it, _)| it.clone()).collect();
-        let labels: Vec<&str> = chosen.columns.iter().map(|(_, label)| label.as_str()).collect();
+        let read: Vec<Column> = chosen.columns.iter().map(|(it, _)| it.clone()).collect();
         reporter.say(&format!("exporting {}", chosen.entity));
-        let totals = snapshot.totals(&chosen.table, &columns, reporter)?;
+        let totals = snapshot.totals(&chosen.table, &read, reporter)?;
+        let mut shown = Shown::of(chosen, snapshot, folder, reporter)?;
+        let (columns, labels) = (shown.columns.clone(), shown.labels.clone());
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let places: Vec<Option<usize>> = shown.read().collect();
+        let is_plain = shown.is_plain();
         let of_text = |it: &&FileFormat| matches!(it, FileFormat::Csv | FileFormat::JsonLines);
         let mut writers = request
             .formats
@@ -138,12 +144,31 @@ impl<'r> Work<'r> {
         }
         let mut book = self.book.as_mut();
         if let Some(book) = &mut book {
-            book.begin(&chosen.entity, &labels, &columns)?;
+            let comes_back = |(at, it): (&Option<usize>, &Column)| at.is_some() && !it.generated;
+            let comes_back: Vec<bool> = places.iter().zip(&columns).map(comes_back).collect();
+            book.begin(&chosen.entity, &labels, &columns, &comes_back)?;
         }
+        let names = &mut self.names;
+        let mut bytes = bytes::Writer::create(folder, (&chosen.entity, stem), &columns, request.bytes, names)?;
+        let has_plain_bytes = bytes.is_plain();
         let mut content = Content::new(&columns);
         let mut take = |row: &Row<'_>| {
+            let wide;
+            let row = if is_plain {
+                row
+            } else {
+                wide = shown.row(row)?;
+                &wide
+            };
             content.take(row.iter().map(|it| it.as_deref()));
             write::text_alone(&chosen.entity, &columns, row, content.rows())?;
+            let written;
+            let row = if has_plain_bytes {
+                row
+            } else {
+                written = bytes.row(row, content.rows())?;
+                &written
+            };
             for writer in &mut writers {
                 writer.row(&columns, row)?;
             }
@@ -163,15 +188,18 @@ impl<'r> Work<'r> {
             Ok(())
         };
         if bonds.order.is_empty() {
-            snapshot.rows(&chosen.table, &columns, &mut take, reporter)?;
+            snapshot.rows(&chosen.table, &read, &mut take, reporter)?;
         } else {
-            snapshot.rows_in_order(&chosen.table, &columns, &bonds.order, &mut take, reporter)?;
+            snapshot.rows_in_order(&chosen.table, &read, &bonds.order, &mut take, reporter)?;
         }
         let mut files = writers.into_iter().map(Writer::finish).collect::<Result<Vec<_>>>()?;
         files.extend(documents.map(documents::Writer::finish).transpose()?);
         let sheets = book.map(Book::end).transpose()?.unwrap_or_default();
         let Figures { rows, filled, sums, sha256 } = content.finish();
-        if (rows, &filled, &sums) != (totals.rows, &totals.filled, &totals.sums) {
+        let is_counted = |(place, found): (&Option<usize>, (&u64, &Option<i128>))| {
+            place.is_none_or(|at| totals.filled.get(at) == Some(found.0) && totals.sums.get(at) == Some(found.1))
+        };
+        if rows != totals.rows || !places.iter().zip(filled.iter().zip(&sums)).all(is_counted) {
             return Err(Error::failed(
                 "export_differs",
                 format!(
@@ -181,16 +209,24 @@ impl<'r> Work<'r> {
             )
             .remedy("Check the database for damage (a backup that is proven tells), then export again."));
         }
-        let described = chosen.columns.iter().zip(totals.filled.iter().zip(&totals.sums));
+        let deleted = chosen
+            .deleted
+            .as_ref()
+            .map(|it| Deleted { column: chosen.columns[it.at].0.name.clone(), rows: shown.deleted });
+        shown.finish()?;
+        let described =
+            columns.iter().zip(&labels).zip(filled.iter().zip(&sums)).zip(places.iter().zip(bytes.finish()?));
         let entity = Entity {
             entity: chosen.entity.clone(),
             store: store.to_owned(),
             source: snapshot.source(),
             table: entity::name_of(&chosen.table),
             columns: described
-                .map(|((column, label), (filled, sum))| Described {
+                .map(|(((column, label), (filled, sum)), (place, bytes))| Described {
                     column: column.name.clone(),
-                    label: label.clone(),
+                    label: (*label).to_owned(),
+                    only_to_read: place.is_none(),
+                    bytes,
                     data_type: column.data_type.clone(),
                     holds: column.holds,
                     generated: column.generated,
@@ -202,11 +238,21 @@ impl<'r> Work<'r> {
             key: chosen.table.key.clone(),
             refers: chosen.table.refers.clone(),
             rows,
+            deleted,
             content_sha256: sha256,
             files,
         };
         Ok(Written { entity, sheets, waiting })
     }
+}
+
+/// What kept an entity from being exported, with its name.
+fn told_of(entity: &str, error: Error) -> Error {
+    let message = match error.class.as_ref() {
+        "insufficient_rights" | "table_gone" => format!("{entity} cannot be exported. {}", error.message),
+        _ => error.message.clone(),
+    };
+    Error { message, ..error }.detail(format!("while exporting {entity}"))
 }
 
 /// What belongs to what, by the declared relations and the foreign keys of the database.
@@ -222,9 +268,9 @@ fn bonds(chosen: &[(usize, Chosen)]) -> Result<Vec<Bonds>> {
             refers.column == part_of.by && refers.schema == other.table.schema && refers.table == other.table.name
         });
         let named = names.and_then(|it| it.to.as_ref().or_else(|| other.table.key.first()));
-        let place = |of: &Chosen, column: &str| of.columns.iter().position(|(it, _)| it.name == column);
-        let is_free = place(other, &part_of.member).is_none();
-        let found = named.and_then(|named| Some((place(it, &part_of.by)?, place(other, named)?, named.clone())));
+        let is_shown = other.names.iter().map(|it| &it.label).chain(other.deleted.iter().map(|it| &it.label));
+        let is_free = other.place(&part_of.member).is_none() && !is_shown.into_iter().any(|it| *it == part_of.member);
+        let found = named.and_then(|named| Some((it.place(&part_of.by)?, other.place(named)?, named.clone())));
         let Some((by, to, named)) = found.filter(|_| is_free) else {
             let what = format!("The {} cannot be put into the {} as “{}”.", it.entity, other.entity, part_of.member);
             return Err(Error::refused("not_part_of", what)

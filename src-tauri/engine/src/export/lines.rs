@@ -64,8 +64,15 @@ fn write_key(to: &mut (impl Write + ?Sized), name: &str) -> io::Result<()> {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn read_row(line: &str, columns: &[Column]) -> Result<Vec<Option<Vec<u8>>>, String> {
-    let row: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).map_err(|cause| cause.to_string())?;
-    values(row, columns)
+    values(members(line)?, columns)
+}
+
+/// The members of a row.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn members(line: &str) -> Result<BTreeMap<String, Box<RawValue>>, String> {
+    serde_json::from_str(line).map_err(|cause| cause.to_string())
 }
 
 /// The values of a row that was read as an object.

@@ -11,7 +11,9 @@ use serde_json::Value;
 use crate::stores::tables::{Holds, Refers};
 
 /// The form of the manifest; a reader refuses a newer one.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// The first form whose readers pass over what is only to read, and know bytes in other forms.
+pub const SINCE_ONLY_TO_READ: u32 = 3;
 
 /// A form that rows are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,37 @@ impl FileFormat {
             Self::Xlsx | Self::JsonDocuments => 2,
         }
     }
+}
+
+/// How pictures and other bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub enum BytesForm {
+    /// As the database writes them: `\x00ff`.
+    #[default]
+    Hex,
+    /// As base64.
+    Base64,
+    /// Each in a file of its own, which is named in the cell.
+    Files,
+}
+
+/// How the bytes of a column stand in the files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BytesAs {
+    /// As base64.
+    Base64,
+    /// Each in a file of its own.
+    Files {
+        /// The folder that holds them.
+        folder: String,
+        /// How many there are.
+        files: u64,
+        /// Their size together.
+        bytes: u64,
+    },
 }
 
 /// What an export holds.
@@ -99,10 +132,22 @@ pub struct Entity {
     pub refers: Vec<Refers>,
     /// Rows, counted by the database in the same snapshot.
     pub rows: u64,
+    /// How many of them count as deleted, where the profile says what tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Deleted>,
     /// SHA-256 of all values as the database gave them, in the order of the files.
     pub content_sha256: String,
     /// The files, each with all rows.
     pub files: Vec<File>,
+}
+
+/// Rows that the application keeps and counts as deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// The column that tells it.
+    pub column: String,
+    /// How many they are.
+    pub rows: u64,
 }
 
 /// A column of an export.
@@ -118,6 +163,12 @@ pub struct Column {
     pub holds: Holds,
     /// The database works it out by itself: it is not brought back in.
     pub generated: bool,
+    /// It is there for people alone, and is passed over when rows are brought in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_to_read: bool,
+    /// How its bytes stand in the files, where that is not as the database writes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<BytesAs>,
     /// Rows that have a value.
     pub filled: u64,
     /// The sum of whole numbers, as text because it may be large.
@@ -149,6 +200,43 @@ pub struct File {
     pub member: Option<String>,
 }
 
+impl Entity {
+    /// The folders that hold bytes of it, each with the number of files and their size.
+    pub fn folders(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        self.columns.iter().filter_map(|it| match &it.bytes {
+            Some(BytesAs::Files { folder, files, bytes }) => Some((folder.as_str(), *files, *bytes)),
+            Some(BytesAs::Base64) | None => None,
+        })
+    }
+
+    /// What people have to know of it, a line each.
+    fn remarks(&self) -> String {
+        let labels = |which: &dyn Fn(&Column) -> bool| {
+            let labels: Vec<&str> = self.columns.iter().filter(|it| which(it)).map(|it| it.label.as_str()).collect();
+            labels.join(", ")
+        };
+        let deleted = self
+            .deleted
+            .as_ref()
+            .filter(|it| it.rows > 0)
+            .map(|it| format!("{} rows, by \u{201c}{}\u{201d}", it.rows, it.column));
+        let base64 = labels(&|it| it.bytes == Some(BytesAs::Base64));
+        let files = self.columns.iter().filter_map(|it| match &it.bytes {
+            Some(BytesAs::Files { folder, files, .. }) => Some(format!("{} ({files} in {folder})", it.label)),
+            Some(BytesAs::Base64) | None => None,
+        });
+        let remarks = [
+            ("bytes as base64", base64),
+            ("each in a file of its own", files.collect::<Vec<_>>().join(", ")),
+            ("counted as deleted by the application", deleted.unwrap_or_default()),
+            ("only to read, not brought back in", labels(&|it| it.only_to_read).replace(" (only to read)", "")),
+            ("worked out by the database, not brought back in", labels(&|it| it.generated)),
+            ("left out", self.left_out.join(", ")),
+        ];
+        remarks.iter().filter(|it| !it.1.is_empty()).map(|(what, it)| format!("  {what}: {it}\r\n")).collect()
+    }
+}
+
 impl File {
     /// A file without anything in it yet.
     pub(crate) fn of(file: String, format: FileFormat) -> Self {
@@ -173,7 +261,7 @@ pub struct Beside {
 /// What people have to know of a workbook.
 const WORKBOOK: &str = "\r\nThe workbook (.xlsx) holds a sheet for each of these. What a spreadsheet cannot hold exactly stands there as text: numbers of\r\n\
      more than 15 digits, NaN, days before March 1900, times with a zone or finer than a millisecond. No cell is a formula.\r\n\
-     An empty text is a blank cell that is marked as text; a cell with nothing at all has no value.\r\n";
+     Grey headings are of columns that are not brought back in. An empty text is a blank cell that is marked as text; a cell with nothing at all has no value.\r\n";
 
 impl Manifest {
     /// Where it came from: two exports of the same place answer the same.
@@ -182,6 +270,15 @@ impl Manifest {
             return self.id.clone();
         }
         self.origins.iter().map(|(store, origin)| format!("{store}={origin}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// How bytes are written in it.
+    pub fn bytes_form(&self) -> BytesForm {
+        match self.entities.iter().flat_map(|it| &it.columns).find_map(|it| it.bytes.as_ref()) {
+            Some(BytesAs::Base64) => BytesForm::Base64,
+            Some(BytesAs::Files { .. }) => BytesForm::Files,
+            None => BytesForm::Hex,
+        }
     }
 
     /// The text for people that lies beside it.
@@ -205,9 +302,7 @@ impl Manifest {
                 entity.source,
                 files.join(" and ")
             );
-            if !entity.left_out.is_empty() {
-                let _ = write!(out, "  left out: {}\r\n", entity.left_out.join(", "));
-            }
+            out.push_str(&entity.remarks());
         }
         let mut beside = self.entities.iter().flat_map(|it| &it.files).filter_map(|it| it.beside.as_ref());
         if self.entities.iter().any(|it| it.files.iter().any(|it| it.format == FileFormat::Xlsx)) {

@@ -6,6 +6,7 @@
 //! application. What a database is and how it is read stands in `stores`.
 
 mod apart;
+pub mod bytes;
 mod cells;
 pub mod check;
 mod content;
@@ -17,6 +18,7 @@ pub mod lines;
 pub mod manifest;
 pub mod packed;
 pub mod sheets;
+mod shown;
 mod workbook;
 mod write;
 
@@ -26,7 +28,7 @@ use std::path::Path;
 
 use self::entity::Chosen;
 use self::fill::Work;
-use self::manifest::{FORMAT, FileFormat, Manifest};
+use self::manifest::{BytesForm, FORMAT, FileFormat, Manifest, SINCE_ONLY_TO_READ};
 pub(crate) use self::write::as_field;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -64,6 +66,8 @@ pub struct Request<'a> {
     pub formats: &'a [FileFormat],
     /// What separates the fields of CSV files.
     pub separator: char,
+    /// How pictures and other bytes are written.
+    pub bytes: BytesForm,
     /// Packed into one file instead of a folder.
     pub zip: bool,
 }
@@ -196,8 +200,11 @@ fn fill(
     let entities = Work::new(request, folder, reporter)?.all(&chosen, &mut sources)?;
     // Nobody waits for us to let go while files are read back.
     drop(sources);
+    let is_new = |it: &manifest::Column| it.only_to_read || it.bytes.is_some();
+    let has_new = entities.iter().any(|it| it.columns.iter().any(is_new));
+    let since = request.formats.iter().map(|it| it.since());
     let manifest = Manifest {
-        format: request.formats.iter().map(|it| it.since()).max().unwrap_or(1),
+        format: since.chain(has_new.then_some(SINCE_ONLY_TO_READ)).max().unwrap_or(1),
         id: uuid::Uuid::now_v7().to_string(),
         application: request.application.to_owned(),
         installation: request.installation.to_owned(),

@@ -13,7 +13,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::manifest::{FileFormat, Manifest};
+use super::manifest::{Entity, FileFormat, Manifest};
 use super::{MANIFEST, README, not_an_export};
 use crate::digest::Hashing;
 use crate::durable;
@@ -37,12 +37,13 @@ pub(super) fn pack(folder: &Path, manifest: &Manifest, to: &Path, reporter: &dyn
     let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 18, durable::create_private_file(to)?));
     let mut packed = Vec::new();
     let names = [README, MANIFEST].into_iter().map(ToOwned::to_owned).chain(files(manifest));
+    let names: Vec<String> = names.chain(kept_files(folder, manifest)?).collect();
     for name in names {
         let path = folder.join(&name);
         let disk = durable::open_no_follow(&path)?;
         let bytes = disk.metadata().map_err(|cause| Error::io("read", &path, &cause))?.len();
         // A workbook is packed already.
-        let is_packed = name.ends_with(FileFormat::Xlsx.extension());
+        let is_packed = name.ends_with(FileFormat::Xlsx.extension()) || name.contains('/');
         let method = if is_packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
         let mut options = SimpleFileOptions::default()
             .compression_method(method)
@@ -51,7 +52,9 @@ pub(super) fn pack(folder: &Path, manifest: &Manifest, to: &Path, reporter: &dyn
         if let Some(moment) = moment(manifest.made_at) {
             options = options.last_modified_time(moment);
         }
-        reporter.say(&format!("packing {name}"));
+        if !name.contains('/') {
+            reporter.say(&format!("packing {name}"));
+        }
         zip.start_file(&name, options).map_err(failed)?;
         let mut from = Hashing::new(disk);
         let copied = copy(&mut from, &mut zip, &mut |done| tell(reporter, done, bytes))?;
@@ -67,7 +70,9 @@ pub(super) fn pack(folder: &Path, manifest: &Manifest, to: &Path, reporter: &dyn
 fn compare(zip: &Path, packed: &[(String, String, u64)], reporter: &dyn Reporter) -> Result<()> {
     let mut archive = archive(zip)?;
     for (name, sha256, bytes) in packed {
-        reporter.say(&format!("reading {name}"));
+        if !name.contains('/') {
+            reporter.say(&format!("reading {name}"));
+        }
         let entry = archive.by_name(name).map_err(|cause| damaged(zip, name).because(&cause))?;
         let mut from = Hashing::new(entry);
         copy(&mut from, &mut io::sink(), &mut |done| tell(reporter, done, *bytes))?
@@ -130,8 +135,18 @@ pub fn opened(from: &Path, place: &Path, reporter: &dyn Reporter) -> Result<Open
     let mut names: BTreeSet<String> = files(&manifest).into_iter().collect();
     // Only what lies flat in one folder is ours; what comes in is described beside it.
     names.extend([MANIFEST.to_owned(), "mapping.toml".to_owned()]);
+    for (kept, ..) in manifest.entities.iter().flat_map(Entity::folders) {
+        durable::create_private_dir(&super::check::path_of(&opened.folder, kept)?)?;
+        let before = format!("{prefix}{kept}/");
+        let inside = archive.file_names().filter_map(std::result::Result::ok);
+        let inside = inside.filter(|it| it.starts_with(&before) && it.len() > before.len());
+        names.extend(inside.map(|it| it[prefix.len()..].to_owned()));
+    }
     for name in names {
-        let path = super::check::path_of(&opened.folder, &name)?;
+        let path = match name.split_once('/') {
+            Some((kept, name)) => super::check::path_of(&super::check::path_of(&opened.folder, kept)?, name)?,
+            None => super::check::path_of(&opened.folder, &name)?,
+        };
         let entry = match archive.by_name(&format!("{prefix}{name}")) {
             Ok(entry) => entry,
             // A person may have taken one of two forms out; who needs it says so.
@@ -140,7 +155,9 @@ pub fn opened(from: &Path, place: &Path, reporter: &dyn Reporter) -> Result<Open
         };
         let bytes = entry.size();
         space::Needs::new().add(&opened.folder, bytes, "to unpack the export").check()?;
-        reporter.say(&format!("unpacking {name}"));
+        if !name.contains('/') {
+            reporter.say(&format!("unpacking {name}"));
+        }
         let mut to = BufWriter::with_capacity(1 << 18, durable::create_private_file(&path)?);
         // What says it is small and is not, is not written further.
         let mut from_entry = entry.take(bytes + 1);
@@ -170,6 +187,21 @@ fn forget_left(place: &Path) {
 pub fn files(manifest: &Manifest) -> BTreeSet<String> {
     let all = manifest.entities.iter().flat_map(|it| &it.files);
     all.flat_map(|it| std::iter::once(it.file.clone()).chain(it.beside.iter().map(|it| it.file.clone()))).collect()
+}
+
+/// The files that hold bytes, each below its folder, in their order.
+fn kept_files(folder: &Path, manifest: &Manifest) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (kept, ..) in manifest.entities.iter().flat_map(Entity::folders) {
+        let path = super::check::path_of(folder, kept)?;
+        let failed = |cause: &io::Error| Error::io("read", &path, cause);
+        for entry in std::fs::read_dir(&path).map_err(|cause| failed(&cause))? {
+            let name = entry.map_err(|cause| failed(&cause))?.file_name();
+            names.push(format!("{kept}/{}", name.to_string_lossy()));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn archive(zip: &Path) -> Result<Archive> {

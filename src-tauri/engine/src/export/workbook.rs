@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rust_xlsxwriter::{Format, IgnoreError, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{Color, Format, IgnoreError, Workbook, Worksheet, XlsxError};
 
 use super::apart;
 use super::cells::{Cell, Kind, is_acted_on};
@@ -54,6 +54,7 @@ pub(super) struct Book {
 
 struct Looks {
     head: Format,
+    passed_over: Format,
     empty: Format,
     guarded: Format,
     text: Format,
@@ -62,6 +63,7 @@ struct Looks {
 struct Sheet {
     entity: String,
     labels: Vec<String>,
+    comes_back: Vec<bool>,
     kinds: Vec<Kind>,
     formats: Vec<Format>,
     widths: Vec<usize>,
@@ -89,6 +91,7 @@ impl Book {
             sheet: None,
             looks: Looks {
                 head: Format::new().set_bold().set_text_wrap(),
+                passed_over: Format::new().set_italic().set_font_color(Color::Gray).set_text_wrap(),
                 empty: Format::new().set_num_format(LOOK_OF_EMPTY),
                 guarded: Format::new().set_num_format("@").set_quote_prefix(),
                 text: Format::new().set_num_format("@"),
@@ -99,13 +102,20 @@ impl Book {
         })
     }
 
-    /// The rows of this entity come next.
-    pub(super) fn begin(&mut self, entity: &str, labels: &[&str], columns: &[Column]) -> Result<()> {
+    /// The rows of this entity come next. What does not come back has a grey heading.
+    pub(super) fn begin(
+        &mut self,
+        entity: &str,
+        labels: &[&str],
+        columns: &[Column],
+        comes_back: &[bool],
+    ) -> Result<()> {
         let kinds: Vec<Kind> = columns.iter().map(Kind::of).collect();
         self.sheet = Some(Sheet {
             entity: entity.to_owned(),
             labels: labels.iter().map(|it| (*it).to_owned()).collect(),
             formats: kinds.iter().map(|it| Format::new().set_num_format(it.look())).collect(),
+            comes_back: comes_back.to_vec(),
             widths: labels.iter().map(|it| it.chars().count()).collect(),
             kinds,
             names: Vec::new(),
@@ -125,8 +135,9 @@ impl Book {
         let mut begin = || -> std::result::Result<(), XlsxError> {
             worksheet.set_name(&name)?;
             worksheet.set_freeze_panes(1, 0)?;
-            for (column, label) in (0_u16..).zip(&sheet.labels) {
-                worksheet.write_string_with_format(0, column, label, &self.looks.head)?;
+            for (column, (label, comes_back)) in (0_u16..).zip(sheet.labels.iter().zip(&sheet.comes_back)) {
+                let look = if *comes_back { &self.looks.head } else { &self.looks.passed_over };
+                worksheet.write_string_with_format(0, column, label, look)?;
             }
             Ok(())
         };
@@ -357,7 +368,7 @@ mod tests {
         let columns = columns();
         let labels: Vec<&str> = columns.iter().map(|it| it.name.as_str()).collect();
         let mut book = Book::create(folder, "shop", rows_a_sheet).unwrap();
-        book.begin("orders: all", &labels, &columns).unwrap();
+        book.begin("orders: all", &labels, &columns, &vec![true; columns.len()]).unwrap();
         for row in rows {
             let row: Vec<_> = row.iter().map(|it| it.as_ref().map(|it| Cow::Borrowed(it.as_bytes()))).collect();
             book.row(&row).unwrap();

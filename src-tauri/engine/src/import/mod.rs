@@ -9,7 +9,7 @@ pub mod read;
 pub mod rest;
 pub mod suggest;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::mapping::{ColumnMapping, EntityMapping, Mapping};
 use self::read::Input;
@@ -92,6 +92,7 @@ fn one(it: &EntityMapping, mapping: &Mapping, manifest: &Manifest, tables: &[Tab
         table: table.clone(),
         natural_key: it.key.clone(),
         duplicates: it.duplicates,
+        answers: BTreeMap::new(),
         columns,
     })
 }
@@ -124,11 +125,21 @@ pub fn left_behind(mapping: &Mapping, manifest: &Manifest) -> Vec<String> {
         let behind: Vec<&str> = exported
             .columns
             .iter()
-            .filter(|it| it.filled > 0 && !it.generated && !exported.key.contains(&it.column) && !comes(&it.column))
+            .filter(|it| {
+                it.filled > 0
+                    && !it.generated
+                    && !it.only_to_read
+                    && !exported.key.contains(&it.column)
+                    && !comes(&it.column)
+            })
             .map(|it| it.label.as_str())
             .collect();
         if !behind.is_empty() {
             said.push(format!("Of {} there is no place for: {}.", exported.entity, behind.join(", ")));
+        }
+        if let Some(deleted) = exported.deleted.as_ref().filter(|it| it.rows > 0 && !comes(&it.column)) {
+            let what = format!("{} rows of {} count as deleted", deleted.rows, exported.entity);
+            said.push(format!("{what}, and nothing there tells that: they come in like the others."));
         }
     }
     said
@@ -159,12 +170,32 @@ pub fn lay_down(
                     Error::failed("bad_row", message).remedy("Take it out; no text can hold one in PostgreSQL.")
                 );
             }
-            let values: Vec<Option<&[u8]>> = row.values.iter().map(Option::as_deref).collect();
+            // What is only to read tells no rows apart either.
+            let values = row.values.iter().zip(&exported.columns);
+            let values: Vec<Option<&[u8]>> =
+                values.map(|(it, column)| it.as_deref().filter(|_| !column.only_to_read)).collect();
             take(&values)
         })
     };
     let key = key_of(exported);
     intake.lay_down(number, input.columns().len(), &key, &mut rows, reporter).map(drop)
+}
+
+/// The lines of some rows of a file, by their numbers.
+///
+/// # Errors
+/// Those of reading it.
+pub fn lines_of(input: &Input, numbers: &BTreeSet<u64>) -> Result<BTreeMap<u64, u64>> {
+    let mut lines = BTreeMap::new();
+    if !numbers.is_empty() {
+        input.each(&mut |row| {
+            if numbers.contains(&row.number) {
+                lines.insert(row.number, row.line);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(lines)
 }
 
 fn exported<'m>(manifest: &'m Manifest, name: &str) -> std::result::Result<(usize, &'m Exported), String> {
@@ -228,11 +259,12 @@ fn value(it: &ColumnMapping, entity: &Exported, mapping: &Mapping) -> std::resul
 }
 
 fn position(entity: &Exported, column: &str) -> std::result::Result<usize, String> {
-    entity
-        .columns
-        .iter()
-        .position(|it| it.column == column)
-        .ok_or_else(|| format!("{} of the export have no column “{column}”", entity.entity))
+    let at = entity.columns.iter().position(|it| it.column == column);
+    let at = at.ok_or_else(|| format!("{} of the export have no column “{column}”", entity.entity))?;
+    if entity.columns[at].only_to_read {
+        return Err(format!("“{column}” of {} is only to read", entity.entity));
+    }
+    Ok(at)
 }
 
 /// The entities, each after those that it names, by the mapping and by the foreign keys of the tables.
@@ -252,7 +284,8 @@ fn in_order<'m>(wanted: &[&'m EntityMapping], tables: &[Table]) -> Result<Vec<&'
             let other = wanted
                 .iter()
                 .find(|other| other.into == full || (refers.schema == "public" && other.into == refers.table));
-            names.extend(other.map(|it| it.entity.clone()));
+            // A row that names one of its own kind by the key that both keep comes with it.
+            names.extend(other.map(|it| it.entity.clone()).filter(|name| *name != it.entity));
         }
         names
     };

@@ -6,11 +6,14 @@
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use serde_json::value::RawValue;
+
 use crate::digest::sha256_of;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::export::bytes::Reader as Bytes;
 use crate::export::check::path_of;
-use crate::export::manifest::{Entity, File, FileFormat, Manifest};
+use crate::export::manifest::{Column as Described, Entity, File, FileFormat, Manifest};
 use crate::export::{csv, documents, lines, sheets};
 use crate::ports::Reporter;
 use crate::stores::tables::{Column, Holds};
@@ -30,6 +33,10 @@ pub struct Input {
     separator: u8,
     has_key: bool,
     columns: Vec<(Column, String)>,
+    /// Which of them may be missing: nothing is brought in from them.
+    optional: Vec<bool>,
+    /// What the manifest says of them.
+    described: Vec<Described>,
 }
 
 /// A row of a file.
@@ -69,6 +76,8 @@ pub fn choose(folder: &Path, manifest: &Manifest, entity: &Entity, reporter: &dy
             edited,
             has_key: !entity.key.is_empty(),
             separator: u8::try_from(manifest.separator).unwrap_or(b','),
+            described: entity.columns.clone(),
+            optional: entity.columns.iter().map(|it| it.generated || it.only_to_read).collect(),
             columns: entity
                 .columns
                 .iter()
@@ -116,6 +125,22 @@ impl Input {
     /// `utf16`, `not_utf8`, `no_headings`, `column_missing`, `column_twice`, `broken_quotes`, `bad_row` with file, line and column;
     /// what `take` or the disk answered.
     pub fn each(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let bytes = Bytes::new(self.path.parent().unwrap_or(&self.path), &self.described);
+        if bytes.is_plain() {
+            return self.each_as_written(take);
+        }
+        self.each_as_written(&mut |row| {
+            let mut values = row.values.to_vec();
+            bytes.restore(&mut values).map_err(|(at, why)| {
+                let place = format!("{}, line {}, column {}", self.name(), row.line, self.columns[at].1);
+                Error::failed("bad_row", format!("{place}: {why}."))
+                    .remedy("Put the file into that folder and its name into the cell, or leave the cell empty.")
+            })?;
+            take(&Row { values: &values, ..*row })
+        })
+    }
+
+    fn each_as_written(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         match self.file.format {
             FileFormat::Csv => self.each_of_csv(take),
             FileFormat::JsonLines => self.each_line(take),
@@ -148,7 +173,8 @@ impl Input {
                 continue;
             }
             number += 1;
-            let values = lines::read_row(words.trim_end_matches('\n'), &columns).map_err(bad)?;
+            let values = lines::members(words.trim_end_matches('\n'));
+            let values = values.and_then(|it| lines::values(self.completed(it), &columns)).map_err(bad)?;
             take(&Row { number, line, values: &values })?;
         }
     }
@@ -199,9 +225,18 @@ impl Input {
         let mut number = 0;
         documents::read(&self.path, &self.file, &mut |line, members| {
             number += 1;
-            let values = lines::values(members, &columns).map_err(|why| documents::bad(&self.path, line, &why))?;
+            let values = lines::values(self.completed(members), &columns);
+            let values = values.map_err(|why| documents::bad(&self.path, line, &why))?;
             take(&Row { number, line, values: &values })
         })
+    }
+
+    /// What nothing is brought in from may be missing.
+    fn completed(&self, mut members: documents::Members) -> documents::Members {
+        for ((column, _), _) in self.columns.iter().zip(&self.optional).filter(|(_, it)| **it) {
+            members.entry(column.name.clone()).or_insert_with(|| RawValue::NULL.to_owned());
+        }
+        members
     }
 
     fn each_of_sheets(&self, take: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
@@ -261,7 +296,7 @@ impl Input {
         exact.or_else(|| self.columns.iter().position(|(_, label)| label.to_lowercase() == heading.to_lowercase()))
     }
 
-    /// For each column of the entity where it stands in the file. One that the database works out may be missing.
+    /// For each column of the entity where it stands in the file. One that nothing is brought in from may be missing.
     fn places(&self, head: &[Option<Vec<u8>>], line: &str) -> Result<Vec<Option<usize>>> {
         let mut places = vec![None; self.columns.len()];
         for (at, heading) in head.iter().enumerate() {
@@ -275,8 +310,8 @@ impl Input {
                 .remedy("Take one of the two columns out, then try again."));
             }
         }
-        for (place, (column, label)) in places.iter().zip(&self.columns) {
-            if place.is_none() && !column.generated {
+        for ((place, (_, label)), is_optional) in places.iter().zip(&self.columns).zip(&self.optional) {
+            if place.is_none() && !is_optional {
                 return Err(Error::failed("column_missing", format!("{line}: the column “{label}” is missing."))
                     .remedy(format!(
                         "Put the column “{label}” back, with its heading in the first line, then try again."

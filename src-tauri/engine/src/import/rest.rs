@@ -9,7 +9,7 @@ use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::export::csv;
-use crate::export::manifest::{Entity, File, FileFormat, Manifest};
+use crate::export::manifest::{Column, Entity, File, FileFormat, Manifest};
 use crate::export::{MANIFEST, as_field, file_stem};
 use crate::stores::intake::Trouble;
 
@@ -53,7 +53,10 @@ pub fn write(
     let (disk, sha256, bytes) = to.into_inner().map_err(|cause| failed(cause.error()))?.finish();
     disk.sync_all().map_err(|cause| failed(&cause))?;
     let file = File { bytes, sha256, ..File::of(name, FileFormat::Csv) };
-    Ok((Entity { rows, files: vec![file], content_sha256: String::new(), ..entity.clone() }, lines))
+    // Bytes stand there as the database has them, whatever they were read from.
+    let columns = entity.columns.iter().map(|it| Column { bytes: None, ..it.clone() }).collect();
+    let content_sha256 = String::new();
+    Ok((Entity { rows, files: vec![file], content_sha256, columns, ..entity.clone() }, lines))
 }
 
 /// Writes the manifest of the rest: the same export, with what did not come in alone.

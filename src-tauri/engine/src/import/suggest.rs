@@ -37,6 +37,59 @@ pub fn suggest(manifest: &Manifest, tables: &[Table]) -> Mapping {
     Mapping { format: FORMAT, left_out, entities }
 }
 
+/// The same rows, for an export that comes back to the installation that it was made of: each is known by the key that it
+/// has. With sentences about what cannot come back so.
+pub fn same_rows(manifest: &Manifest, tables: &[Table]) -> (Mapping, Vec<String>) {
+    let (mut entities, mut left_out, mut said) = (Vec::new(), Vec::new(), Vec::new());
+    for entity in &manifest.entities {
+        match same_row(entity, tables) {
+            Ok(it) => entities.push(it),
+            Err(why) => {
+                left_out.push(entity.entity.clone());
+                if entity.rows > 0 {
+                    said.extend(why.map(|why| format!("{} stay in the files: {why}.", entity.entity)));
+                }
+            }
+        }
+    }
+    (Mapping { format: FORMAT, left_out, entities }, said)
+}
+
+fn same_row(entity: &Exported, tables: &[Table]) -> Result<EntityMapping, Option<String>> {
+    if is_of_framework(entity) {
+        return Err(None);
+    }
+    let table = tables.iter().find(|it| name_of(it) == entity.table);
+    let table = table.ok_or_else(|| Some("there is no such table in this version".to_owned()))?;
+    if table.key.is_empty() {
+        return Err(Some("nothing tells its rows apart, so those of before would come in twice".to_owned()));
+    }
+    let same = |to: &Column| {
+        entity.columns.iter().find(|it| it.column == to.name && !it.only_to_read && fits(it, to) && !to.generated)
+    };
+    let columns: Vec<ColumnMapping> = table
+        .columns
+        .iter()
+        .filter_map(|to| Some((to, same(to)?)))
+        .map(|(to, from)| ColumnMapping {
+            to: to.name.clone(),
+            from: Some(from.column.clone()),
+            ..ColumnMapping::default()
+        })
+        .collect();
+    let lacks =
+        |it: &&Column| (it.required || table.key.contains(&it.name)) && !columns.iter().any(|to| to.to == it.name);
+    if let Some(column) = table.columns.iter().find(lacks) {
+        return Err(Some(format!("each needs “{}”, which is not in them", column.name)));
+    }
+    let (into, key) = (name_of(table), table.key.clone());
+    Ok(EntityMapping { entity: entity.entity.clone(), into, key, duplicates: Duplicates::Ask, columns })
+}
+
+fn is_of_framework(entity: &Exported) -> bool {
+    OF_FRAMEWORKS.iter().any(|it| plain(it) == plain(&entity.table))
+}
+
 /// Letters and digits alone, small, one thing rather than many.
 fn plain(name: &str) -> String {
     let name = name.rsplit('.').next().unwrap_or(name);
@@ -45,7 +98,7 @@ fn plain(name: &str) -> String {
 }
 
 fn table_for<'t>(entity: &Exported, tables: &'t [Table]) -> Option<&'t Table> {
-    if OF_FRAMEWORKS.iter().any(|it| plain(it) == plain(&entity.table)) {
+    if is_of_framework(entity) {
         return None;
     }
     let same = |wanted: &str| tables.iter().find(|it| name_of(it) == wanted);
@@ -135,7 +188,7 @@ fn same_name(entity: &Exported, to: &Column) -> Option<ColumnMapping> {
     let named = |exact: bool| {
         entity.columns.iter().find(|it| {
             let same = if exact { it.column == to.name } else { plain(&it.column) == plain(&to.name) };
-            same && fits(it, to)
+            same && !it.only_to_read && fits(it, to)
         })
     };
     let from = named(true).or_else(|| named(false))?;
@@ -148,7 +201,8 @@ fn divided(entity: &Exported, to: &Column) -> Option<ColumnMapping> {
         return None;
     }
     let wanted = [format!("{}_cents", to.name), format!("{}_in_cents", to.name), format!("{}_minor", to.name)];
-    let from = entity.columns.iter().find(|it| it.holds == Holds::Integer && wanted.contains(&it.column))?;
+    let from = entity.columns.iter().filter(|it| it.holds == Holds::Integer && !it.only_to_read);
+    let from = from.into_iter().find(|it| wanted.contains(&it.column))?;
     Some(ColumnMapping {
         to: to.name.clone(),
         from: Some(from.column.clone()),
@@ -173,7 +227,8 @@ fn gathered(
         !is_elsewhere && is_called
     })?;
     let by = child.refers.iter().find(|it| table_name(&it.schema, &it.table) == entity.table)?;
-    let fields = child.columns.iter().filter(|it| it.column != by.column && !it.generated).map(|it| {
+    let fields = child.columns.iter().filter(|it| it.column != by.column && !it.generated && !it.only_to_read);
+    let fields = fields.map(|it| {
         let refers = child.refers.iter().find(|refers| refers.column == it.column).and_then(|refers| {
             let named = |(other, _): &&(&Exported, &Table)| other.table == table_name(&refers.schema, &refers.table);
             pairs.iter().find(named).map(|(other, _)| other.entity.clone())

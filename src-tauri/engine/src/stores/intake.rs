@@ -4,6 +4,8 @@
 //! itself, so that a trial meets the very rules that the real thing meets. Everything that came in is on record in the same
 //! transaction, with what is needed to take back exactly that. Deliberately absent: a driver of each column's type.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +141,23 @@ pub struct Entity {
     pub natural_key: Vec<String>,
     /// What happens to one that is there.
     pub duplicates: Duplicates,
+    /// What a person said of single ones, by what the rows of the export are known by: whether they get its values.
+    pub answers: BTreeMap<String, bool>,
     /// What comes into its columns.
     pub columns: Vec<Assignment>,
+}
+
+/// A row that is there already and would get other values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct There {
+    /// The number of the row of the export, from 1.
+    pub n: u64,
+    /// What that row is known by.
+    pub key: String,
+    /// For each column of the mapping what is there.
+    pub there: Vec<Option<String>>,
+    /// And what would come.
+    pub comes: Vec<Option<String>>,
 }
 
 /// A row that does not come in.
@@ -173,6 +190,10 @@ pub struct Came {
     pub out: u64,
     /// That came in and then were another than they should be, because the application altered them.
     pub altered: u64,
+    /// How many rows a person has to be asked about; they stay as they are.
+    pub asked: u64,
+    /// The first hundred of these.
+    pub pairs: Vec<There>,
 }
 
 /// What was taken back.

@@ -34,6 +34,10 @@ pub struct ExportedView {
     /// Its rows.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub rows: u64,
+    /// How many of them the application counts as deleted.
+    #[serde(default)]
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub deleted: u64,
     /// Its files, in the folder.
     pub files: Vec<String>,
     /// Their size together.

@@ -70,6 +70,52 @@ pub struct ImportedView {
     pub altered: u64,
     /// The first hundred that do not come in.
     pub troubles: Vec<RowTrouble>,
+    /// That are there with other values, and that nobody said anything of.
+    #[serde(default)]
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub asked: u64,
+    /// The first hundred of these.
+    #[serde(default)]
+    pub pairs: Vec<PairView>,
+}
+
+/// A row that is there already, beside the one that would come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PairView {
+    /// What people call what it is.
+    pub entity: String,
+    /// What the row of the export is known by.
+    pub key: String,
+    /// The line of the file that it begins on.
+    #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
+    pub line: Option<u64>,
+    /// Its values.
+    pub fields: Vec<PairField>,
+}
+
+/// A value that is there, beside the one that would come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PairField {
+    /// The column.
+    pub column: String,
+    /// What is there.
+    pub there: Option<String>,
+    /// What would come.
+    pub comes: Option<String>,
+}
+
+/// What a person said of a row that is there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct PairAnswer {
+    /// What people call what it is.
+    pub entity: String,
+    /// What the row of the export is known by.
+    pub key: String,
+    /// Whether what is there gets the values of the export.
+    pub takes: bool,
 }
 
 /// A row that does not come in.

@@ -1,11 +1,11 @@
 //! `export`.
 
 use liftlock_engine::engine::ExportChoice;
-use liftlock_engine::export::manifest::FileFormat;
+use liftlock_engine::export::manifest::{BytesForm, FileFormat};
 use liftlock_engine::view::ExportView;
 use liftlock_engine::{Engine, Result};
 
-use crate::args::{ExportArgs, ExportFormat, Separator};
+use crate::args::{self, ExportArgs, ExportFormat, Separator};
 use crate::commands::named;
 use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
@@ -41,6 +41,11 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, args: ExportArgs) -> Result<
             Separator::Semicolon => ';',
             Separator::Tab => '\t',
         }),
+        bytes: match args.bytes {
+            args::BytesForm::Hex => BytesForm::Hex,
+            args::BytesForm::Base64 => BytesForm::Base64,
+            args::BytesForm::Files => BytesForm::Files,
+        },
         zip: args.zip,
     };
     let made = engine.export(&name, &choice, &Progress::begin(screen, "Export"))?;
@@ -56,8 +61,14 @@ fn show(screen: &Screen, export: &ExportView) {
     let rows = export.entities.iter().map(|it| {
         vec![it.entity.clone(), it.rows.to_string(), size(it.bytes), it.files.join(", "), it.left_out.join(", ")]
     });
+    let deleted = export.entities.iter().filter(|it| it.deleted > 0);
+    let deleted: Vec<String> = deleted.map(|it| format!("{} of {}", it.deleted, it.entity)).collect();
     screen.table(&["what", "rows", "size", "files", "left out"], rows.collect());
     let said = format!("Checked: {} files were read back, and agree with the database.", export.files_checked);
     screen.line(Line::new(Style::Good, said));
+    if !deleted.is_empty() {
+        let said = format!("  The application counts rows as deleted, and they are marked: {}.", deleted.join(", "));
+        screen.line(Line::new(Style::Warn, said));
+    }
     screen.line(format!("  {}", export.folder));
 }

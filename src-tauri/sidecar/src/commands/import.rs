@@ -1,7 +1,7 @@
 //! `import`.
 
-use liftlock_engine::engine::ImportChoice;
-use liftlock_engine::view::{Duplicates, ImportView, UndoneView};
+use liftlock_engine::engine::{ImportChoice, Said};
+use liftlock_engine::view::{Duplicates, ImportView, PairView, UndoneView};
 use liftlock_engine::{Engine, Result};
 
 use crate::args::{ImportArgs, Named, OnDuplicates};
@@ -35,13 +35,46 @@ pub(crate) fn run(engine: &Engine, screen: &Screen, args: ImportArgs) -> Result<
             OnDuplicates::Skip => Duplicates::Skip,
             OnDuplicates::Update => Duplicates::Update,
         }),
+        answers: Vec::new(),
+        same_rows: args.same_rows,
         only: args.only,
         trial: args.dry_run,
         partly: args.partly,
     };
-    let seen = engine.import(&name, &choice, &Progress::begin(screen, "Import"))?;
+    let progress = Progress::begin(screen, "Import");
+    let seen = if screen.can_ask() && !args.dry_run {
+        engine.import_asking(&name, &choice, &|pair| progress.aside(|| ask(screen, pair)), &progress)?
+    } else {
+        engine.import(&name, &choice, &progress)?
+    };
     show(screen, &seen);
     Ok(u8::from(seen.trial && !args.dry_run))
+}
+
+/// Shows both rows beside each other and asks which one stays.
+fn ask(screen: &Screen, pair: &PairView) -> Option<Said> {
+    let line = pair.line.map_or_else(String::new, |it| format!(", line {it}"));
+    let said = |it: &Option<String>| it.clone().unwrap_or_else(|| "nothing".to_owned());
+    let rows = pair.fields.iter().map(|it| {
+        let differs = if it.there == it.comes { "" } else { "*" };
+        vec![differs.to_owned(), it.column.clone(), said(&it.there), said(&it.comes)]
+    });
+    screen.table_aside(&["", "column", "is there", "would come"], &rows.collect::<Vec<_>>());
+    let question = format!(
+        "This one of {} is there already{line}. Keep what is there or take what comes? k, t, or K, T for all of {}",
+        pair.entity, pair.entity
+    );
+    loop {
+        let answer = screen.type_in(&question)?;
+        let (takes, for_all) = match answer.as_str() {
+            "k" => (false, false),
+            "t" => (true, false),
+            "K" => (false, true),
+            "T" => (true, true),
+            _ => continue,
+        };
+        return Some(Said { takes, for_all });
+    }
 }
 
 fn show(screen: &Screen, seen: &ImportView) {
@@ -74,6 +107,13 @@ fn show(screen: &Screen, seen: &ImportView) {
             let said = format!("  {}: the application altered {} rows as they came in.", entity.entity, entity.altered);
             screen.line(Line::new(Style::Warn, said));
         }
+    }
+    let asked: u64 = seen.entities.iter().map(|it| it.asked).sum();
+    if asked > 0 {
+        let said = format!(
+            "{asked} rows are there already, with other values. On a terminal each is asked about; --duplicates answers for all."
+        );
+        screen.line(Line::new(Style::Warn, said));
     }
     let total: u64 = seen.entities.iter().map(|it| it.rows).sum();
     let out: u64 = seen.entities.iter().map(|it| it.out).sum();

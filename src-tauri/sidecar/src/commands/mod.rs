@@ -66,8 +66,8 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Resume { upgrade, detach, .. } => {
             upgrade::resume(engine, screen, upgrade.map(|it| it.parse()).transpose()?, detach)
         }
-        Command::Rollback { of, accept_loss_of_new_work, detach } => {
-            upgrade::rollback(engine, screen, &named(engine, of)?, accept_loss_of_new_work, detach)
+        Command::Rollback { of, accept_loss_of_new_work, save_new_work, detach } => {
+            upgrade::rollback(engine, screen, &named(engine, of)?, accept_loss_of_new_work, save_new_work, detach)
         }
         Command::Backup(command) => backup::run(engine, screen, command),
         Command::Export(args) => export::run(engine, screen, args),

@@ -8,6 +8,7 @@ use liftlock_engine::{Engine, Error, Result};
 use crate::args::Upgrading;
 use crate::commands::{plan, status};
 use crate::follow::{STOPPED_WATCHING, Watching, follow};
+use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
 
 /// The exit code of what was not begun.
@@ -132,6 +133,7 @@ pub(crate) fn rollback(
     screen: &Screen,
     name: &InstallationName,
     accept_loss: bool,
+    saves: bool,
     detach: bool,
 ) -> Result<u8> {
     if screen.can_ask()
@@ -141,7 +143,16 @@ pub(crate) fn rollback(
         screen.aside("Nothing was begun.");
         return Ok(REFUSED);
     }
-    let id = engine.rollback(name, accept_loss)?;
+    let id = if saves {
+        let id = engine.go_back(name, &Progress::begin(screen, "Saving"))?;
+        if let Some(folder) = engine.saved_work(name)? {
+            let folder = folder.display();
+            screen.aside(format!("What is there now is saved in {folder}. Once it is back, `liftlock import {folder} --same-rows` brings in what is new."));
+        }
+        id
+    } else {
+        engine.rollback(name, accept_loss)?
+    };
     let code = begun(engine, screen, id, detach)?;
     if detach || code == STOPPED_WATCHING {
         return Ok(code);

@@ -9,6 +9,8 @@ import type {
   LeavingChoice,
   LeavingStep,
   LeavingView,
+  PairAnswer,
+  PairView,
 } from '../../ipc/bindings';
 import { asErrorView } from '../../ipc/contract';
 import type { Mirror } from '../../ipc/mirror.svelte';
@@ -25,6 +27,8 @@ export const STEPS: readonly LeavingStep[] = [
 /** To be typed before a fresh start without an export. */
 export const EMPTY = 'EMPTY';
 
+const named = (pair: PairView): string => JSON.stringify([pair.entity, pair.key]);
+
 export class LeavingStore {
   readonly asked = new Asked<LeavingView>();
   readonly preview = new Asked<EntityPreview>();
@@ -34,13 +38,23 @@ export class LeavingStore {
     everything: false,
     formats: ['csv'],
     separator: 'comma',
+    bytes: 'hex',
     zip: false,
   });
   refusal = $state.raw<ErrorView>();
   isBusy = $state(false);
   /** It was left here before, and is gone on with. */
   wasLeft = $state(false);
+  /** What becomes of rows that are there already: of single ones, and of all others. */
+  said = $state<Record<string, boolean>>({});
+  forAll = $state<Duplicates>();
   readonly view = $derived(this.asked.value);
+  /** Nobody has to be asked any more. */
+  readonly isAnswered = $derived.by(() => {
+    const report = this.view?.imported;
+    if (!report?.is_dry_run || report.asked === 0 || this.forAll) return true;
+    return report.asked === report.pairs.length && report.pairs.every((it) => named(it) in this.said);
+  });
 
   constructor(
     readonly mirror: Mirror,
@@ -76,7 +90,30 @@ export class LeavingStore {
 
   show = (entity: string) =>
     this.preview.ask(() => this.mirror.client.call('leaving_preview', { name: this.name, entity }));
-  begin = (act: LeavingAct, more: { typed?: string; duplicates?: Duplicates } = {}) => {
+  /** Whether a row gets the values of the export, where that was said. */
+  saidOf(pair: PairView): boolean | undefined {
+    return this.said[named(pair)] ?? (this.forAll && this.forAll === 'update');
+  }
+  sayOf(pair: PairView, takes: boolean): void {
+    this.said[named(pair)] = takes;
+  }
+  /** It holds for those that something was said of before, too. */
+  sayOfAll(duplicates: Duplicates): void {
+    this.said = {};
+    this.forAll = duplicates;
+  }
+  bringIn() {
+    const pairs = this.view?.imported?.pairs ?? [];
+    const answers = pairs.flatMap((it) => {
+      const takes = this.said[named(it)];
+      return takes === undefined ? [] : [{ entity: it.entity, key: it.key, takes }];
+    });
+    return this.begin('bring_in', { answers, duplicates: this.forAll });
+  }
+  begin = (
+    act: LeavingAct,
+    more: { typed?: string; duplicates?: Duplicates; answers?: PairAnswer[] } = {},
+  ) => {
     this.wasLeft = false;
     return this.#act(() =>
       this.mirror.client.call('leaving_begin', {
@@ -84,6 +121,7 @@ export class LeavingStore {
         act,
         typed: more.typed ?? null,
         duplicates: more.duplicates ?? null,
+        answers: more.answers ?? [],
       }),
     );
   };

@@ -489,6 +489,7 @@ impl Work<'_> {
             as_tables: false,
             formats,
             separator: Some(manifest.separator),
+            bytes: manifest.bytes_form(),
             zip: folder.is_file(),
         };
         let version = self.plan.from.clone();

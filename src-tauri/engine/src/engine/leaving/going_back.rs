@@ -1,7 +1,8 @@
-//! Going back to the version before, after people have worked with the new one: what they entered is saved first.
+//! Going back to the version before, after people have worked with the new one: what they entered is saved first, and can be
+//! brought into the old version.
 //!
-//! Deliberately absent for now: bringing it into the old version. Rows that nothing but their number tells apart would come
-//! in twice.
+//! Both versions have the same rows up to the update, so a row is known by its own key: what is new comes in under the key that
+//! it has, what differs is shown beside what is there. What was removed since is not removed again.
 
 use std::path::PathBuf;
 
@@ -34,6 +35,14 @@ impl Engine {
             self.db()?.keep_leaving(name, &record)?;
         }
         Ok(id)
+    }
+
+    /// The files that hold what was in a version that was gone back from.
+    ///
+    /// # Errors
+    /// Those of the state itself.
+    pub fn saved_work(&self, name: &InstallationName) -> Result<Option<PathBuf>> {
+        Ok(self.db()?.leaving(name)?.filter(|it| it.is_return).and_then(|it| it.exported))
     }
 
     /// Every row there is, by the names of the profile, or of the tables where this version has others than the profile.

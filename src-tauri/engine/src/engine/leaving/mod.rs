@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use self::record::Record;
 use crate::engine::Engine;
+use crate::engine::exports::{bytes_of, files_of};
 use crate::engine::window::named;
 use crate::error::{Error, Result};
 use crate::export::{self, entity};
@@ -278,10 +279,11 @@ fn is_first(site: &Site, name: &str) -> bool {
 fn exported(folder: &Path) -> Result<LeavingExport> {
     let manifest = export::open(folder)?;
     let entities = manifest.entities.into_iter().map(|it| LeavingExported {
+        bytes: bytes_of(&it),
+        files: files_of(&it),
         key: it.entity,
         rows: it.rows,
-        bytes: it.files.iter().map(|it| it.bytes).sum(),
-        files: it.files.into_iter().map(|it| it.file).collect(),
+        deleted: it.deleted.map_or(0, |it| it.rows),
     });
     Ok(LeavingExport { folder: folder.display().to_string(), made_at: manifest.made_at, entities: entities.collect() })
 }

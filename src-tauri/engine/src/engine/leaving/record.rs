@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::export::manifest::FileFormat;
+use crate::export::manifest::{BytesForm, FileFormat};
 use crate::import::mapping::Duplicates;
 use crate::model::ids::InstallationName;
 use crate::process::Identity;
 use crate::state::Db;
+use crate::view::PairAnswer;
 use crate::view::window::{
     LeavingAct, LeavingChoice, LeavingEntity, LeavingImport, LeavingProblem, LeavingStep, LeavingTakenBack,
     LeavingWork, Separator,
@@ -55,6 +56,9 @@ pub(super) struct Asked {
     pub(super) without_export: bool,
     /// What happens to rows that are there.
     pub(super) duplicates: Option<Duplicates>,
+    /// What a person said of single ones.
+    #[serde(default)]
+    pub(super) answers: Vec<PairAnswer>,
 }
 
 impl Record {
@@ -84,6 +88,7 @@ impl Record {
             everything: false,
             formats: vec![FileFormat::Csv],
             separator: Separator::Comma,
+            bytes: BytesForm::default(),
             zip: false,
         })
     }

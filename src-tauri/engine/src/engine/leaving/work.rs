@@ -21,7 +21,7 @@ use crate::view::window::{
     LeavingAct, LeavingImport, LeavingImported, LeavingProblem, LeavingStep, LeavingTakenBack, LeavingView,
     LeavingWork, RowsOut, Separator,
 };
-use crate::view::{ErrorView, ImportView};
+use crate::view::{ErrorView, ImportView, PairAnswer};
 
 /// A worker that was asked for is there after so long, or never comes.
 const COMES_WITHIN: TimeDelta = TimeDelta::seconds(15);
@@ -39,6 +39,8 @@ pub struct LeavingWord {
     pub typed: Option<String>,
     /// What happens to rows that are there.
     pub duplicates: Option<Duplicates>,
+    /// What a person said of single ones.
+    pub answers: Vec<PairAnswer>,
 }
 
 impl Engine {
@@ -62,14 +64,14 @@ impl Engine {
         if matches!(act, LeavingAct::Try | LeavingAct::BringIn) && record.exported.is_none() {
             return Err(no_export());
         }
-        if record.is_return {
-            return Err(Error::refused("comes_twice", "What was there before would come in twice.")
-                .remedy("The files hold what was entered; enter what is missing by hand."));
+        if record.is_return && !matches!(act, LeavingAct::Try | LeavingAct::BringIn | LeavingAct::Undo) {
+            return Err(Error::refused("was_gone_back", "This version was gone back to; nothing is left here.")
+                .remedy("Bring in what is missing, or say that you are done with it."));
         }
         record.problem = None;
         record.taken_back = None;
-        let duplicates = word.duplicates;
-        let asked = Asked { act, at: self.clock.now(), by: None, without_export, duplicates };
+        let (duplicates, answers) = (word.duplicates, word.answers.clone());
+        let asked = Asked { act, at: self.clock.now(), by: None, without_export, duplicates, answers };
         let mut db = self.db()?;
         db.let_go_of_leaving(&name)?;
         db.keep_leaving_work(&name, None)?;
@@ -154,6 +156,7 @@ impl Engine {
                         Separator::Comma => ',',
                         Separator::Semicolon => ';',
                     }),
+                    bytes: chosen.bytes,
                     zip: chosen.zip,
                 };
                 let made = self.export(name, &choice, reporter)?;
@@ -194,12 +197,14 @@ impl Engine {
         let choice = ImportChoice {
             from: source.ok_or_else(no_export)?,
             duplicates: asked.duplicates,
+            answers: asked.answers.clone(),
+            same_rows: record.is_return,
             trial: asked.act == LeavingAct::Try,
             // The trial has told what stays out.
             partly: true,
             ..ImportChoice::default()
         };
-        let done = self.import(&self.successor_of(name)?, &choice, reporter)?;
+        let done = self.import(&self.target_of(name, record)?, &choice, reporter)?;
         if !done.trial {
             record.runs.push(done.run.clone());
         }
@@ -209,7 +214,7 @@ impl Engine {
     }
 
     fn undo_all(&self, name: &InstallationName, record: &mut Record, reporter: &dyn Reporter) -> Result<()> {
-        let successor = self.successor_of(name)?;
+        let successor = self.target_of(name, record)?;
         let mut back = LeavingTakenBack { rows: 0, stays: 0, why: Vec::new() };
         while let Some(run) = record.runs.last() {
             match self.undo_import(&successor, Some(run), reporter) {
@@ -255,7 +260,12 @@ impl Engine {
         Ok(Some(work))
     }
 
-    /// The installation that data comes into.
+    /// The installation that data comes into: the old one itself where it was gone back to.
+    fn target_of(&self, name: &InstallationName, record: &Record) -> Result<InstallationName> {
+        if record.is_return { Ok(name.clone()) } else { self.successor_of(name) }
+    }
+
+    /// The installation that was begun empty.
     fn successor_of(&self, name: &InstallationName) -> Result<InstallationName> {
         let fresh = self.fresh_start_of(name)?.filter(|it| it.state == FreshState::Complete);
         fresh.map(|it| it.successor).ok_or_else(|| {
@@ -278,6 +288,8 @@ fn summary(done: ImportView, can_be_undone: bool) -> LeavingImport {
     let mut reasons: Vec<RowsOut> = reasons.into_iter().map(|(reason, rows)| RowsOut { reason, rows }).collect();
     reasons.sort_by_key(|it| std::cmp::Reverse(it.rows));
     reasons.truncate(REASONS);
+    let asked = done.entities.iter().map(|it| it.asked).sum();
+    let pairs = done.entities.iter().flat_map(|it| it.pairs.iter().cloned()).collect();
     let entities: Vec<LeavingImported> = done
         .entities
         .into_iter()
@@ -286,6 +298,7 @@ fn summary(done: ImportView, can_be_undone: bool) -> LeavingImport {
             rows: it.rows,
             came_in: it.inserted + it.updated,
             there: it.skipped + it.earlier,
+            changed: it.asked,
             out: it.out,
         })
         .collect();
@@ -299,6 +312,8 @@ fn summary(done: ImportView, can_be_undone: bool) -> LeavingImport {
         reasons,
         notes: done.notes,
         can_be_undone,
+        asked,
+        pairs,
     }
 }
 

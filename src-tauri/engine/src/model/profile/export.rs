@@ -24,6 +24,44 @@ pub struct Export {
     /// What its rows belong to: the lines of an order to the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<PartOf>,
+    /// What rows that it names are called, to be shown beside: the name of the customer of an order. Only to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<Shows>,
+    /// What tells that a row counts as deleted, where the application keeps such rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<DeletedBy>,
+}
+
+/// What a row of another entity is called, beside the column that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shows {
+    /// The column that names it: `customer_id`.
+    pub by: String,
+    /// The entity that it is one of: `customers`.
+    #[schemars(length(min = 1, max = 64))]
+    pub entity: String,
+    /// The column there that people know it by: `name`.
+    pub column: String,
+    /// The heading: `Customer`.
+    #[serde(rename = "as")]
+    #[schemars(length(min = 1, max = 64))]
+    pub label: String,
+}
+
+/// What tells that a row counts as deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeletedBy {
+    /// The column: `deleted_at`.
+    pub column: String,
+    /// The values that say so. Without any, every value but false and 0 does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The heading that people read; `Deleted` without.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub label: Option<String>,
 }
 
 /// An entity that the rows of another belong to.

@@ -33,7 +33,7 @@ pub use self::{
     connection::{Connection, Endpoint},
     duration::Limits,
     env_file::EnvFile,
-    export::{Export, ExportColumn, PartOf},
+    export::{DeletedBy, Export, ExportColumn, PartOf, Shows},
     mistake::{Mistake, Warning},
     path::{ContainerPath, FilePath, InsidePath},
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::NotesView;
-use crate::export::manifest::FileFormat;
+use crate::export::manifest::{BytesForm, FileFormat};
 use crate::model::fresh::FreshState;
 use crate::view::ErrorView;
+use crate::view::PairView;
 
 /// The pages, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -73,6 +74,9 @@ pub struct LeavingChoice {
     pub formats: Vec<FileFormat>,
     /// What separates fields.
     pub separator: Separator,
+    /// How pictures and other bytes are written.
+    #[serde(default)]
+    pub bytes: BytesForm,
     /// All of it in one zip.
     #[serde(default)]
     pub zip: bool,
@@ -198,6 +202,9 @@ pub struct LeavingExported {
     /// Its rows.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub rows: u64,
+    /// How many of them the application counts as deleted.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub deleted: u64,
     /// Its files.
     pub files: Vec<String>,
     /// Their size together.
@@ -241,6 +248,13 @@ pub struct LeavingImport {
     pub notes: Vec<String>,
     /// Whether anything that came in can be taken back.
     pub can_be_undone: bool,
+    /// Rows that are there with other values, and that nobody said anything of.
+    #[serde(default)]
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub asked: u64,
+    /// The first of these, side by side.
+    #[serde(default)]
+    pub pairs: Vec<PairView>,
 }
 
 /// What became of a kind of thing.
@@ -258,6 +272,10 @@ pub struct LeavingImported {
     /// That were there.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub there: u64,
+    /// That were there with other values.
+    #[serde(default)]
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub changed: u64,
     /// That did not come in.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub out: u64,

@@ -245,6 +245,7 @@ fn exports(document: &Document<'_>, sections: &Sections) {
             }
         }
         part_of(document, sections, &path, export);
+        shows(document, sections, &path, export);
         for (place, column) in export.columns.iter().enumerate() {
             if ["password", "secret", "token"].iter().any(|it| column.column.to_lowercase().contains(it)) {
                 let reason = format!("{} looks like a secret, and would be exported", quoted(&column.column));
@@ -275,6 +276,50 @@ fn part_of(document: &Document<'_>, sections: &Sections, path: &str, export: &Ex
     if sections.exports.iter().map(|it| &it.1).filter(is_same).count() > 1 {
         let reason = format!("{} is the name of two lists in {}", quoted(&part.member), quoted(&part.entity));
         document.mistake(&path, reason, "call one of the two otherwise in “as”");
+    }
+}
+
+/// What another row is called is looked up in an entity of the same store, and its heading is not that of a column.
+fn shows(document: &Document<'_>, sections: &Sections, path: &str, export: &Export) {
+    let mut headings: Vec<&str> = export.columns.iter().map(|it| it.label.as_deref().unwrap_or(&it.column)).collect();
+    headings.extend(export.columns.iter().map(|it| it.column.as_str()));
+    headings.extend(export.part_of.iter().map(|it| it.by.as_str()));
+    let twice = |path: &str, label: &str, seen: &mut Vec<String>| {
+        if headings.contains(&label) || seen.iter().any(|it| it == label) {
+            document.mistake(
+                path,
+                format!("{} is the name of two columns", quoted(label)),
+                "call one otherwise in “as”",
+            );
+        }
+        seen.push(label.to_owned());
+    };
+    let mut seen = Vec::new();
+    for (number, it) in export.shows.iter().enumerate() {
+        let path = format!("{path}.shows[{number}]");
+        let other = sections.exports.iter().map(|it| &it.1).find(|other| other.entity == it.entity);
+        let reason = match other {
+            None => format!("there is no entity {} in [[exports]]", quoted(&it.entity)),
+            Some(other) if other.store != export.store => format!("{} is in another store", quoted(&it.entity)),
+            // What is exported and left out at once is told there.
+            Some(other)
+                if other.leave_out.contains(&it.column)
+                    && !other.columns.iter().any(|column| column.column == it.column) =>
+            {
+                format!("{} is left out of {}", quoted(&it.column), quoted(&it.entity))
+            }
+            Some(_) => String::new(),
+        };
+        if !reason.is_empty() {
+            document.mistake(&path, reason, "name an entity of the same store, and a column that may be seen");
+        }
+        if !export.columns.is_empty() && !export.columns.iter().any(|column| column.column == it.by) {
+            document.mistake(&path, format!("{} is not exported", quoted(&it.by)), "add it to “columns”");
+        }
+        twice(&path, &it.label, &mut seen);
+    }
+    if let Some(label) = export.deleted.as_ref().and_then(|it| it.label.as_deref()) {
+        twice(&format!("{path}.deleted"), label, &mut seen);
     }
 }
 

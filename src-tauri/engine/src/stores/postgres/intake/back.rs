@@ -131,6 +131,9 @@ impl PostgresIntake {
         let mine = format!("c.run = {} AND c.target = {}", literal(run), literal(target));
         let named_by = self.named_by(target)?;
         let unnamed: String = named_by.iter().map(|it| format!(" AND NOT {}", it.condition)).collect();
+        if table.key.is_empty() {
+            return self.take_back_keyless((run, target), table, &unnamed, reporter);
+        }
         let settable = table.columns.iter().filter(|it| !it.generated && !table.key.contains(&it.name));
         let set: Vec<_> = settable
             .map(|it| format!("{} = (c.before ->> {})::{}", ident(&it.name), literal(&it.name), loose(&it.base)))

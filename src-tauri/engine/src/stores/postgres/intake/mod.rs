@@ -5,8 +5,10 @@
 //! A trial does all of it and takes it back, counters included, so that no number of the application is used up by it.
 
 mod back;
+mod keyless;
 mod lay;
 mod tables;
+mod there;
 mod words;
 
 use std::time::Duration;
@@ -20,7 +22,7 @@ use super::quote::{ident, literal};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::ports::Reporter;
-use crate::stores::intake::{Came, Entity, Intake, Rows, Run, Table, TakenBack, Trouble, Value};
+use crate::stores::intake::{Came, Entity, Intake, Rows, Run, Table, TakenBack, There, Trouble, Value};
 
 /// How long one statement may take at most. Whoever reports may stop it sooner.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
@@ -28,6 +30,8 @@ const LONGEST: Duration = Duration::from_secs(12 * 3600);
 const SCHEMA: &str = "liftlock_import";
 /// Rows with trouble that are told one by one.
 const MOST: usize = 100_000;
+/// Rows that a person is asked about at a time.
+const ASKED: usize = 100;
 
 /// A database that rows come into.
 pub(super) struct PostgresIntake {
@@ -97,7 +101,15 @@ impl PostgresIntake {
             updated: u64,
             skipped: u64,
             earlier: u64,
+            asked: u64,
             out: u64,
+        }
+        #[derive(Deserialize)]
+        struct Asked {
+            n: u64,
+            key: String,
+            there: Vec<Option<String>>,
+            comes: Vec<Option<String>>,
         }
         let parts = Parts::of(entity, &run.source)?;
         self.session.run("TRUNCATE pg_temp.liftlock_trouble")?;
@@ -111,7 +123,14 @@ impl PostgresIntake {
             &mut || reporter.check(),
         )?;
         let altered = self.altered(&parts, reporter)?;
+        let mut pairs = Vec::new();
+        if figures.asked > 0 {
+            let asked: Vec<Asked> =
+                self.session.rows_watched(&parts.asked(ASKED), LONGEST, &mut || reporter.check())?;
+            pairs.extend(asked.into_iter().map(|it| There { n: it.n, key: it.key, there: it.there, comes: it.comes }));
+        }
         self.session.run("DROP TABLE pg_temp.liftlock_x")?;
+        self.session.run("DROP TABLE pg_temp.liftlock_in")?;
         Ok(Came {
             rows: figures.rows,
             inserted: figures.inserted,
@@ -121,6 +140,8 @@ impl PostgresIntake {
             troubles,
             out: figures.out,
             altered,
+            asked: figures.asked,
+            pairs,
         })
     }
 

@@ -8,31 +8,24 @@ use std::fmt::Write as _;
 
 use super::SCHEMA;
 use crate::error::{Error, Result};
-use crate::stores::intake::{Assignment, Column, Duplicates, Entity, Field, Run, Value};
+use crate::stores::intake::{Assignment, Column, Entity, Field, Run, Value};
 use crate::stores::postgres::quote::{ident, literal};
 use crate::stores::tables::Holds;
 
 /// The parts of the statements for one entity.
 pub(super) struct Parts<'e> {
-    entity: &'e Entity,
+    pub(super) entity: &'e Entity,
     /// What comes in, with the values that the database makes for its key.
-    columns: Vec<Assignment>,
+    pub(super) columns: Vec<Assignment>,
     stage: String,
-    target: String,
+    pub(super) target: String,
     row_key: String,
-    source: String,
+    pub(super) source: String,
 }
 
 impl<'e> Parts<'e> {
     pub(super) fn of(entity: &'e Entity, source: &str) -> Result<Self> {
         let table = &entity.table;
-        if table.key.is_empty() {
-            return Err(Error::refused(
-                "no_key",
-                format!("The table {} has no primary key, so what comes in could not be taken back.", table.name),
-            )
-            .remedy("Leave this entity out of the mapping, and bring it in by hand."));
-        }
         let mut columns = entity.columns.clone();
         for name in table.key.iter().filter(|name| !entity.columns.iter().any(|it| it.to.name == **name)) {
             let column = table.columns.iter().find(|it| it.name == *name);
@@ -65,8 +58,12 @@ impl<'e> Parts<'e> {
         })
     }
 
+    pub(super) fn is_keyless(&self) -> bool {
+        self.entity.table.key.is_empty()
+    }
+
     /// How many of the columns are those of the mapping.
-    fn own(&self) -> usize {
+    pub(super) fn own(&self) -> usize {
         self.entity.columns.len()
     }
 
@@ -139,12 +136,12 @@ impl<'e> Parts<'e> {
         same.collect::<Vec<_>>().join(" AND ")
     }
 
-    fn pk(&self) -> String {
+    pub(super) fn pk(&self) -> String {
         as_texts(&self.entity.table.key)
     }
 
     /// That a row of the table is the one that was found.
-    fn is_found(&self, document: &str) -> String {
+    pub(super) fn is_found(&self, document: &str) -> String {
         same_key(&self.entity.table.key, &self.entity.table.columns, document)
     }
 
@@ -152,23 +149,29 @@ impl<'e> Parts<'e> {
     pub(super) fn statements(&self, run: &Run) -> Vec<String> {
         // Tables that were filled a moment ago: without figures of them the server may choose a way that takes for ever.
         let measure = "ANALYZE pg_temp.liftlock_x".to_owned();
-        let mut all =
-            vec![self.create(), self.fill(), measure, self.twice("x.k", "its key is the one of an earlier row")];
+        let mut all = vec![
+            self.create(),
+            Self::create_spots(),
+            self.fill(),
+            measure,
+            self.twice("x.k", "its key is the one of an earlier row"),
+        ];
         all.push(self.refuse());
         if !self.entity.natural_key.is_empty() {
             all.push(self.find());
         }
-        if self.entity.duplicates == Duplicates::Update {
-            all.push(self.twice("x.found", "an earlier row is the same one that is there already"));
+        if !self.is_keyless() {
+            all.extend(self.decide());
+            let taken = "CASE WHEN x.takes THEN x.found END";
+            all.push(self.twice(taken, "an earlier row is the same one that is there already"));
         }
-        all.push(self.insert());
-        match self.entity.duplicates {
-            Duplicates::Update => all.push(self.update()),
-            Duplicates::Skip | Duplicates::Ask => {
-                all.push("UPDATE pg_temp.liftlock_x SET ok = true WHERE found IS NOT NULL AND why IS NULL".to_owned());
-            }
+        all.push(if self.is_keyless() { self.insert_keyless() } else { self.insert() });
+        if !self.is_keyless() {
+            all.push(self.update());
         }
-        all.extend(self.record(run));
+        let stays = "found IS NOT NULL AND why IS NULL AND takes IS NOT TRUE";
+        all.push(format!("UPDATE pg_temp.liftlock_x SET ok = true WHERE {stays}"));
+        all.extend(if self.is_keyless() { vec![self.record_keyless(run)] } else { self.record(run) });
         all.push(format!("ANALYZE {SCHEMA}.came"));
         all.extend(self.catch_up());
         all
@@ -182,7 +185,7 @@ impl<'e> Parts<'e> {
             .fold(String::new(), |all, (at, it)| all + &format!("v{at} {}, ", loose(&it.to.base)));
         format!(
             "CREATE TEMP TABLE liftlock_x (n bigint PRIMARY KEY, k text, {columns}found jsonb, before jsonb, why text, \
-             ok boolean NOT NULL DEFAULT false) ON COMMIT DROP"
+             takes boolean, asked boolean NOT NULL DEFAULT false, ok boolean NOT NULL DEFAULT false) ON COMMIT DROP"
         )
     }
 
@@ -287,26 +290,6 @@ impl<'e> Parts<'e> {
         )
     }
 
-    /// Which rows are there already, by what tells them apart.
-    fn find(&self) -> String {
-        let same: Vec<_> = self
-            .entity
-            .natural_key
-            .iter()
-            .filter_map(|name| {
-                let at = self.columns.iter().position(|it| it.to.name == *name)?;
-                Some(format!("liftlock_t.{} = x.v{at}", ident(name)))
-            })
-            .collect();
-        format!(
-            "UPDATE pg_temp.liftlock_x y SET found = f.pk FROM (SELECT DISTINCT ON (x.n) x.n, {} AS pk \
-             FROM pg_temp.liftlock_x x JOIN {} liftlock_t ON {} WHERE x.why IS NULL) f WHERE f.n = y.n",
-            self.pk(),
-            self.target,
-            same.join(" AND ")
-        )
-    }
-
     fn insert(&self) -> String {
         let names: Vec<_> = self.columns.iter().map(|it| ident(&it.to.name)).collect();
         let values: Vec<_> = (0..self.columns.len()).map(|at| format!("x.v{at}")).collect();
@@ -326,44 +309,6 @@ impl<'e> Parts<'e> {
                 "{}; UPDATE pg_temp.liftlock_x x SET ok = true WHERE x.n = liftlock_r.n",
                 insert("x.n = liftlock_r.n")
             ),
-            TROUBLE_OF_THE_SERVER,
-        )
-    }
-
-    /// Gives what is there the values of the export, where they differ.
-    fn update(&self) -> String {
-        let own: Vec<(usize, &Assignment)> = self.columns.iter().enumerate().take(self.own()).collect();
-        let free = |it: &&(usize, &Assignment)| !self.entity.table.key.contains(&it.1.to.name);
-        let set: Vec<_> = own.iter().filter(free).map(|(at, it)| format!("{} = x.v{at}", ident(&it.to.name))).collect();
-        let differ: Vec<_> = own
-            .iter()
-            .filter(free)
-            .map(|(at, it)| differs(&format!("liftlock_t.{}", ident(&it.to.name)), &format!("x.v{at}"), &it.to.base))
-            .collect();
-        let names: Vec<String> =
-            self.entity.table.columns.iter().filter(|it| !it.generated).map(|it| it.name.clone()).collect();
-        let update = |which: &str| {
-            let done = format!("UPDATE pg_temp.liftlock_x x SET ok = true WHERE {which}");
-            if set.is_empty() {
-                return done;
-            }
-            format!(
-                "UPDATE pg_temp.liftlock_x x SET before = {before} FROM {target} liftlock_t \
-                 WHERE {found} AND {which} AND ({differ}); \
-                 UPDATE {target} liftlock_t SET {set} FROM pg_temp.liftlock_x x \
-                 WHERE {found} AND {which} AND x.before IS NOT NULL; {done}",
-                before = as_texts(&names),
-                target = self.target,
-                found = self.is_found("x.found"),
-                differ = differ.join(" OR "),
-                set = set.join(", "),
-            )
-        };
-        let is_meant = "x.found IS NOT NULL AND x.why IS NULL";
-        at_once_or_each(
-            &update(is_meant),
-            &format!("SELECT x.n FROM pg_temp.liftlock_x x WHERE {is_meant} ORDER BY x.n"),
-            &update("x.n = liftlock_r.n"),
             TROUBLE_OF_THE_SERVER,
         )
     }
@@ -420,6 +365,7 @@ impl<'e> Parts<'e> {
              (SELECT count(*) FROM {stage} s WHERE NOT EXISTS (SELECT 1 FROM pg_temp.liftlock_x x WHERE x.n = s.n) \
               AND NOT EXISTS (SELECT 1 FROM pg_temp.liftlock_trouble m WHERE m.n = s.n) \
               AND EXISTS (SELECT 1 FROM {came} AND c.run IS DISTINCT FROM {nothing})) AS earlier, \
+             count(*) FILTER (WHERE x.asked) AS asked, \
              (SELECT count(DISTINCT n) FROM pg_temp.liftlock_trouble) AS out FROM pg_temp.liftlock_x x",
             stage = self.stage,
             came = self.came(&self.entity.entity, &self.row_key),
@@ -430,6 +376,9 @@ impl<'e> Parts<'e> {
 
     /// How many came in and are another than they should be.
     pub(super) fn altered(&self) -> Option<String> {
+        if self.is_keyless() {
+            return (!self.columns.is_empty()).then(|| self.altered_keyless());
+        }
         let own = self.columns.iter().enumerate().take(self.own());
         let differ: Vec<String> = own
             .map(|(at, it)| differs(&format!("liftlock_t.{}", ident(&it.to.name)), &format!("x.v{at}"), &it.to.base))
@@ -488,7 +437,7 @@ pub(super) fn same_key(key: &[String], columns: &[Column], document: &str) -> St
 }
 
 /// That two values differ; by their texts where the type knows no equality.
-fn differs(one: &str, other: &str, base: &str) -> String {
+pub(super) fn differs(one: &str, other: &str, base: &str) -> String {
     let kind = base.trim_end_matches("[]");
     let has_none = matches!(kind, "json" | "xml" | "point" | "box" | "circle" | "polygon" | "path" | "line" | "lseg");
     let text = if has_none { "::text" } else { "" };

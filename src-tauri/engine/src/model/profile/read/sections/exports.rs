@@ -1,7 +1,7 @@
 //! What can be exported.
 
 use super::super::{
-    super::{Export, ExportColumn, PartOf},
+    super::{DeletedBy, Export, ExportColumn, PartOf, Shows},
     document::{Node, quoted},
     values::{column, existing, names, table as table_name, words},
 };
@@ -14,9 +14,11 @@ pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let columns = table.list("columns", export_column);
     let leave_out = table.list("leave_out", column);
     let part_of = table.optional("part_of", part_of);
+    let shows = table.list("shows", shows);
+    let deleted = table.optional("deleted", deleted);
     table.finish();
     contradictions(node);
-    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of })
+    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of, shows, deleted })
 }
 
 /// A store with tables, or a source.
@@ -25,11 +27,19 @@ fn database(node: &Node<'_>) -> Option<String> {
     node.quiet_text().filter(is_source).or_else(|| existing(node, "stores", &["postgres", "sqlite"]))
 }
 
-/// A column that is exported and left out, or exported twice.
+/// A column that is exported and left out, or exported twice; one that is left out and needed.
 fn contradictions(node: &Node<'_>) {
     let Some(table) = node.table() else { return };
     let texts = |key| table.node(key).map(|it| it.quiet_members()).unwrap_or_default();
     let left_out: Vec<String> = texts("leave_out").iter().filter_map(Node::quiet_text).collect();
+    let said = |of: &Node<'_>, key: &'static str| {
+        of.is_table().then(|| of.table()).flatten().and_then(|it| it.node(key)).and_then(|it| it.quiet_text())
+    };
+    let needed = texts("shows").into_iter().filter_map(|it| Some((said(&it, "by")?, it)));
+    let needed = needed.chain(table.node("deleted").and_then(|it| Some((said(&it, "column")?, it))));
+    for (name, node) in needed.filter(|(name, _)| left_out.contains(name)) {
+        node.mistake(format!("{} is needed here and left out", quoted(&name)), "take it out of “leave_out”");
+    }
     let mut seen = Vec::new();
     for entry in texts("columns").iter().filter(|it| it.is_table()) {
         let Some((node, name)) =
@@ -57,6 +67,25 @@ fn part_of(node: &Node<'_>) -> Option<PartOf> {
     let member = table.required("as", "as = \"lines\"", words);
     table.finish();
     Some(PartOf { entity: entity?, by: by?, member: member? })
+}
+
+fn shows(node: &Node<'_>) -> Option<Shows> {
+    let table = node.table()?;
+    let by = table.required("by", "by = \"customer_id\"", column);
+    let entity = table.required("entity", "entity = \"customers\"", words);
+    let shown = table.required("column", "column = \"name\"", column);
+    let label = table.required("as", "as = \"Customer\"", words);
+    table.finish();
+    Some(Shows { by: by?, entity: entity?, column: shown?, label: label? })
+}
+
+fn deleted(node: &Node<'_>) -> Option<DeletedBy> {
+    let table = node.table()?;
+    let name = table.required("column", "column = \"deleted_at\"", column);
+    let values = table.list("values", words);
+    let label = table.optional("as", words);
+    table.finish();
+    Some(DeletedBy { column: name?, values, label })
 }
 
 fn export_column(node: &Node<'_>) -> Option<ExportColumn> {
