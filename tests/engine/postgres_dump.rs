@@ -124,7 +124,7 @@ fn the_indexes_of_a_large_dump_are_built_by_several_connections_and_nothing_is_m
     // The whole archive has to be whole, though the second pass reads its head alone.
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    assert_eq!(scratch.restore(&path, &large, "shop", &Silent).unwrap_err().class, "archive_damaged");
+    assert_eq!(scratch.restore(&path, &large, "damaged", &Silent).unwrap_err().class, "archive_damaged");
     let left: Vec<_> = fs::read_dir(home.path().join("one")).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert!(left.iter().all(|it| !it.to_string_lossy().starts_with(".tmp")), "{left:?}");
 }
