@@ -269,7 +269,7 @@ fn a_table_that_is_larger_than_memory_may_be_is_read_row_by_row() {
         bytes += row.iter().flatten().map(|it| it.len()).sum::<usize>();
         Ok(())
     };
-    snapshot.rows(&table, &table.columns, &mut take, &Silent).unwrap();
+    snapshot.rows(&table, &table.columns, &[], &mut take, &Silent).unwrap();
     println!("bytes: {bytes}");
     alone::tell_peak();
 }

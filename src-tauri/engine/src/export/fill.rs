@@ -187,11 +187,7 @@ impl<'r> Work<'r> {
             }
             Ok(())
         };
-        if bonds.order.is_empty() {
-            snapshot.rows(&chosen.table, &read, &mut take, reporter)?;
-        } else {
-            snapshot.rows_in_order(&chosen.table, &read, &bonds.order, &mut take, reporter)?;
-        }
+        snapshot.rows(&chosen.table, &read, &bonds.order, &mut take, reporter)?;
         let mut files = writers.into_iter().map(Writer::finish).collect::<Result<Vec<_>>>()?;
         files.extend(documents.map(documents::Writer::finish).transpose()?);
         let sheets = book.map(Book::end).transpose()?.unwrap_or_default();

@@ -152,7 +152,7 @@ impl Names {
             insert.execute(params![&**key, name.as_deref()]).map_err(failed)?;
             Ok(())
         };
-        snapshot.rows(&named.table, &[named.key.clone(), named.column.clone()], &mut take, reporter)?;
+        snapshot.rows(&named.table, &[named.key.clone(), named.column.clone()], &[], &mut take, reporter)?;
         kept.execute_batch("COMMIT").map_err(failed)?;
         Ok(Self { path, kept, last: None })
     }

@@ -160,22 +160,12 @@ pub trait Snapshot: Send {
     /// # Errors
     /// They cannot be read; what `reporter` answered.
     fn totals(&mut self, table: &Table, columns: &[Column], reporter: &dyn Reporter) -> Result<Totals>;
-    /// Tells every row to `take`, in no order, holding no more than a few of them in memory.
+    /// Tells every row to `take`, holding no more than a few of them in memory: in the order of the columns in `order`, as
+    /// the database orders them, those without a value last; in no order where there are none.
     ///
     /// # Errors
     /// They cannot be read; what `take` or `reporter` answered.
     fn rows(
-        &mut self,
-        table: &Table,
-        columns: &[Column],
-        take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
-        reporter: &dyn Reporter,
-    ) -> Result<()>;
-    /// The same in the order of these columns, as the database orders them; those without a value come last.
-    ///
-    /// # Errors
-    /// Those of `rows`.
-    fn rows_in_order(
         &mut self,
         table: &Table,
         columns: &[Column],

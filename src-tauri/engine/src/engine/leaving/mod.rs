@@ -101,7 +101,7 @@ impl Engine {
                 rows.push(row.iter().map(|it| it.as_deref().map(shortened)).collect());
                 if rows.len() < LOOKED_AT { Ok(()) } else { Err(Error::failed(ENOUGH, "")) }
             };
-            match snapshot.rows(&chosen.table, &columns, &mut take, &Silent) {
+            match snapshot.rows(&chosen.table, &columns, &[], &mut take, &Silent) {
                 Err(error) if error.class != ENOUGH => return Err(error),
                 _ => {}
             }

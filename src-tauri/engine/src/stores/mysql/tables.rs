@@ -186,16 +186,6 @@ impl Snapshot for MysqlTables {
         &mut self,
         table: &Table,
         columns: &[Column],
-        take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
-        reporter: &dyn Reporter,
-    ) -> Result<()> {
-        self.rows_in_order(table, columns, &[], take, reporter)
-    }
-
-    fn rows_in_order(
-        &mut self,
-        table: &Table,
-        columns: &[Column],
         by: &[String],
         take: &mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
         reporter: &dyn Reporter,
