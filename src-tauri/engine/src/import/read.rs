@@ -184,7 +184,7 @@ impl Input {
         let separator = self.separator_of(&mut disk)?;
         disk.rewind().map_err(|cause| Error::io("read", &self.path, &cause))?;
         let mut reader = csv::Reader::new(BufReader::with_capacity(1 << 18, disk), &self.path, separator);
-        let head = reader.row()?.map(|(_, head)| head).unwrap_or_default();
+        let head = reader.row()?.map(|(_, head)| headings(head)).unwrap_or_default();
         let places = self.places(&head, &format!("{}, line 1", self.name()))?;
         let mut number = 0;
         while let Some((at, fields)) = reader.row()? {
@@ -272,7 +272,7 @@ impl Input {
         }
         let known = |separator: u8| {
             let mut reader = csv::Reader::new(&begin[..], &self.path, separator);
-            let head = reader.row().ok().flatten().map(|(_, head)| head).unwrap_or_default();
+            let head = reader.row().ok().flatten().map(|(_, head)| headings(head)).unwrap_or_default();
             head.iter().flatten().filter(|it| self.column_called(it).is_some()).count()
         };
         let separators = [self.separator, b',', b';', b'\t'];
@@ -331,4 +331,9 @@ impl Input {
 fn is_wide(begin: &[u8]) -> bool {
     let begin = &begin[..begin.len().min(64)];
     begin.iter().filter(|it| **it == 0).count() * 4 > begin.len()
+}
+
+/// The headings of a CSV file, which were made harmless like any text.
+fn headings(head: csv::Fields) -> csv::Fields {
+    head.into_iter().map(|it| it.map(csv::restored)).collect()
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{PURPOSE, Work, beside, stop, view};
+use crate::backups;
 use crate::crash::{self, Moment};
 use crate::drivers::{Gate, port};
+use crate::durable;
 use crate::engine::ExportChoice;
 use crate::error::{Error, Result};
+use crate::export;
 use crate::model::fresh::FreshState;
 use crate::probes::Budget;
 use crate::process::{Silent, SystemRunner};
@@ -18,7 +21,6 @@ use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::stores::Grade;
 use crate::view::FreshStartView;
-use crate::{backups, durable, export};
 
 impl Work<'_> {
     /// Writes down where it stands.
