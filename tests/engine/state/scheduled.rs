@@ -82,6 +82,33 @@ fn a_scheduled_backup_that_fails_is_tried_again_and_told_by_the_doctor() {
 }
 
 #[test]
+fn a_scheduled_backup_that_nobody_made_is_told_after_two_hours_until_it_is_made() {
+    let bench = Bench::new();
+    bench.engine.schedule_backups(&bench.shop, "every hour").unwrap();
+    let told = || {
+        let (_, found) = bench.engine.backups(None).unwrap();
+        let doctor = bench.engine.doctor().unwrap().findings;
+        let late = doctor.into_iter().filter(|it| it.class == "scheduled_backup_late").collect::<Vec<_>>();
+        assert!(found.iter().all(|it| it.class != "scheduled_backup_late"), "it is no matter of one backup");
+        late
+    };
+    // It is half past ten, and one is due at eleven.
+    bench.pass(TimeDelta::hours(2));
+    assert!(told().is_empty(), "an hour and a half are not late yet");
+    bench.pass(TimeDelta::hours(1));
+    let late = told();
+    assert!(
+        late.len() == 1 && late[0].message.contains("was due at") && late[0].remedy.contains("backup create"),
+        "{late:?}"
+    );
+    // The oldest of those that were missed says since when, however many there were since.
+    bench.pass(TimeDelta::days(2));
+    assert_eq!(told()[0].message, late[0].message);
+    assert_eq!(bench.outcomes(), [DueOutcome::Made]);
+    assert!(told().is_empty());
+}
+
+#[test]
 fn old_backups_are_restored_as_a_test_again_and_a_grade_that_falls_is_an_alarm() {
     let bench = Bench::new();
     bench.engine.schedule_backups(&bench.shop, "every day at 14:30").unwrap();

@@ -58,9 +58,23 @@ impl Schedule {
         }
         let local = now.with_timezone(zone);
         let slot = parse(&self.when)?.find_previous_occurrence(&local, true).ok().map(|it| it.with_timezone(&Utc));
-        // Whatever lies in the future was written under another clock: what is due now is served now.
-        let known = self.served.filter(|it| *it <= now).or_else(|| Some(self.since).filter(|it| *it <= now));
+        let known = self.known(now);
         Ok(slot.filter(|slot| known.is_none_or(|known| *slot > known)))
+    }
+
+    /// The first time that was missed: one was due then, and none was made from then on.
+    ///
+    /// # Errors
+    /// `bad_schedule`.
+    pub fn missed<Z: TimeZone>(&self, now: DateTime<Utc>, zone: &Z) -> Result<Option<DateTime<Utc>>> {
+        let Some(known) = self.known(now) else { return self.due(now, zone) };
+        let next = parse(&self.when)?.find_next_occurrence(&known.with_timezone(zone), false).ok();
+        Ok(next.map(|it| it.with_timezone(&Utc)).filter(|it| *it <= now))
+    }
+
+    /// Until when all is served. Whatever lies in the future was written under another clock: what is due now is served now.
+    fn known(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.served.filter(|it| *it <= now).or_else(|| Some(self.since).filter(|it| *it <= now))
     }
 
     /// When the next backup is made, as far as the schedule goes.

@@ -215,20 +215,21 @@ impl Engine {
     /// What is wrong with backups at set times: one that did not work, or that nobody has made though its time
     /// has passed; `of` one installation, or of all.
     pub(crate) fn schedule_findings(&self, of: Option<&InstallationName>) -> Result<Vec<Finding>> {
-        let now = self.clock.now();
-        let troubled = |it: ScheduleView| {
-            let name = it.installation;
+        let (now, db) = (self.clock.now(), self.db()?);
+        let mut found = Vec::new();
+        for name in db.installations()?.into_iter().map(|it| it.name).filter(|it| of.is_none_or(|name| name == it)) {
+            let Some(schedule) = kept(&db, &name)? else { continue };
             let remedy = format!("Make one now and see: `liftlock backup create {name}`.");
-            if let Some(problem) = it.problem {
+            if let Some(problem) = &schedule.problem {
                 let message = format!("The last scheduled backup of {name} was not made. {problem}");
-                return Some(Finding::new(Severity::Stop, "scheduled_backup_failed", message, remedy));
+                found.push(Finding::new(Severity::Stop, "scheduled_backup_failed", message, remedy));
+            } else if let Some(missed) = schedule.missed(now, &Local)?.filter(|it| now - *it > LATE) {
+                let since = missed.with_timezone(&Local).format("%Y-%m-%d %H:%M");
+                let message = format!("The backup of {name} that was due at {since} has not been made yet.");
+                found.push(Finding::new(Severity::Warning, "scheduled_backup_late", message, remedy));
             }
-            let since = it.next_at.filter(|due| now - *due > LATE)?.with_timezone(&Local).format("%Y-%m-%d %H:%M");
-            let message = format!("The backup of {name} that was due at {since} has not been made yet.");
-            Some(Finding::new(Severity::Warning, "scheduled_backup_late", message, remedy))
-        };
-        let wanted = self.backup_schedules()?.into_iter().filter(|it| of.is_none_or(|name| *name == it.installation));
-        Ok(wanted.filter_map(troubled).collect())
+        }
+        Ok(found)
     }
 }
 
