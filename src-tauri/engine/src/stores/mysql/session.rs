@@ -103,7 +103,9 @@ impl Way {
 
 /// An option file: nothing but who we are and where to.
 fn settings(endpoint: &Endpoint) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let escaped =
+        |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
+    let quoted = |text: &str| format!("\"{}\"", escaped(text));
     let mut text = format!("[client]\nuser={}\n", quoted(&endpoint.user));
     if let Some(password) = &endpoint.password {
         text += &format!("password={}\n", quoted(password));
@@ -302,13 +304,13 @@ mod tests {
             port: 1,
             database: "shop".into(),
             user: "shop".into(),
-            password: Some("a\"b\\c'd #e".into()),
+            password: Some("a\"b\\c'd #e\n[client]\nhost=elsewhere".into()),
             parameters: Vec::new(),
         };
         let text = settings(&endpoint);
         assert_eq!(
             text,
-            "[client]\nuser=\"shop\"\npassword=\"a\\\"b\\\\c'd #e\"\nprotocol=socket\nsocket=\"/run/my socket\"\n"
+            "[client]\nuser=\"shop\"\npassword=\"a\\\"b\\\\c'd #e\\n[client]\\nhost=elsewhere\"\nprotocol=socket\nsocket=\"/run/my socket\"\n"
         );
     }
 }
