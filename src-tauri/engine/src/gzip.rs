@@ -39,9 +39,9 @@ const BLOCK: usize = 1 << 20;
 /// The header of a member as compressors write it, without any field that is optional.
 const PLAIN_HEAD: usize = 10;
 /// The header of a member of ours: with its extra field (RFC 1952, 2.3.1.1), which holds the length of the member.
-const HEAD: usize = PLAIN_HEAD + 2 + FIELD.len() + 4;
-/// The extra field "LL" of four bytes.
-const FIELD: [u8; 4] = [b'L', b'L', 4, 0];
+const HEAD: usize = PLAIN_HEAD + EXTRA.len() + 4;
+/// How that field begins: eight bytes in all, called "LL", with four bytes in it.
+const EXTRA: [u8; 6] = [8, 0, b'L', b'L', 4, 0];
 const MAGIC: [u8; 3] = [0x1F, 0x8B, 8];
 const HAS_EXTRA: u8 = 4;
 
@@ -234,15 +234,14 @@ fn say_length(member: &mut Vec<u8>) -> io::Result<()> {
         return Err(io::Error::other("libdeflate wrote another header than it used to"));
     };
     *flags = HAS_EXTRA;
-    let size_of_extra = [8, 0];
-    member.splice(PLAIN_HEAD..PLAIN_HEAD, size_of_extra.into_iter().chain(FIELD).chain(length.to_le_bytes()));
+    member.splice(PLAIN_HEAD..PLAIN_HEAD, EXTRA.into_iter().chain(length.to_le_bytes()));
     Ok(())
 }
 
 /// The length of the member that begins with `head`, where it is one of ours that can be.
 fn length_of_member(head: &[u8]) -> Option<usize> {
     let (head, length) = head.get(..HEAD)?.split_last_chunk::<4>()?;
-    let is_ours = head.starts_with(&MAGIC) && head[3] == HAS_EXTRA && head[PLAIN_HEAD..] == [8, 0, b'L', b'L', 4, 0];
+    let is_ours = head.starts_with(&MAGIC) && head[3] == HAS_EXTRA && head[PLAIN_HEAD..] == EXTRA;
     let length = u32::from_le_bytes(*length) as usize;
     (is_ours && (HEAD..=2 * BLOCK).contains(&length)).then_some(length)
 }

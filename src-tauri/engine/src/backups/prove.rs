@@ -57,7 +57,7 @@ pub fn prove_and_keep(
             Ok((trust, kept))
         }
         Err(error) if speaks_of_the_backup(&error) => Err(test.fell(error)),
-        Err(error) if error.class == "cancelled" || backup.grade != Grade::Taken => Err(error),
+        Err(error) if error.class == "cancelled" || backup.grade_word() != "taken" => Err(error),
         // It could not be restored here (no room, no server); whether it opens can still be told.
         Err(error) => match read_through(backup, stores, scratch, keys, clock, reporter) {
             Ok(_) => Err(error.detail("The backup was read to its end without a fault: it is readable, not proven.")),

@@ -448,8 +448,14 @@ fn what_cannot_be_restored_for_lack_of_room_is_read_at_least() {
     // Where reading finds that it is bad, that is what is said.
     let bad = world.create();
     let path = bad.path.join("uploads.tar.gz");
-    fs::write(&path, noise(fs::metadata(&path).unwrap().len() as usize)).unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, noise(whole.len())).unwrap();
     assert_eq!(class(world.prove(&bad)), "backup_damaged");
+    // One that has failed a test is not called readable, whatever lies there now.
+    fs::write(&path, whole).unwrap();
+    let told = world.prove(&open(&bad.path).unwrap()).unwrap_err();
+    assert!(!told.details.iter().any(|it| it.contains("readable")), "{told:?}");
+    assert_eq!(open(&bad.path).unwrap().grade_word(), "failed");
 }
 
 /// A small disk of its own in memory, where we may mount one.

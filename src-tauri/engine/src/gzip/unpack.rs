@@ -66,10 +66,7 @@ impl<R: Read + Send + 'static> Gunzip<R> {
     }
 }
 
-impl<R> Read for Gunzip<R>
-where
-    R: Read,
-{
+impl<R: Read> Read for Gunzip<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             From::Blocks(blocks) => blocks.read(into),
