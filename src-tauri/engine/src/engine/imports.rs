@@ -3,6 +3,8 @@
 //! A trial with the real tables comes first, always; only then anything stays. What came in is on record in the database
 //! itself, in the same transaction, so an import that was interrupted goes on, and one that was wrong is taken back.
 
+mod asked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -23,11 +25,12 @@ use crate::model::ids::InstallationName;
 use crate::ports::{Reporter, Unit};
 use crate::site::Site;
 use crate::state::lease::Lease;
-use crate::stores::intake::{Assignment, Came, Entity, Intake, Run, There};
+use crate::stores::intake::{Came, Entity, Intake, Run};
 use crate::upgrade::work::this_process;
-use crate::view::{
-    ImportView, ImportedView, MappingView, PairAnswer, PairField, PairView, RowTrouble, TakenBackView, UndoneView,
-};
+use crate::view::{ImportView, ImportedView, MappingView, PairAnswer, RowTrouble, TakenBackView, UndoneView};
+
+pub use self::asked::{Asker, Said};
+use self::asked::{has_answers, pairs_of, unanswered};
 
 /// What comes where, in a file that people edit.
 const MAPPING: &str = "mapping.toml";
@@ -56,18 +59,6 @@ pub struct ImportChoice {
     /// Bring in what can come in, also where some rows cannot.
     pub partly: bool,
 }
-
-/// What a person says of a row that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said {
-    /// Whether it gets the values of the export.
-    pub takes: bool,
-    /// Whether that holds for all the others of its kind too.
-    pub for_all: bool,
-}
-
-/// Asks a person about a row that is there already; `None` where nobody answers.
-pub type Asker<'a> = dyn Fn(&PairView) -> Option<Said> + 'a;
 
 /// An import that has begun and not ended: the next one of the same export goes on with it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -418,57 +409,6 @@ fn intake(site: &Site) -> Result<Box<dyn Intake>> {
     }
     Err(Error::refused("no_intake", "This application has no database that an export can be brought into.")
         .remedy("Exports come into PostgreSQL so far."))
-}
-
-/// The rows of each entity that a person is to be asked about.
-fn pairs_of(entities: &[Entity], tried: &[Came], inputs: &BTreeMap<usize, Input>) -> Result<Vec<Vec<PairView>>> {
-    let of = |(entity, came): (&Entity, &Came)| {
-        let numbers: BTreeSet<u64> = came.pairs.iter().map(|it| it.n).collect();
-        let lines =
-            inputs.get(&entity.staged).map(|it| import::lines_of(it, &numbers)).transpose()?.unwrap_or_default();
-        let field = |(at, column): (usize, &Assignment), pair: &There| PairField {
-            column: column.to.name.clone(),
-            there: pair.there.get(at).cloned().flatten(),
-            comes: pair.comes.get(at).cloned().flatten(),
-        };
-        let pair = |it: &There| PairView {
-            entity: entity.entity.clone(),
-            key: it.key.clone(),
-            line: lines.get(&it.n).copied(),
-            fields: entity.columns.iter().enumerate().map(|column| field(column, it)).collect(),
-        };
-        Ok(came.pairs.iter().map(pair).collect())
-    };
-    entities.iter().zip(tried).map(of).collect()
-}
-
-/// Asks about each, and takes the answers down. Whether there was any.
-fn has_answers(entities: &mut [Entity], pairs: &[Vec<PairView>], asker: &Asker<'_>) -> bool {
-    let mut any = false;
-    for (entity, pairs) in entities.iter_mut().zip(pairs) {
-        for pair in pairs {
-            let Some(said) = asker(pair) else { return false };
-            any = true;
-            entity.answers.insert(pair.key.clone(), said.takes);
-            if said.for_all {
-                entity.duplicates = if said.takes { Duplicates::Update } else { Duplicates::Skip };
-                break;
-            }
-        }
-    }
-    any
-}
-
-/// Rows that are there already want a person's word.
-fn unanswered(entities: &[Entity], tried: &[Came], trial: bool) -> Result<()> {
-    let asked = |(_, came): &(&Entity, &Came)| came.asked > 0;
-    let found: Vec<_> = entities.iter().zip(tried).filter(asked).collect();
-    if trial || found.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<_> = found.iter().map(|(entity, came)| format!("{} of {}", came.asked, entity.entity)).collect();
-    Err(Error::refused("duplicates_unanswered", format!("Some rows are there already, with other values: {}. Nothing came in.", list.join(", ")))
-        .remedy("Say what happens to them: --duplicates skip leaves them as they are, --duplicates update gives them the values of the export."))
 }
 
 #[allow(clippy::too_many_arguments, reason = "one place that lays out the view")]
