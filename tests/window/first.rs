@@ -47,8 +47,10 @@ fn an_application_is_found_asked_about_and_looked_after_as_was_agreed() {
     window.part_within("card-corner-shop", UPDATE);
     let entry = fs::read_dir(desktop.shop.dir.join("user/.config/autostart")).unwrap().flatten().next().unwrap();
     assert!(fs::read_to_string(entry.path()).unwrap().contains("--tray"), "it starts with the session");
-    let schedule = desktop.shop.liftlock(&["backup", "schedule"]);
-    assert!(schedule.to_string().contains("every night at 3"), "{schedule:#}");
+    window.sees("the backup of every night", SOON, || {
+        let schedule = desktop.shop.liftlock(&["backup", "schedule"]);
+        schedule.to_string().contains("every night at 3").then_some(())
+    });
     let kept = desktop.shop.liftlock(&["backup", "create"]);
     assert_eq!(kept["grade"], "proven", "the password that was given is used: {kept:#}");
 }

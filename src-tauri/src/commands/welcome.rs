@@ -98,6 +98,8 @@ pub(crate) async fn add_installation(
     nightly_backup: bool,
 ) -> Answer<InstallationCard> {
     let found = candidates.find(&token)?;
+    // Before its card is there: who sees that sees everything done that was agreed to.
+    let is_new = autostart && start_with_session(&app);
     let added = ask(&app, move |engine| {
         let added = engine.add_found(&found, Some(&title))?;
         if nightly_backup {
@@ -106,16 +108,28 @@ pub(crate) async fn add_installation(
         }
         Ok(added)
     })
-    .await?;
-    if autostart {
-        // Agreed to, not asked for: where the desktop does not allow it, Settings says so.
-        if let Err(cause) = app.autolaunch().enable() {
-            tracing::warn!("Liftlock does not start with the session: {cause}");
-        }
+    .await;
+    if added.is_err() && is_new {
+        let _ = app.autolaunch().disable();
         app.state::<App>().set_autostart(app.autolaunch().is_enabled().unwrap_or(false));
     }
+    let added = added?;
     watch::tell(&app);
     card(&app, added.name.as_str())
+}
+
+/// Whether it did not do so before. Agreed to, not asked for: where the desktop does not allow it, Settings says so.
+fn start_with_session(app: &AppHandle) -> bool {
+    let launch = app.autolaunch();
+    if launch.is_enabled().unwrap_or(false) {
+        return false;
+    }
+    if let Err(cause) = launch.enable() {
+        tracing::warn!("Liftlock does not start with the session: {cause}");
+    }
+    let is_on = launch.is_enabled().unwrap_or(false);
+    app.state::<App>().set_autostart(is_on);
+    is_on
 }
 
 /// Starts the sample shop and looks after it.
