@@ -28,7 +28,7 @@ pub(crate) fn run(screen: &Screen, command: &ProfileCommand) -> Result<u8> {
             }
         }
         // It is a JSON document already.
-        ProfileCommand::Schema => screen.raw(&Profile::json_schema()),
+        ProfileCommand::Schema => screen.raw(Profile::PUBLISHED_SCHEMA),
     }
     Ok(0)
 }

@@ -12,7 +12,11 @@ use serde_json::Value;
 use super::Profile;
 
 impl Profile {
-    /// The JSON Schema (draft 7, which editors of TOML understand), ending in a newline.
+    /// The JSON Schema (draft 7, which editors of TOML understand) as it is published, ending in a newline. A test holds it
+    /// to the types; the worker carries this text alone, not what makes it.
+    pub const PUBLISHED_SCHEMA: &str = include_str!("../../../../../docs/schema/profile.schema.json");
+
+    /// The JSON Schema of the types, which is to be published.
     pub fn json_schema() -> String {
         let settings = SchemaSettings::draft07().for_deserialize().with_transform(WithoutNull);
         let schema = settings.into_generator().into_root_schema_for::<Self>();

@@ -136,7 +136,8 @@ impl Snapshot for PostgresTables {
             "SELECT count(*) AS rows, ARRAY[{}]::int8[] AS filled, ARRAY[{}]::text[] AS sums FROM {}",
             each(&|it| format!("count({})", ident(&it.name))),
             each(&|it| match it.holds {
-                Holds::Integer => format!("coalesce(sum({}::numeric), 0)::text", ident(&it.name)),
+                // The sum of `int8` is a `numeric`, so it has room for every sum.
+                Holds::Integer => format!("coalesce(sum({}::int8), 0)::text", ident(&it.name)),
                 _ => "NULL".to_owned(),
             }),
             quoted(table),
