@@ -6,11 +6,12 @@ use std::fs::File as Disk;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use liftlock_rows::content::Content;
+
 use super::bytes::Reader;
-use super::content::Content;
 use super::manifest::{Entity, File, FileFormat, Manifest};
 use super::{csv, documents, lines, sheets};
-use crate::digest::sha256_of;
+use crate::digest::{hex, sha256_of};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::ports::{Reporter, Unit};
@@ -109,7 +110,7 @@ fn check_file(folder: &Path, manifest: &Manifest, entity: &Entity, file: &File, 
             ));
         }
     }
-    if differs.is_empty() && seen.sha256 != entity.content_sha256 {
+    if differs.is_empty() && hex(&seen.sha256) != entity.content_sha256 {
         differs.push("a value is another than the database gave".to_owned());
     }
     let mut differs = differs.into_iter();
@@ -200,14 +201,14 @@ struct Seen<'e> {
 impl Seen<'_> {
     fn tell(&mut self, row: &[Option<Vec<u8>>], reporter: &dyn Reporter) -> Result<()> {
         if self.bytes.is_plain() {
-            self.content.take(row.iter().map(|it| it.as_deref()));
+            self.content.take_read(row);
         } else {
             let mut row = row.to_vec();
             self.bytes.restore(&mut row).map_err(|(at, why)| {
                 let label = &self.entity.columns[at].label;
                 differs_in(&self.file.file, &format!("row {}, “{label}”: {why}", self.content.rows() + 1))
             })?;
-            self.content.take(row.iter().map(|it| it.as_deref()));
+            self.content.take_read(&row);
         }
         if self.content.rows().is_multiple_of(4096) {
             reporter.check()?;

@@ -1,11 +1,12 @@
 //! CSV as spreadsheets open it right: a byte order mark, quotes where needed, lines ended by CR and LF.
 //!
-//! Nothing between two separators is no value; `""` is the empty text. A value that a spreadsheet would run as a formula
-//! gets an apostrophe in front, and so does one that begins with an apostrophe already; reading takes one away again, so
-//! every text comes back as it was.
+//! How a value stands there is written in `liftlock_rows::csv`; read back, every text is as it was.
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+
+use liftlock_rows::csv::put_value;
+pub use liftlock_rows::csv::restored;
 
 use crate::error::{Error, Result};
 
@@ -39,67 +40,17 @@ pub fn write_row<'v>(
     values: impl Iterator<Item = Option<(&'v [u8], bool)>>,
     separator: u8,
 ) -> io::Result<()> {
+    let mut row = Vec::new();
     for (at, value) in values.enumerate() {
         if at > 0 {
-            to.write_all(&[separator])?;
+            row.push(separator);
         }
         if let Some((value, is_number)) = value {
-            write_value(to, value, is_number, separator)?;
+            put_value(&mut row, value, is_number, separator);
         }
     }
-    to.write_all(b"\r\n")
-}
-
-fn write_value(to: &mut (impl Write + ?Sized), value: &[u8], is_number: bool, separator: u8) -> io::Result<()> {
-    let guard: &[u8] = if is_acted_on(value) && !(is_number && is_plain_number(value)) { b"'" } else { b"" };
-    let begins_or_ends_bare = |byte: Option<&u8>| byte.is_some_and(|it| *it == b' ');
-    let needs_quotes = value.is_empty()
-        || begins_or_ends_bare(value.first())
-        || begins_or_ends_bare(value.last())
-        || value.iter().any(|it| QUOTED[usize::from(*it)] || *it == separator);
-    if !needs_quotes {
-        to.write_all(guard)?;
-        return to.write_all(value);
-    }
-    to.write_all(b"\"")?;
-    to.write_all(guard)?;
-    for (at, part) in value.split(|byte| *byte == b'"').enumerate() {
-        if at > 0 {
-            to.write_all(b"\"\"")?;
-        }
-        to.write_all(part)?;
-    }
-    to.write_all(b"\"")
-}
-
-/// For each byte whether a value with it stands in quotes: whatever some program takes for a separator.
-const QUOTED: [bool; 256] = {
-    let mut quoted = [false; 256];
-    let mut rest: &[u8] = b"\"\r\n\t,;";
-    while let [byte, after @ ..] = rest {
-        quoted[*byte as usize] = true;
-        rest = after;
-    }
-    quoted
-};
-
-/// What a spreadsheet may run, and what would be mistaken for a text that was made harmless.
-fn is_acted_on(value: &[u8]) -> bool {
-    matches!(value.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | b'\''))
-}
-
-fn is_plain_number(value: &[u8]) -> bool {
-    let digits = value.strip_prefix(b"-").unwrap_or(value);
-    digits.first().is_some_and(u8::is_ascii_digit)
-        && digits.iter().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'e' | b'E' | b'+' | b'-'))
-}
-
-/// The text that a field stands for: without the apostrophe that made it harmless.
-pub fn restored(mut field: Vec<u8>) -> Vec<u8> {
-    if field.first() == Some(&b'\'') && is_acted_on(&field[1..]) {
-        field.remove(0);
-    }
-    field
+    row.extend_from_slice(b"\r\n");
+    to.write_all(&row)
 }
 
 /// Reads rows one by one and says where one cannot be read.
@@ -315,19 +266,6 @@ mod tests {
         fn reading_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = read(&bytes, b',');
         }
-    }
-
-    #[test]
-    fn nothing_is_apart_from_the_empty_text_and_from_the_word() {
-        let row = vec![None, Some(String::new()), Some("NULL".to_owned())];
-        assert_eq!(&written(&[row], b',')[MARK.len()..], b",\"\",NULL\r\n");
-    }
-
-    #[test]
-    fn numbers_stay_numbers() {
-        let mut out = Vec::new();
-        write_row(&mut out, [Some((&b"-5.20"[..], true)), Some((&b"-Infinity"[..], true))].into_iter(), b',').unwrap();
-        assert_eq!(out, b"-5.20,'-Infinity\r\n");
     }
 
     #[test]

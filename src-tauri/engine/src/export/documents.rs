@@ -9,6 +9,7 @@ use std::fs::File as Disk;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use liftlock_rows::lines::put_members;
 use serde::Deserializer as _;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -38,10 +39,11 @@ impl Waiting {
 
     pub(super) fn row(&mut self, columns: &[Column], row: &Row<'_>) -> Result<()> {
         let named = row.get(self.by).and_then(|it| it.as_deref()).map(String::from_utf8_lossy);
-        let written = serde_json::to_writer(&mut self.to, &named)
-            .map_err(io::Error::from)
-            .and_then(|()| self.to.write_all(b"\n"))
-            .and_then(|()| lines::write_row(&mut self.to, columns, row));
+        let written = serde_json::to_writer(&mut self.to, &named).map_err(io::Error::from).and_then(|()| {
+            let mut line = vec![b'\n'];
+            lines::put_row(&mut line, columns, row)?;
+            self.to.write_all(&line)
+        });
         written.map_err(|cause| Error::io("write", &self.path, &cause))
     }
 
@@ -126,9 +128,11 @@ impl Writer {
     }
 
     pub(super) fn row(&mut self, columns: &[Column], row: &Row<'_>) -> Result<()> {
-        let begun = self.begin().and_then(|()| self.to.write_all(b"{"));
-        let mut any = begun
-            .and_then(|()| lines::write_members(&mut self.to, columns, row))
+        let mut members = vec![b'{'];
+        let mut any = self
+            .begin()
+            .and_then(|()| put_members(&mut members, columns, row).map_err(io::Error::other))
+            .and_then(|any| self.to.write_all(&members).map(|()| any))
             .map_err(|cause| Error::io("write", &self.path, &cause))?;
         for part in &mut self.parts {
             if std::mem::replace(&mut any, true) {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use liftlock_rows::content::{Content, Figures};
+
 use super::bytes;
-use super::content::{Content, Figures};
 use super::documents::{self, Part, Waiting};
 use super::entity::{self, Chosen};
 use super::manifest::{Column as Described, Deleted, Entity, File, FileFormat};
@@ -12,6 +13,7 @@ use super::shown::Shown;
 use super::workbook::{self, Book, ROWS_A_SHEET};
 use super::write::{self, Writer};
 use super::{Request, file_stem};
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ports::{Reporter, Unit};
 use crate::stores::tables::{Column, Row, Snapshot, Table};
@@ -160,7 +162,7 @@ impl<'r> Work<'r> {
                 wide = shown.row(row)?;
                 &wide
             };
-            content.take(row.iter().map(|it| it.as_deref()));
+            content.take(row);
             write::text_alone(&chosen.entity, &columns, row, content.rows())?;
             let written;
             let row = if has_plain_bytes {
@@ -235,7 +237,7 @@ impl<'r> Work<'r> {
             refers: chosen.table.refers.clone(),
             rows,
             deleted,
-            content_sha256: sha256,
+            content_sha256: hex(&sha256),
             files,
         };
         Ok(Written { entity, sheets, waiting })

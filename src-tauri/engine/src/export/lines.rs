@@ -1,62 +1,22 @@
-//! JSON lines: a row an object, keys as the columns are called in the database.
-//!
-//! Whole numbers and truth are JSON's own, other numbers are texts so that no reader rounds them, and a `jsonb` value
-//! stands as it is. There no value is a missing key, because `null` is a value of JSON itself; elsewhere it is `null`.
+//! JSON lines: a row an object, with the members that `liftlock_rows::lines` writes.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 
+use liftlock_rows::lines::put_members;
 use serde_json::value::RawValue;
 
 use crate::stores::tables::{Column, Holds, Row};
 
-/// Writes a row.
+/// Puts a row and the end of its line.
 ///
 /// # Errors
-/// A value is not UTF-8; what the disk answered.
-pub fn write_row(to: &mut (impl Write + ?Sized), columns: &[Column], row: &Row<'_>) -> io::Result<()> {
-    to.write_all(b"{")?;
-    write_members(to, columns, row)?;
-    to.write_all(b"}\n")
-}
-
-/// Writes what stands between the braces, and answers whether that is anything.
-///
-/// # Errors
-/// A value is not UTF-8; what the disk answered.
-pub fn write_members(to: &mut (impl Write + ?Sized), columns: &[Column], row: &Row<'_>) -> io::Result<bool> {
-    let mut first = true;
-    for (column, value) in columns.iter().zip(row) {
-        if value.is_none() && column.holds == Holds::Json {
-            continue;
-        }
-        if !first {
-            to.write_all(b",")?;
-        }
-        first = false;
-        write_key(to, &column.name)?;
-        match (value.as_deref(), column.holds) {
-            (None, _) => to.write_all(b"null")?,
-            (Some(value), Holds::Integer | Holds::Json) => to.write_all(value)?,
-            (Some(value), Holds::Boolean) => to.write_all(if value == b"t" { b"true" } else { b"false" })?,
-            (Some(value), Holds::Number | Holds::Text) => {
-                let text = std::str::from_utf8(value).map_err(io::Error::other)?;
-                serde_json::to_writer(&mut *to, text)?;
-            }
-        }
-    }
-    Ok(!first)
-}
-
-/// Most names need no escapes, and come with every row.
-fn write_key(to: &mut (impl Write + ?Sized), name: &str) -> io::Result<()> {
-    if name.bytes().all(|it| it >= b' ' && !matches!(it, b'"' | b'\\')) {
-        to.write_all(b"\"")?;
-        to.write_all(name.as_bytes())?;
-        return to.write_all(b"\":");
-    }
-    serde_json::to_writer(&mut *to, name)?;
-    to.write_all(b":")
+/// A value is not UTF-8.
+pub fn put_row(to: &mut Vec<u8>, columns: &[Column], row: &Row<'_>) -> io::Result<()> {
+    to.push(b'{');
+    put_members(to, columns, row).map_err(io::Error::other)?;
+    to.extend_from_slice(b"}\n");
+    Ok(())
 }
 
 /// Reads a row back, as the database wrote its values.

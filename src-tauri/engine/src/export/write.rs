@@ -4,32 +4,23 @@ use std::fs::File as Disk;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use liftlock_rows::csv::put_row;
+
 use super::manifest::{File, FileFormat};
 use super::{csv, lines};
 use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::stores::tables::{Column, Holds, Row};
+use crate::stores::tables::{Column, Row};
 
 /// Refuses a row with a value that is not UTF-8: it would not come back.
 pub(super) fn text_alone(entity: &str, columns: &[Column], row: &Row<'_>, number: u64) -> Result<()> {
-    let strange =
-        |it: &Option<std::borrow::Cow<'_, [u8]>>| it.as_deref().is_some_and(|it| std::str::from_utf8(it).is_err());
-    let Some(at) = row.iter().position(strange) else { return Ok(()) };
+    let Some(at) = liftlock_rows::not_text(row) else { return Ok(()) };
     Err(Error::failed(
         "not_text",
         format!("{entity}, row {number}: the value of “{}” is not text in any known form.", columns[at].name),
     )
     .remedy("The database holds bytes that are not UTF-8 in a text column. Correct them there, then export again."))
-}
-
-/// A value as CSV has it, and whether it is a number.
-pub(crate) fn as_field(holds: Holds, value: &[u8]) -> (&[u8], bool) {
-    match (holds, value) {
-        (Holds::Boolean, b"t") => (b"true", false),
-        (Holds::Boolean, b"f") => (b"false", false),
-        _ => (value, matches!(holds, Holds::Integer | Holds::Number)),
-    }
 }
 
 /// A file that is being written.
@@ -64,10 +55,10 @@ impl Writer {
     pub(super) fn row(&mut self, columns: &[Column], row: &Row<'_>) -> Result<()> {
         self.row.clear();
         let put = match self.format {
-            FileFormat::JsonLines => lines::write_row(&mut self.row, columns, row),
+            FileFormat::JsonLines => lines::put_row(&mut self.row, columns, row),
             FileFormat::Csv => {
-                let fields = row.iter().zip(columns).map(|(it, column)| Some(as_field(column.holds, it.as_deref()?)));
-                csv::write_row(&mut self.row, fields, self.separator)
+                put_row(&mut self.row, columns, row, self.separator);
+                Ok(())
             }
             FileFormat::Xlsx | FileFormat::JsonDocuments => Ok(()),
         };

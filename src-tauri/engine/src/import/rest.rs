@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use liftlock_rows::csv::as_field;
+
 use super::read::{Input, WHY};
 use crate::digest::Hashing;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::export::csv;
 use crate::export::manifest::{Column, Entity, File, FileFormat, Manifest};
-use crate::export::{MANIFEST, as_field, file_stem};
+use crate::export::{MANIFEST, file_stem};
 use crate::stores::intake::Trouble;
 
 /// Where a row that did not come in stands.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+pub use liftlock_rows::{Column, Holds, Row};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,48 +33,6 @@ pub fn usual_type(name: &str) -> &str {
         "uniqueidentifier" => "uuid",
         other => other,
     }
-}
-
-/// What a column holds, as far as it matters to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Holds {
-    /// Whole numbers.
-    Integer,
-    /// Other numbers; never read as floating point.
-    Number,
-    /// True or false.
-    Boolean,
-    /// JSON in the database's own normal form.
-    Json,
-    /// Everything else, as the database's own text: text, dates, arrays, bytes in hexadecimal, ranges, …
-    Text,
-}
-
-impl Holds {
-    /// What a type of PostgreSQL holds, by its name without length.
-    pub fn of(data_type: &str) -> Self {
-        match data_type {
-            "smallint" | "integer" | "bigint" => Self::Integer,
-            "numeric" | "real" | "double precision" => Self::Number,
-            "boolean" => Self::Boolean,
-            "jsonb" => Self::Json,
-            _ => Self::Text,
-        }
-    }
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type in the words of the database: `numeric(12,2)`.
-    pub data_type: String,
-    /// What it holds.
-    pub holds: Holds,
-    /// Whether the database works it out by itself.
-    pub generated: bool,
 }
 
 /// A table.
@@ -115,9 +74,6 @@ pub struct Totals {
     /// For each column of whole numbers their sum; `None` for others.
     pub sums: Vec<Option<i128>>,
 }
-
-/// A row: for each column its value as text, `None` where there is none.
-pub type Row<'r> = [Option<std::borrow::Cow<'r, [u8]>>];
 
 /// A database that an export can be read from.
 pub trait Source: Send + Sync + fmt::Debug {

@@ -3,11 +3,11 @@
 //! A session holds the snapshot open; each table is read by a `psql` of its own that joins it. The text format is exact
 //! for every type, and the settings that change how values are written are fixed in the same transaction.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use memchr::{memchr, memchr_iter};
+use liftlock_rows::cut::Cutter;
 use serde::Deserialize;
 
 use super::client::Client;
@@ -171,7 +171,7 @@ impl Snapshot for PostgresTables {
             .arg("--command")
             .arg(copy)
             .env("PGCLIENTENCODING", "UTF8");
-        let mut lines = Lines { rest: Vec::new(), take, width: columns.len(), refused: None };
+        let mut lines = Lines { cutter: Cutter::new(columns.len()), take, refused: None };
         let pipes = Pipes { stdin: None, stdout: Some(&mut lines) };
         let ended = self.client.runner().pipe(&invocation, pipes, patience(Duration::from_secs(600)), &[], reporter);
         // Who took the rows knows best why they were not taken.
@@ -182,7 +182,7 @@ impl Snapshot for PostgresTables {
         if !ended.succeeded() {
             return Err(answer::from_words("read the table", &ended.stderr));
         }
-        if !lines.rest.is_empty() {
+        if !lines.cutter.is_at_end() {
             return Err(unreadable());
         }
         Ok(())
@@ -198,118 +198,29 @@ fn unreadable() -> Error {
         .remedy("Report it with the version of the database server. Nothing was changed.")
 }
 
-/// Cuts what comes into rows. A line break inside a value comes escaped, so each line is a row.
+/// Cuts what comes into rows, and keeps why they were not taken.
 struct Lines<'a> {
-    rest: Vec<u8>,
+    cutter: Cutter,
     take: &'a mut (dyn FnMut(&Row<'_>) -> Result<()> + Send),
-    width: usize,
     refused: Option<Error>,
-}
-
-impl Lines<'_> {
-    fn row(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut row = Vec::with_capacity(self.width);
-        let is_escaped = memchr(b'\\', line).is_some();
-        let mut begun = 0;
-        let ends = memchr_iter(b'\t', line).chain([line.len()]);
-        let is_whole = ends.map(|end| &line[std::mem::replace(&mut begun, end + 1)..end]).all(|field| {
-            let value = if is_escaped { value(field) } else { Some(Some(Cow::Borrowed(field))) };
-            value.map(|it| row.push(it)).is_some()
-        });
-        let taken = if is_whole && row.len() == self.width { (self.take)(&row) } else { Err(unreadable()) };
-        taken.map_err(|error| {
-            self.refused = Some(error);
-            io::Error::other("the rows were not taken")
-        })
-    }
 }
 
 impl Write for Lines<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut left = bytes;
-        while let Some(end) = memchr(b'\n', left) {
-            let (line, after) = (&left[..end], &left[end + 1..]);
-            if self.rest.is_empty() {
-                self.row(line)?;
-            } else {
-                let mut whole = std::mem::take(&mut self.rest);
-                whole.extend_from_slice(line);
-                self.row(&whole)?;
-                whole.clear();
-                self.rest = whole;
+        let Self { cutter, take, refused } = self;
+        let mut told = |row: Option<&Row<'_>>| match row.map_or_else(|| Err(unreadable()), &mut *take) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                *refused = Some(error);
+                ControlFlow::Break(())
             }
-            left = after;
+        };
+        match cutter.push(bytes, &mut told) {
+            ControlFlow::Continue(()) => Ok(bytes.len()),
+            ControlFlow::Break(()) => Err(io::Error::other("the rows were not taken")),
         }
-        self.rest.extend_from_slice(left);
-        Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A value of the text format: the outer `None` where it is none, the inner one for NULL.
-#[allow(clippy::option_option, reason = "two different absences")]
-fn value(field: &[u8]) -> Option<Option<Cow<'_, [u8]>>> {
-    if field == b"\\N" {
-        return Some(None);
-    }
-    if !field.contains(&b'\\') {
-        return Some(Some(Cow::Borrowed(field)));
-    }
-    let mut out = Vec::with_capacity(field.len());
-    let mut bytes = field.iter();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'\\' => match bytes.next()? {
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'v' => 11,
-                b'\\' => b'\\',
-                _ => return None,
-            },
-            other => *other,
-        });
-    }
-    Some(Some(Cow::Owned(out)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_unescaped_and_null_is_apart() {
-        let read = |field: &[u8]| value(field).map(|it| it.map(Cow::into_owned));
-        assert_eq!(read(b"\\N"), Some(None));
-        assert_eq!(read(b""), Some(Some(Vec::new())));
-        assert_eq!(read(b"\\\\N"), Some(Some(b"\\N".to_vec())), "the text \\N");
-        assert_eq!(read(b"a\\tb\\r\\nc\\b\\f\\v"), Some(Some(b"a\tb\r\nc\x08\x0c\x0b".to_vec())));
-        assert_eq!(read(b"cut\\"), None);
-        assert_eq!(read(b"\\q"), None);
-    }
-
-    #[test]
-    fn rows_are_cut_right_wherever_the_bytes_are() {
-        let text = b"1\t\\N\n2\ta\\nb\n";
-        for cut in 0..text.len() {
-            let mut seen = Vec::new();
-            let mut take = |row: &Row<'_>| {
-                seen.push(row.iter().map(|it| it.as_deref().map(<[u8]>::to_vec)).collect::<Vec<_>>());
-                Ok(())
-            };
-            let mut lines = Lines { rest: Vec::new(), take: &mut take, width: 2, refused: None };
-            lines.write_all(&text[..cut]).unwrap();
-            lines.write_all(&text[cut..]).unwrap();
-            assert!(lines.rest.is_empty());
-            assert_eq!(
-                seen,
-                [vec![Some(b"1".to_vec()), None], vec![Some(b"2".to_vec()), Some(b"a\nb".to_vec())]],
-                "cut at {cut}"
-            );
-        }
     }
 }
