@@ -12,6 +12,8 @@
 mod keychain;
 #[path = "../support/mariadb.rs"]
 mod mariadb_server;
+#[path = "../support/old_shop.rs"]
+mod old_shop;
 #[path = "../support/proxy.rs"]
 mod proxy;
 

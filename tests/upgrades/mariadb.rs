@@ -9,59 +9,13 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::fresh::{databases, exported, stop_shops_in};
-use crate::mariadb_server::{Mariadb, PASSWORD, USER};
+use crate::mariadb_server::{Mariadb, PASSWORD};
+use crate::old_shop::{ITEMS_AFTER, ITEMS_BEFORE, ORDERS_AFTER, ORDERS_BEFORE, escaped, of_mariadb, old, setting};
 use crate::support::watch::Eavesdropper;
 use crate::support::{Case, World, files_below};
 
-const OLD: &str = "SET time_zone = '+02:00';
-    CREATE TABLE customers (id BIGINT UNSIGNED PRIMARY KEY, email VARCHAR(200) NOT NULL UNIQUE, name LONGTEXT NOT NULL, city VARCHAR(100), \
-      since TIMESTAMP, newsletter BOOLEAN NOT NULL DEFAULT 0);
-    CREATE TABLE items (id BIGINT UNSIGNED PRIMARY KEY, sku VARCHAR(40) NOT NULL UNIQUE, name TEXT NOT NULL, price_cents BIGINT NOT NULL, \
-      picture LONGBLOB NOT NULL);
-    CREATE TABLE orders (id BIGINT UNSIGNED PRIMARY KEY, number VARCHAR(20) AS (concat('CS-', lpad(id, 8, '0'))) STORED, \
-      customer_id BIGINT UNSIGNED NOT NULL, client_key VARCHAR(60) NOT NULL, details JSON NOT NULL, placed_at TIMESTAMP(6) NOT NULL, \
-      FOREIGN KEY (customer_id) REFERENCES customers (id));
-    CREATE TABLE order_lines (order_id BIGINT UNSIGNED NOT NULL, line_no INT NOT NULL, item_id BIGINT UNSIGNED NOT NULL, quantity INT NOT NULL, \
-      price_cents BIGINT NOT NULL, PRIMARY KEY (order_id, line_no), FOREIGN KEY (order_id) REFERENCES orders (id), \
-      FOREIGN KEY (item_id) REFERENCES items (id));
-    INSERT INTO customers (id, email, name, city, since) SELECT seq, concat('customer', seq, '@example.org'), concat('Customer ', seq), '', '2020-01-01' FROM seq_1_to_100;
-    UPDATE customers SET name = '=1+1' WHERE id = 1;
-    UPDATE customers SET name = 'a\\r\\nb\"c''d' WHERE id = 2;
-    UPDATE customers SET name = '' WHERE id = 3;
-    UPDATE customers SET name = 'NULL' WHERE id = 4;
-    UPDATE customers SET name = '🚀 Łódź; 大阪,' WHERE id = 5;
-    UPDATE customers SET name = repeat('ä', 50000) WHERE id = 6;
-    INSERT INTO items SELECT seq, concat('SKU-', seq), concat('Item ', seq), seq * 7 + 3, unhex(lpad(hex(seq), 8, '0')) FROM seq_1_to_50;
-    UPDATE items SET name = '\\\\N' WHERE id = 9;
-    UPDATE items SET price_cents = 999999999999 WHERE id = 10;
-    INSERT INTO orders (id, customer_id, client_key, details, placed_at) SELECT seq, 1 + seq MOD 100, concat(if(seq MOD 7, '', '-'), 'key ', seq), \
-      '{\"channel\": \"web\"}', date_add('2026-03-28 23:30:00.000001', INTERVAL seq MINUTE) FROM seq_1_to_2000;
-    INSERT INTO order_lines SELECT seq, 1, 1 + seq MOD 50, 1 + seq MOD 9, 100 + seq FROM seq_1_to_2000;
-    INSERT INTO order_lines SELECT seq, 2, 1 + (seq + 1) MOD 50, 1, 5 FROM seq_1_to_500;
-    CREATE TABLE secrets (id INT PRIMARY KEY, token TEXT);";
-
-const ORDERS_BEFORE: &str = "SET time_zone = '+00:00', group_concat_max_len = 100000000; SELECT md5(group_concat(r ORDER BY r SEPARATOR ';')), count(*) FROM \
-    (SELECT concat_ws('|', o.client_key, c.email, md5(c.name), o.placed_at, (SELECT group_concat(concat_ws('/', l.line_no, i.sku, l.quantity, l.price_cents) \
-    ORDER BY l.line_no SEPARATOR ',') FROM order_lines l JOIN items i ON i.id = l.item_id WHERE l.order_id = o.id)) COLLATE utf8mb4_bin AS r \
-    FROM orders o JOIN customers c ON c.id = o.customer_id) q";
-const ORDERS_AFTER: &str = "SELECT md5(string_agg(r, ';' ORDER BY r COLLATE \"C\")) || E'\\t' || count(*) FROM (SELECT concat_ws('|', o.client_key, c.email, \
-    md5(c.name), to_char(o.placed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), (SELECT string_agg(concat_ws('/', l->>'line_no', l->>'item_id', \
-    l->>'quantity', l->>'price_cents'), ',' ORDER BY (l->>'line_no')::int) FROM jsonb_array_elements(o.lines) l)) AS r \
-    FROM orders o JOIN customers c ON c.id = o.customer) q";
-const ITEMS_BEFORE: &str = "SET group_concat_max_len = 1000000; SELECT md5(group_concat(concat_ws('|', sku, name, price_cents) ORDER BY sku SEPARATOR ';')) FROM items";
-const ITEMS_AFTER: &str = "SELECT md5(string_agg(concat_ws('|', sku, name, (price * 100)::bigint), ';' ORDER BY sku COLLATE \"C\")) FROM items";
-
-/// The shop with its data in MariaDB, as a profile says it.
-fn of_mariadb(profile: String) -> String {
-    let source = "[[sources]]\nname = \"old-database\"\nkind = \"mysql\"\nurl = { file = \".env\", key = \"OLD_DATABASE_URL\" }\nbefore = \"2.0.0\"\n\n";
-    let (before, exports) = profile.split_once("[[exports]]").unwrap();
-    let exports = format!("[[exports]]{exports}").replace("[[exports]]\n", "[[exports]]\nstore = \"old-database\"\n");
-    format!("{before}{source}{exports}")
-}
-
-fn escaped(password: &str) -> String {
-    password.bytes().map(|it| format!("%{it:02X}")).collect()
-}
+/// As many as a shop has that was used for years.
+const ORDERS: u64 = 200_000;
 
 fn moved_in(case: &Case<'_>, args: &[&str]) -> Value {
     let (code, done) = case.answer(args);
@@ -79,20 +33,19 @@ fn held(folder: &str) -> Vec<(String, u64, bool)> {
 }
 
 fn of_mariadb_with(orders: u64) -> Vec<(String, u64, bool)> {
-    let all = [("customers", 100), ("items", 50), ("orders", orders), ("order lines", 2500)];
+    let all = [("customers", 100), ("items", 50), ("orders", orders), ("order lines", ORDERS + 500)];
     all.map(|(name, rows)| (name.to_owned(), rows, true)).into()
 }
 
 #[test]
 fn what_lay_in_mariadb_comes_into_postgresql_with_nothing_missing_and_nothing_altered() {
     let server = Mariadb::start();
-    let name = server.database(OLD);
+    let name = server.database(&old(ORDERS));
     let world = World::with(&["1.1.0", "2.0.0"]);
     let env = world.shop.join(".env");
-    let url = format!("mysql://{USER}:{}@127.0.0.1:{}/{name}", escaped(PASSWORD), server.port);
     let text = fs::read_to_string(&env).unwrap();
-    fs::write(&env, format!("{text}OLD_DATABASE_URL={url}\n")).unwrap();
-    let case = world.case_with(of_mariadb);
+    fs::write(&env, format!("{text}{}", setting(&server, &name))).unwrap();
+    let case = world.case_with(|profile| of_mariadb(&profile));
     let own = tempfile::tempdir().unwrap();
     let secrets = [PASSWORD.to_owned(), escaped(PASSWORD)];
     let eavesdropper = Eavesdropper::on(&secrets);
@@ -103,20 +56,20 @@ fn what_lay_in_mariadb_comes_into_postgresql_with_nothing_missing_and_nothing_al
     assert_eq!(world.version().as_deref(), Some("1.0.0"));
 
     let folder = exported(&case, &own);
-    assert_eq!(held(&folder), of_mariadb_with(2000), "and nothing of PostgreSQL");
+    assert_eq!(held(&folder), of_mariadb_with(ORDERS), "and nothing of PostgreSQL");
 
     // Something comes meanwhile: nobody can tell, so it is exported again after the stop.
-    server.sql(&name, "INSERT INTO orders (id, customer_id, client_key, details, placed_at) VALUES (2001, 5, 'the last', '{}', '2026-04-01 12:00:00')");
+    server.sql(&name, "INSERT INTO orders (id, customer_id, client_key, details, placed_at) VALUES (999999, 5, 'the last', '{}', '2026-04-01 12:00:00')");
     let done = moved_in(&case, &["fresh-start", "--to", "2.0.0", "--export", &folder]);
     assert_eq!(done["state"], "complete", "{done:#}");
     assert!(done["says"].to_string().contains("“old-database” is in no backup"), "{done:#}");
     let last = done["export"].as_str().unwrap();
     assert_ne!(last, folder);
-    assert_eq!(held(last), of_mariadb_with(2001), "the same, and not what is called so in PostgreSQL");
+    assert_eq!(held(last), of_mariadb_with(ORDERS + 1), "the same, and not what is called so in PostgreSQL");
     let new = databases(&world).into_iter().find(|it| it != "corner_shop").unwrap();
 
     let orders = server.sql(&name, ORDERS_BEFORE);
-    assert!(orders.ends_with("\t2001"), "{orders}");
+    assert!(orders.ends_with(&format!("\t{}", ORDERS + 1)), "{orders}");
     let tried = moved_in(&case, &["import", last, "--dry-run"]);
     assert_eq!(tried["trial"], true, "{tried:#}");
     let came = moved_in(&case, &["import", last]);

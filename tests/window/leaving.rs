@@ -3,7 +3,15 @@
 
 use std::fs;
 
-use crate::support::{Desktop, SOON, UPDATE, Window, until};
+use crate::mariadb_server::Mariadb;
+use crate::old_shop::{ITEMS_AFTER, ITEMS_BEFORE, ORDERS_AFTER, ORDERS_BEFORE, of_mariadb, old, setting};
+use crate::support::{Desktop, Hosts, SOON, UPDATE, Window, until};
+
+/// Orders of the shop in MariaDB: as many as a shop has that was used for years where there is time for them, as there always is
+/// for the command line.
+fn of_years() -> u64 {
+    if std::env::var("LIFTLOCK_LONG").is_ok_and(|it| it == "1") { 200_000 } else { 20_000 }
+}
 
 const TITLE: &str = "Corner Shop 2.0.0 starts with empty data";
 
@@ -131,6 +139,51 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     let left = desktop.shop.liftlock(&["list"]);
     assert_eq!(left["installations"].as_array().map(Vec::len), Some(1), "{left:#}");
     assert_eq!(desktop.shop.orders("world/shop-v2"), 300, "the new one has all of it");
+}
+
+#[test]
+fn what_lies_in_mariadb_is_brought_along_from_the_warning_to_its_new_place() {
+    let server = Mariadb::start();
+    let orders_before = of_years();
+    let name = server.database(&old(orders_before));
+    let desktop = Desktop::bare(Hosts::BOTH);
+    desktop.shop.open_as(of_mariadb, &setting(&server, &name));
+    desktop.shop.publish(&["2.0.0"]);
+    let window = desktop.open();
+    window.click("act-update");
+    window.click("act-export-data");
+    window.is_at(TITLE, SOON);
+    window.says("Your existing data cannot be carried over automatically.");
+    window.click("act-next");
+    goes_to(&window, "Choose");
+    window.click("act-preview-customers");
+    window.says("山田 太郎");
+    window.run("document.querySelector('[data-testid=preview] [data-safe]').click()");
+    window.sees("the look closed", SOON, || window.find("preview").is_none().then_some(()));
+    window.click("act-next");
+    goes_to(&window, "Format");
+    window.click("act-next");
+    goes_to(&window, "Export");
+    window.click("act-export");
+    window.part_within("exported", UPDATE);
+    window.picture("leaving-mariadb-exported");
+    window.click("act-next");
+    goes_to(&window, "Start fresh");
+    window.click("act-fresh");
+    window.is_at("Bring your data into 2.0.0", UPDATE);
+    window.click("act-dry-run");
+    window.part_within("act-bring-in", UPDATE);
+    assert_eq!(desktop.shop.orders("world/shop-v2"), 0, "a trial changes nothing");
+    window.click("act-bring-in");
+    window.part_within("act-undo", UPDATE);
+    window.picture("leaving-mariadb-came-in");
+    let orders = server.sql(&name, ORDERS_BEFORE);
+    assert!(orders.ends_with(&format!("\t{orders_before}")), "{orders}");
+    assert_eq!(desktop.shop.sql("world/shop-v2", ORDERS_AFTER), orders);
+    assert_eq!(desktop.shop.sql("world/shop-v2", ITEMS_AFTER), server.sql(&name, ITEMS_BEFORE));
+    window.click("act-done");
+    window.part("card-corner-shop-v2");
+    assert_eq!(version_of(&desktop, "corner-shop-v2"), "2.0.0");
 }
 
 /// The version of an installation that answers.

@@ -7,6 +7,11 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+#[path = "../support/mariadb.rs"]
+mod mariadb_server;
+#[path = "../support/old_shop.rs"]
+mod old_shop;
+
 mod backups;
 mod bad_input;
 mod ends;

@@ -74,8 +74,16 @@ impl Shop {
 
     /// A shop of 1.0.0 that runs and that Liftlock looks after.
     pub(crate) fn open(&self) {
+        self.open_as(str::to_owned, "");
+    }
+
+    /// The same under a profile that is changed first, with more in its settings.
+    pub(crate) fn open_as(&self, change: impl FnOnce(&str) -> String, settings: &str) {
         self.demo(&["up", "--release", "1.0.0", "--orders", ORDERS]);
         let (profile, folder) = (self.world().join("corner-shop.toml"), self.world().join("shop"));
+        fs::write(&profile, change(&fs::read_to_string(&profile).unwrap())).unwrap();
+        let file = folder.join(".env");
+        fs::write(&file, fs::read_to_string(&file).unwrap() + settings).unwrap();
         self.liftlock(&["add", profile.to_str().unwrap(), folder.to_str().unwrap()]);
     }
 
@@ -104,18 +112,24 @@ impl Shop {
 
     /// Orders of the shop in this folder, asked of its own database.
     pub(crate) fn orders(&self, shop: &str) -> u64 {
+        self.sql(shop, "SELECT count(*) FROM orders").parse().unwrap()
+    }
+
+    /// What the database of the shop in this folder answers.
+    pub(crate) fn sql(&self, shop: &str, sql: &str) -> String {
         let settings = std::fs::read_to_string(self.dir.join(shop).join(".env")).unwrap();
         let url = settings.lines().find_map(|it| it.strip_prefix("DATABASE_URL=")).unwrap().trim();
         let (who, place) = url.rsplit_once('@').unwrap();
         let (who, password) = who.rsplit_once(':').unwrap();
         let asked = Command::new("psql")
-            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command=SELECT count(*) FROM orders"])
+            .args(["--no-psqlrc", "--tuples-only", "--no-align"])
+            .arg(format!("--command={sql}"))
             .arg(format!("--dbname={who}@{place}"))
             .env("PGPASSWORD", password)
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
-        said.parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&asked.stderr)))
+        assert!(asked.status.success(), "{sql:.200}: {}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).unwrap().trim().to_owned()
     }
 
     /// A program of ours as this user starts it.
