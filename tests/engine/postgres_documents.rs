@@ -40,6 +40,7 @@ pub(crate) fn entity(name: &str, part_of: Option<(&str, &str)>) -> Export {
         part_of: part_of.map(|(by, member)| PartOf { entity: "orders".into(), by: by.into(), member: member.into() }),
         shows: Vec::new(),
         deleted: None,
+        api: None,
     }
 }
 

@@ -35,7 +35,7 @@ const POINTS: &[&str] = &[
     "forward/import/2/after_effect",
 ];
 
-fn figures(answer: &Value) -> Vec<(String, u64, u64)> {
+pub(crate) fn figures(answer: &Value) -> Vec<(String, u64, u64)> {
     let number = |it: &Value| it.as_u64().unwrap();
     let entities = answer["entities"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
     entities

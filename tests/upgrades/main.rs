@@ -46,6 +46,7 @@ mod stranded;
 mod struck;
 mod struck_leaving;
 mod support;
+mod through;
 mod tonight;
 mod unattended;
 mod watched;

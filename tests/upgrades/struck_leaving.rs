@@ -11,7 +11,7 @@ use crate::import::{COUNTS, ITEMS_AFTER, ITEMS_BEFORE, ORDERS_AFTER, ORDERS_BEFO
 use crate::support::{Case, Dice, Exit, World, signal, times, wait_for};
 
 /// Runs it until it ends by itself, struck at some moment of its first so many runs. How often it really was.
-fn struck(case: &Case<'_>, args: &[&str], dice: &mut Dice, within: Duration, most: usize) -> usize {
+pub(crate) fn struck(case: &Case<'_>, args: &[&str], dice: &mut Dice, within: Duration, most: usize) -> usize {
     let mut killed = 0;
     for run in 0.. {
         let after = Duration::from_micros(dice.below(usize::try_from(within.as_micros()).unwrap()) as u64);

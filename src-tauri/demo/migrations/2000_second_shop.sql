@@ -16,10 +16,13 @@ CREATE TABLE customers (
 CREATE TABLE items (
     sku         text PRIMARY KEY,
     name        text NOT NULL,
-    price       numeric(12, 2) NOT NULL
+    price       numeric(12, 2) NOT NULL,
+    -- What was ordered through the API and has not been sent yet.
+    reserved    bigint NOT NULL DEFAULT 0 CHECK (reserved >= 0)
 );
 CREATE TABLE orders (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number      text GENERATED ALWAYS AS ('CS2-' || lpad(id::text, 8, '0')) STORED,
     customer    uuid REFERENCES customers (id),
     client_key  text NOT NULL,
     lines       jsonb NOT NULL,

@@ -1,6 +1,7 @@
 //! An installation with everything that its profile says, looked up: its driver, its stores, its ports, its
 //! probes. Read anew at every start of a worker, because settings files are the user's to change.
 
+mod api;
 mod folder;
 mod sources;
 

@@ -378,7 +378,8 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn decoded(text: &str) -> String {
+/// A part of an address as it was meant.
+pub(crate) fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, more)) = rest.split_first() {
         let escaped = more.get(..2).filter(|_| first == b'%').and_then(|it| std::str::from_utf8(it).ok());

@@ -4,6 +4,7 @@
 //! command publishes or breaks holds at once. Deliberately absent: tokens, anything that writes.
 
 mod api;
+pub(crate) use api::decoded;
 mod download;
 mod faults;
 

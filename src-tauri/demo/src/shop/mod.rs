@@ -3,6 +3,7 @@
 //! It knows nothing of Liftlock. Its misbehaviour comes from two files only: `release.json` of the
 //! release it belongs to, and `fault.json` in its home.
 
+mod api;
 mod migrations;
 mod orders;
 mod pages;

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::SimpleQueryMessage;
 
+use super::api;
 use super::migrations;
 use super::orders::{self, Taken, Trouble};
 use super::pool::{Pool, explain};
@@ -29,12 +30,21 @@ use super::uploads;
 const GRACE: Duration = Duration::from_millis(900);
 
 #[derive(Debug)]
-struct Shop {
+pub(super) struct Shop {
     settings: Settings,
     pool: Pool,
     /// Connections of its own for the question of health, so that it never queues behind orders.
     health: Pool,
     schema: Vec<String>,
+}
+
+impl Shop {
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
 }
 
 /// Serves until it is told to stop, then finishes what has begun.
@@ -84,6 +94,9 @@ pub(super) async fn serve(settings: Settings) -> Result<()> {
 }
 
 fn router(shop: Shop) -> Router {
+    let shop = Arc::new(shop);
+    // The first shop takes orders alone.
+    let second = if shop.settings.behaviour.second_shop { api::routes(&shop) } else { Router::new() };
     Router::new()
         .route("/", get(front_page))
         .route("/health", get(health))
@@ -92,8 +105,9 @@ fn router(shop: Shop) -> Router {
         .route("/api/v1/orders/count", get(count_orders))
         .route("/api/v1/uploads", get(list_uploads))
         .route("/api/v1/uploads/{name}", post(upload).get(download))
+        .merge(second)
         .layer(DefaultBodyLimit::max(8 << 20))
-        .with_state(Arc::new(shop))
+        .with_state(shop)
 }
 
 async fn health(State(shop): State<Arc<Shop>>) -> Response {

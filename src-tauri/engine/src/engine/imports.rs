@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::export;
 use crate::export::manifest::Manifest;
+use crate::import::api::{ApiIntake, SCHEMA};
 use crate::import::mapping::{Duplicates, Mapping};
 use crate::import::read::{self, Input};
 use crate::import::suggest::{same_rows, suggest};
@@ -24,6 +25,7 @@ use crate::import::{self, left_behind, name_of, ready, rest};
 use crate::model::ids::InstallationName;
 use crate::ports::{Reporter, Unit};
 use crate::site::Site;
+use crate::state::home::Home;
 use crate::state::lease::Lease;
 use crate::stores::intake::{Came, Entity, Intake, Run};
 use crate::upgrade::work::this_process;
@@ -185,7 +187,7 @@ impl Engine {
     }
 
     fn imports(&self, name: &InstallationName) -> PathBuf {
-        self.home.root().join("imports").join(name.as_str())
+        imports_of(&self.home, name)
     }
 
     /// The import of this export that has begun and not ended.
@@ -259,6 +261,7 @@ impl Engine {
     ) -> Result<ImportView> {
         let tables = intake.tables()?;
         let (mut entities, needed) = ready(mapping, manifest, &tables, &choice.only)?;
+        intake.prepare(&entities)?;
         let mut inputs = BTreeMap::new();
         let mut notes = Vec::new();
         for number in needed {
@@ -400,15 +403,27 @@ fn completed(mut mapping: Mapping, suggested: &Mapping) -> Option<Mapping> {
     knows_any.then_some(mapping)
 }
 
-/// The one store that rows can come into.
+/// What rows can come into: the application itself where it takes them, and the one store that has tables for them.
 fn intake(site: &Site) -> Result<Box<dyn Intake>> {
+    let mut tables = None;
     for store in &site.stores {
-        if let Some(intake) = store.intake()? {
-            return Ok(intake);
+        tables = store.intake()?;
+        if tables.is_some() {
+            break;
         }
     }
-    Err(Error::refused("no_intake", "This application has no database that an export can be brought into.")
-        .remedy("Exports come into PostgreSQL so far."))
+    if let Some(reached) = site.api()? {
+        let folder = imports_of(&site.home, &site.installation.name);
+        return Ok(Box::new(ApiIntake::open(reached, site.through_the_api(), &folder, tables)?));
+    }
+    tables.ok_or_else(|| {
+        Error::refused("no_intake", "This application has no database that an export can be brought into.")
+            .remedy("Exports come into PostgreSQL, or through the application where its profile declares an [api].")
+    })
+}
+
+fn imports_of(home: &Home, name: &InstallationName) -> PathBuf {
+    home.root().join("imports").join(name.as_str())
 }
 
 #[allow(clippy::too_many_arguments, reason = "one place that lays out the view")]
@@ -424,7 +439,7 @@ fn view(
 ) -> ImportView {
     let shown = entities.iter().zip(came).zip(lines).map(|((entity, came), lines)| ImportedView {
         entity: entity.entity.clone(),
-        into: name_of(&entity.table),
+        into: if entity.table.schema == SCHEMA { "the application".to_owned() } else { name_of(&entity.table) },
         rows: came.rows,
         inserted: came.inserted,
         updated: came.updated,

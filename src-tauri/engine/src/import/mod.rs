@@ -1,9 +1,9 @@
 //! Bringing an export into an installation: what its rows become there, tried first, and a file of what did not come in.
 //!
 //! A [`mapping::Mapping`] says what comes into which column; it is suggested, can be edited, and is checked here against the
-//! export and the tables before anything is laid down. Deliberately absent: bringing rows in through the application's own
-//! HTTP interface, and rows that name others of their own kind.
+//! export and the tables before anything is laid down. Deliberately absent: rows that name others of their own kind.
 
+pub mod api;
 pub mod mapping;
 pub mod read;
 pub mod rest;
@@ -80,6 +80,14 @@ fn one(it: &EntityMapping, mapping: &Mapping, manifest: &Manifest, tables: &[Tab
     let lacks = |column: &&Column| column.required && !columns.iter().any(|it| it.to.name == column.name);
     if let Some(column) = table.columns.iter().find(lacks) {
         return Err(bad(&it.entity, format!("“{}” needs a value, and nothing comes into it", column.name)));
+    }
+    for list in &table.lists {
+        let Some(column) = it.columns.iter().find(|column| column.to == list.column) else { continue };
+        let lacks = |member: &&Column| member.required && !column.fields.iter().any(|it| it.to == member.name);
+        if let Some(member) = list.columns.iter().find(lacks) {
+            let what = format!("“{}” in “{}” needs a value, and nothing comes into it", member.name, list.column);
+            return Err(bad(&it.entity, what));
+        }
     }
     if let Some(name) = it.key.iter().find(|name| !columns.iter().any(|it| it.to.name == **name)) {
         return Err(bad(&it.entity, format!("nothing comes into “{name}”, which is to tell rows apart")));

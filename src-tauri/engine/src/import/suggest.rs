@@ -3,7 +3,7 @@
 use super::mapping::{ColumnMapping, Duplicates, EntityMapping, FORMAT, Mapping};
 use super::name_of;
 use crate::export::manifest::{Column as From, Entity as Exported, Manifest};
-use crate::stores::intake::{Column, Table};
+use crate::stores::intake::{Column, List, Table};
 use crate::stores::tables::{Holds, Refers, usual_type};
 
 /// Tables in which frameworks note which of their own steps were done: those of another version are not to come in.
@@ -25,8 +25,11 @@ const OF_FRAMEWORKS: &[&str] = &[
 
 /// What probably belongs where.
 pub fn suggest(manifest: &Manifest, tables: &[Table]) -> Mapping {
-    let pairs: Vec<(&Exported, &Table)> =
+    let mut pairs: Vec<(&Exported, &Table)> =
         manifest.entities.iter().filter_map(|it| Some((it, table_for(it, tables)?))).collect();
+    // What the application takes inside of something else does not come in beside it.
+    let inside: Vec<&str> = pairs.iter().flat_map(|(_, it)| &it.lists).map(|it| it.of.as_str()).collect();
+    pairs.retain(|(it, table)| table.entity.is_some() || !inside.contains(&it.entity.as_str()));
     let entities: Vec<EntityMapping> = pairs
         .iter()
         .map(|(entity, table)| one(entity, table, &pairs, manifest))
@@ -59,7 +62,7 @@ fn same_row(entity: &Exported, tables: &[Table]) -> Result<EntityMapping, Option
     if is_of_framework(entity) {
         return Err(None);
     }
-    let table = tables.iter().find(|it| name_of(it) == entity.table);
+    let table = tables.iter().find(|it| it.entity.is_none() && name_of(it) == entity.table);
     let table = table.ok_or_else(|| Some("there is no such table in this version".to_owned()))?;
     if table.key.is_empty() {
         return Err(Some("nothing tells its rows apart, so those of before would come in twice".to_owned()));
@@ -101,10 +104,12 @@ fn table_for<'t>(entity: &Exported, tables: &'t [Table]) -> Option<&'t Table> {
     if is_of_framework(entity) {
         return None;
     }
-    let same = |wanted: &str| tables.iter().find(|it| name_of(it) == wanted);
-    same(&entity.table)
-        .or_else(|| tables.iter().find(|it| plain(&it.name) == plain(&entity.table)))
-        .or_else(|| tables.iter().find(|it| plain(&it.name) == plain(&entity.entity)))
+    let same = |wanted: &str| tables.iter().find(|it| it.entity.is_none() && name_of(it) == wanted);
+    // Through the application itself, where it takes such things.
+    let own = tables.iter().find(|it| it.entity.as_deref() == Some(entity.entity.as_str()));
+    own.or_else(|| same(&entity.table))
+        .or_else(|| tables.iter().find(|it| it.entity.is_none() && plain(&it.name) == plain(&entity.table)))
+        .or_else(|| tables.iter().find(|it| it.entity.is_none() && plain(&it.name) == plain(&entity.entity)))
 }
 
 /// Whether a value of the one can be one of the other.
@@ -141,6 +146,10 @@ fn one(entity: &Exported, table: &Table, pairs: &[(&Exported, &Table)], manifest
         // What a row was called there says nothing of what is called so here.
         if let Some(refers) = table.refers.iter().find(|it| it.column == to.name) {
             columns.extend(reference(entity, to, refers, pairs));
+            continue;
+        }
+        if let Some(list) = table.lists.iter().find(|it| it.column == to.name) {
+            columns.extend(listed(entity, list, pairs, manifest));
             continue;
         }
         let found =
@@ -207,6 +216,23 @@ fn divided(entity: &Exported, to: &Column) -> Option<ColumnMapping> {
         to: to.name.clone(),
         from: Some(from.column.clone()),
         divide_by: Some(100),
+        ..ColumnMapping::default()
+    })
+}
+
+/// A list whose members are known gets the rows of its entity, each member what is called so.
+fn listed(entity: &Exported, list: &List, pairs: &[(&Exported, &Table)], manifest: &Manifest) -> Option<ColumnMapping> {
+    let child = manifest.entities.iter().find(|it| it.entity == list.of)?;
+    let by = child.refers.iter().find(|it| table_name(&it.schema, &it.table) == entity.table)?;
+    let fields = list.columns.iter().filter_map(|to| match list.refers.iter().find(|it| it.column == to.name) {
+        Some(refers) => reference(child, to, refers, pairs),
+        None => same_name(child, to).or_else(|| divided(child, to)),
+    });
+    Some(ColumnMapping {
+        to: list.column.clone(),
+        gather: Some(child.entity.clone()),
+        by: Some(by.column.clone()),
+        fields: fields.collect(),
         ..ColumnMapping::default()
     })
 }

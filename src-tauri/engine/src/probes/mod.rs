@@ -24,7 +24,7 @@ use crate::ports::{Clock, Invocation, Reporter, Runner};
 use crate::secrets::Secret;
 use crate::stores::postgres::Inside;
 
-pub use questions::{At, bind_address, public_port, questions, version_question};
+pub use questions::{At, bind_address, public_port, questions, request, version_question};
 pub use settle::{Budget, Settled, settle};
 
 /// A question about health with all that a profile refers to looked up. It may hold secrets and is never stored.

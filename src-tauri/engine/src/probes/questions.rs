@@ -156,7 +156,11 @@ fn in_service(service: &str, command: &CommandLine, at: At<'_>) -> Result<Invoca
     Ok(inside.project.compose(&[]).args(["exec", "--no-TTY", service]).args(words))
 }
 
-fn request(profile: &Profile, question: &HttpQuestion, at: At<'_>) -> Result<HttpRequest> {
+/// A question over HTTP with all that it refers to looked up.
+///
+/// # Errors
+/// As [`questions`].
+pub fn request(profile: &Profile, question: &HttpQuestion, at: At<'_>) -> Result<HttpRequest> {
     let text = fill(profile, &question.url, at)?;
     let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| {

@@ -47,6 +47,23 @@ pub struct Table {
     pub unique: Vec<Vec<String>>,
     /// Columns that name rows of other tables.
     pub refers: Vec<Refers>,
+    /// Lists in it whose members are known: only the application's own interface tells of such.
+    pub lists: Vec<List>,
+    /// The entity of exports that comes in here, where that was said and has not to be guessed.
+    pub entity: Option<String>,
+}
+
+/// A list in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// The column.
+    pub column: String,
+    /// The entity whose rows it holds.
+    pub of: String,
+    /// What each of them holds.
+    pub columns: Vec<Column>,
+    /// Which of that names rows of other tables.
+    pub refers: Vec<Refers>,
 }
 
 /// What happens to a row that is there already, by what tells it apart.
@@ -218,11 +235,18 @@ pub type Rows<'r> = dyn FnMut(&mut TakeRow<'_>) -> Result<()> + Send + 'r;
 
 /// A store that rows can come into.
 pub trait Intake: Send {
-    /// Every table of the application.
+    /// Every table of the application, and what it takes otherwise.
     ///
     /// # Errors
     /// They cannot be read.
     fn tables(&mut self) -> Result<Vec<Table>>;
+    /// Hears what is about to be laid down and to come in.
+    ///
+    /// # Errors
+    /// It cannot come in so.
+    fn prepare(&mut self, _entities: &[Entity]) -> Result<()> {
+        Ok(())
+    }
     /// Lays rows down beside the tables, under a number; what was laid down under it before goes. `key` are the columns that
     /// tell them apart.
     ///

@@ -45,7 +45,7 @@ pub struct ImportView {
 pub struct ImportedView {
     /// What people call it.
     pub entity: String,
-    /// The table.
+    /// The table, or the application itself.
     pub into: String,
     /// Rows in the file.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]

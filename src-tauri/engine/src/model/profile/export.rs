@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::EntityApi;
+
 /// A kind of thing that people may take out of the application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct Export {
     /// What tells that a row counts as deleted, where the application keeps such rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<DeletedBy>,
+    /// How it comes in through the application's own interface, `[api]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<EntityApi>,
 }
 
 /// What a row of another entity is called, beside the column that names it.

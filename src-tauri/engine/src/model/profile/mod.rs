@@ -6,6 +6,7 @@
 //! world (a [`Reference`] is looked up through a function that the caller gives), secrets (a profile that
 //! holds one is refused), and defaults that guess.
 
+mod api;
 mod command;
 mod compose;
 mod connection;
@@ -28,6 +29,7 @@ use semver::Version;
 use serde::Serialize;
 
 pub use self::{
+    api::{Api, ApiField, Call, EntityApi, FieldType, Find, Method, fill, holes},
     command::{CommandLine, Migrations, Run, SchemaVersion, UnitScope},
     compose::{ComposeDriver, Pin},
     connection::{Connection, Endpoint},
@@ -92,6 +94,9 @@ pub struct Profile {
     /// How long things may take.
     #[serde(default)]
     pub limits: Limits,
+    /// Where the application takes things over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
     /// What can be exported, in words that people understand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<Export>,

@@ -189,6 +189,9 @@ fn questions(document: &Document<'_>, sections: &Sections) {
     if let Some(VersionQuestion::Http(it)) = &sections.version {
         credentials(document, "version.http", &it.question);
     }
+    if let Some(api) = &sections.api {
+        credentials(document, "api", &api.question);
+    }
     for (number, probe) in &sections.probes {
         if let Check::Http { question, .. } = &probe.check {
             credentials(document, &format!("probes[{number}]"), question);
@@ -244,6 +247,7 @@ fn exports(document: &Document<'_>, sections: &Sections) {
                 document.mistake(&path, reason, format!("add store = \"…\", one of: {}", listed(&databases)));
             }
         }
+        through_the_application(document, sections, &path, export);
         part_of(document, sections, &path, export);
         shows(document, sections, &path, export);
         for (place, column) in export.columns.iter().enumerate() {
@@ -251,6 +255,34 @@ fn exports(document: &Document<'_>, sections: &Sections) {
                 let reason = format!("{} looks like a secret, and would be exported", quoted(&column.column));
                 document.warning(&format!("{path}.columns[{place}].column"), reason, "move it to “leave_out”");
             }
+        }
+    }
+}
+
+/// What comes in through the application needs to know where that is, and names only what comes in there too.
+fn through_the_application(document: &Document<'_>, sections: &Sections, path: &str, export: &Export) {
+    let Some(api) = &export.api else { return };
+    let path = format!("{path}.api");
+    if sections.api.is_none() && !document.holds("api") {
+        document.mistake(&path, "there is no [api] that it could come in through", "add [api] with its url");
+    }
+    let has_idempotency = sections.api.as_ref().is_none_or(|it| it.idempotency.is_some());
+    if api.find.is_none() && !has_idempotency {
+        let reason = "after an interruption nobody could tell whether one had arrived";
+        document.mistake(&path, reason, "add “key” and “find”, or “idempotency” to [api]");
+    }
+    let find = |name: &str| sections.exports.iter().map(|it| &it.1).find(|it| it.entity == name);
+    for field in api.fields.iter().flat_map(|it| std::iter::once(it).chain(&it.fields)) {
+        if let Some(name) = field.refers.as_deref().filter(|it| find(it).is_none_or(|it| it.api.is_none())) {
+            let reason = format!("{} is no entity that comes in through the application", quoted(name));
+            document.mistake(
+                &path,
+                reason,
+                format!("give it an “api” too, or take “refers” out of {}", quoted(&field.field)),
+            );
+        }
+        if let Some(name) = field.of.as_deref().filter(|it| find(it).is_none()) {
+            document.mistake(&path, format!("there is no entity {} in [[exports]]", quoted(name)), "name one");
         }
     }
 }

@@ -74,6 +74,8 @@ pub(super) fn read(session: &mut Session) -> Result<Vec<Table>> {
             key: it.key,
             unique: it.unique,
             refers: it.refers,
+            lists: Vec::new(),
+            entity: None,
         })
         .collect())
 }

@@ -5,6 +5,7 @@ use super::super::{
     document::{Node, quoted},
     values::{column, existing, names, table as table_name, words},
 };
+use super::api::entity_api;
 
 pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let table = node.table()?;
@@ -16,9 +17,10 @@ pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let part_of = table.optional("part_of", part_of);
     let shows = table.list("shows", shows);
     let deleted = table.optional("deleted", deleted);
+    let api = table.optional("api", entity_api);
     table.finish();
     contradictions(node);
-    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of, shows, deleted })
+    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of, shows, deleted, api })
 }
 
 /// A store with tables, or a source.

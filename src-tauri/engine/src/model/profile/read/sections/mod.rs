@@ -1,5 +1,6 @@
 //! What every table of a profile holds: a line for each key.
 
+mod api;
 mod exports;
 mod probes;
 mod releases;
@@ -9,6 +10,7 @@ mod stores;
 use std::collections::BTreeMap;
 
 use self::{
+    api::api,
     exports::export,
     probes::{probe, version_question},
     releases::releases,
@@ -17,8 +19,8 @@ use self::{
 };
 use super::{
     super::{
-        Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate, Limits,
-        Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
+        Api, Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate,
+        Limits, Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
         SettingsFile, Source, Store, Template, VersionQuestion,
     },
     check,
@@ -41,6 +43,7 @@ pub(super) struct Sections {
     pub(super) gate: Option<Gate>,
     pub(super) migrations: Option<Migrations>,
     pub(super) probes: Vec<(usize, Probe)>,
+    pub(super) api: Option<Api>,
     pub(super) exports: Vec<(usize, Export)>,
     pub(super) limits: Limits,
 }
@@ -69,6 +72,7 @@ pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
         migrations: root.optional("migrations", migrations),
         probes: numbered(root.node("probes"), probe),
         limits: root.optional("limits", limits).unwrap_or_default(),
+        api: root.optional("api", api),
         exports: numbered(root.node("exports"), export),
     };
     root.finish();
@@ -93,6 +97,7 @@ fn assemble(format: i64, application: Application, sections: Sections) -> Option
         migrations: sections.migrations,
         probes: without_numbers(sections.probes),
         limits: sections.limits,
+        api: sections.api,
         exports: without_numbers(sections.exports),
         warnings: Vec::new(),
         source: String::new(),

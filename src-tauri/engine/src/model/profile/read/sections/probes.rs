@@ -92,7 +92,7 @@ pub(super) fn probe(node: &Node<'_>) -> Option<Probe> {
     Some(Probe { name: probe_name?, check: check?, required, timeout })
 }
 
-fn http_question(table: &Table<'_>) -> Option<HttpQuestion> {
+pub(super) fn http_question(table: &Table<'_>) -> Option<HttpQuestion> {
     let url = table.required("url", "url = \"http://127.0.0.1:{port}/health\"", |it| behind_the_gate(it, http_url));
     let auth = table.optional("auth", http_auth);
     let ca = table.optional("ca", file);
@@ -114,7 +114,7 @@ fn http_auth(node: &Node<'_>) -> Option<HttpAuth> {
     auth
 }
 
-fn json_path(node: &Node<'_>) -> Option<String> {
+pub(super) fn json_path(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     if text.split('.').any(str::is_empty) || text.contains(char::is_whitespace) {
         let reason = format!("{} is not the place of a field", quoted(text));
