@@ -6,6 +6,7 @@
 //! object id, never a name alone), goes into the journal, and can then be observed after any interruption.
 
 pub mod beside;
+mod conversation;
 mod dumped;
 pub mod files;
 pub mod foreign;

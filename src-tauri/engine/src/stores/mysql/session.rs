@@ -1,16 +1,11 @@
 //! A session with the server: one `mariadb` (or `mysql`) that lives as long as the session does, called as the server's own
 //! tools are everywhere here.
 //!
-//! Statements go to its standard input, each followed by one that answers with a random word. Rows come as lines, of which
-//! no more than a few wait at a time, so that a slow taker makes the server wait. The first error ends the session.
-//! The password is in a file that only we can read, never in arguments.
+//! Statements go to its standard input, each followed by one that answers with a random word; a row is a line. The first
+//! error ends the session. The password is in a file that only we can read, never in arguments.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -20,14 +15,9 @@ use super::answer;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::profile::Endpoint;
-use crate::ports::{Finished, Invocation, Patience, Pipes, Reporter, Runner};
+use crate::ports::{Invocation, Patience, Reporter, Runner};
 use crate::process::Silent;
-use crate::stores::postgres::{Shared, Statements};
-
-/// How often whoever reports is asked whether to go on.
-const LOOK: Duration = Duration::from_millis(200);
-/// Pieces of the answer that may wait.
-const WAITING: usize = 64;
+use crate::stores::conversation::{Conversation, Ended};
 
 /// A row: for each column its text as the server gives it. Nothing is `NULL`.
 pub(super) type Texts = Vec<Vec<u8>>;
@@ -46,17 +36,9 @@ pub(super) struct Way {
 
 /// A session.
 pub(super) struct Session {
-    to: Option<Sender<Vec<u8>>>,
-    from: Receiver<Vec<u8>>,
-    /// What was received and is not a whole line yet, from `at` on.
-    rest: Vec<u8>,
-    at: usize,
-    shared: Arc<Shared>,
-    client: Option<JoinHandle<Result<Finished>>>,
+    client: Conversation,
     asked: u64,
     nonce: String,
-    /// A statement is under way or was never answered.
-    is_busy: bool,
 }
 
 impl Way {
@@ -116,50 +98,11 @@ fn settings(endpoint: &Endpoint) -> String {
     text + &format!("protocol=tcp\nhost={}\nport={}\n", quoted(&endpoint.host), endpoint.port)
 }
 
-/// The client's standard output. Whoever does not take makes it wait; whoever went ends it.
-struct Answers(SyncSender<Vec<u8>>);
-
-impl Write for Answers {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Session {
     /// Starts the client. Whether it comes in shows with the first question.
     pub(super) fn open(way: &Way) -> Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let (to, words) = mpsc::channel();
-        let (answers, from) = mpsc::sync_channel(WAITING);
-        let (ear, way) = (Arc::clone(&shared), way.clone());
-        let run = move || {
-            let (mut stdin, mut stdout) = (Statements::new(words), Answers(answers));
-            let pipes = Pipes { stdin: Some(&mut stdin), stdout: Some(&mut stdout) };
-            // Whoever asks says how long it may take.
-            let patience = Patience { deadline: Duration::from_secs(366 * 24 * 3600), stall_after: None };
-            way.runner.pipe(&way.invocation(), pipes, patience, &[], ear.as_ref())
-        };
-        let client = thread::Builder::new().name("mariadb".into()).spawn(run).map_err(|cause| {
-            Error::failed("io", "A thread for the database session could not be started.")
-                .remedy("Close other programs, then try again.")
-                .because(&cause)
-        })?;
-        let nonce = format!("liftlock-{}", Uuid::now_v7().simple());
-        Ok(Self {
-            to: Some(to),
-            from,
-            rest: Vec::new(),
-            at: 0,
-            shared,
-            client: Some(client),
-            asked: 0,
-            nonce,
-            is_busy: false,
-        })
+        let client = Conversation::start(way.invocation(), way.clone(), Arc::clone(&way.runner))?;
+        Ok(Self { client, asked: 0, nonce: format!("liftlock-{}", Uuid::now_v7().simple()) })
     }
 
     /// A statement without an answer.
@@ -188,70 +131,32 @@ impl Session {
         self.asked += 1;
         let frame = format!("{}-{}", self.nonce, self.asked).into_bytes();
         let text = format!("{sql};\nSELECT '{}-{}';\n", self.nonce, self.asked);
-        let sent = self.to.as_ref().is_some_and(|to| to.send(text.into_bytes()).is_ok());
-        if !sent {
-            return Err(self.lost());
+        if !self.client.say(text.into_bytes()) {
+            return Err(lost(self.client.ended()));
         }
-        self.is_busy = true;
+        self.client.expects(true);
         loop {
-            let ended = match self.line(reporter) {
+            let ended = match self.client.line(reporter).and_then(|line| line.map_err(lost)) {
                 Ok(line) if line == frame => {
-                    self.is_busy = false;
+                    self.client.expects(false);
                     return Ok(());
                 }
                 Ok(line) => cells(&line).ok_or_else(unreadable).and_then(&mut *take),
                 Err(error) => Err(error),
             };
             if let Err(error) = ended {
-                self.shared.stop.store(true, Ordering::Release);
-                self.to = None;
+                self.client.stop();
                 return Err(error);
             }
         }
     }
-
-    /// The next line of the answer.
-    fn line(&mut self, reporter: &dyn Reporter) -> Result<Vec<u8>> {
-        let mut looked = self.at;
-        loop {
-            if let Some(end) = self.rest[looked..].iter().position(|byte| *byte == b'\n') {
-                let line = self.rest[self.at..looked + end].to_vec();
-                self.at = looked + end + 1;
-                return Ok(line);
-            }
-            self.rest.drain(..self.at);
-            (self.at, looked) = (0, self.rest.len());
-            match self.from.recv_timeout(LOOK) {
-                Ok(bytes) => self.rest.extend(bytes),
-                Err(RecvTimeoutError::Timeout) => reporter.check()?,
-                Err(RecvTimeoutError::Disconnected) => return Err(self.lost()),
-            }
-        }
-    }
-
-    /// Why the client ended. The session is over from here on.
-    fn lost(&mut self) -> Error {
-        self.to = None;
-        let ended = self.client.take().map(JoinHandle::join);
-        let words = self.shared.take_words();
-        match ended {
-            Some(Ok(Err(error))) if words.is_empty() => error,
-            _ => answer::from_words(&words),
-        }
-    }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        // An idle client ends by itself when its input does.
-        self.to = None;
-        self.shared.stop.store(self.is_busy, Ordering::Release);
-        // What still comes is not taken, so that the client ends at once, and the server hears of it.
-        let (_, nothing) = mpsc::sync_channel(0);
-        drop(std::mem::replace(&mut self.from, nothing));
-        if let Some(client) = self.client.take() {
-            let _ = client.join();
-        }
+/// Why the client ended.
+fn lost(ended: Ended) -> Error {
+    match ended {
+        Ended::Failed(error) => error,
+        Ended::Saying(words) => answer::from_words(&words),
     }
 }
 
