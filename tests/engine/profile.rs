@@ -106,6 +106,33 @@ fn the_port_of_the_gate_needs_a_gate() {
     assert_eq!(Profile::parse(&text.replace("127.0.0.1:{port}", "127.0.0.1:8080")).unwrap().gate, None);
 }
 
+#[test]
+fn how_sql_server_is_trusted_is_said_of_sql_server_alone_and_once() {
+    let keys = |source: &str| -> Vec<String> {
+        let text = corner_shop().replacen(
+            "[[components]]",
+            &format!("[[sources]]\nname = \"old\"\n{source}\n\n[[components]]"),
+            1,
+        );
+        // With two databases each entity would have to say which.
+        let keys = Profile::check(&text).mistakes.into_iter().map(|it| it.key);
+        keys.filter(|it| !it.starts_with("exports")).collect()
+    };
+    let of = |more: &str| keys(&format!("kind = \"sqlserver\"\ndatabase = \"shop\"\nuser = \"reader\"\n{more}"));
+    for good in
+        ["", "encryption = \"none\"", "authority = \"ca.pem\"\nencryption = \"verified\"", "instance = \"BOOKS\""]
+    {
+        assert!(of(good).is_empty(), "{good}: {:?}", of(good));
+    }
+    assert_eq!(of("encryption = \"perhaps\""), ["sources[0].encryption"]);
+    assert_eq!(of("encryption = \"unverified\"\nauthority = \"ca.pem\"").len(), 1);
+    assert_eq!(of("url = \"sqlserver://reader@db/shop\"").len(), 1, "an address and its pieces");
+    assert!(keys("kind = \"sqlserver\"\nurl = \"mssql+pyodbc://reader@db/shop?driver=any\"").is_empty());
+    assert!(keys("kind = \"sqlserver\"\nurl = \"mysql://reader@db/shop\"") == ["sources[0].url"]);
+    let mysql = keys("kind = \"mysql\"\nurl = \"mysql://reader@db/shop\"\ninstance = \"BOOKS\"");
+    assert_eq!(mysql, ["sources[0].instance"]);
+}
+
 /// What Corner Shop's profile says of its files.
 const FILES: &str = "channel = \"stable\"\nasset = \"corner-shop-{version}.tar.gz\"\nchecksums = \"SHA256SUMS\"\nrequire = \"checksum\"";
 

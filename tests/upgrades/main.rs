@@ -16,6 +16,8 @@ mod mariadb_server;
 mod old_shop;
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[path = "../support/tds.rs"]
+mod tds;
 
 mod asked;
 mod bad_input;
@@ -42,6 +44,7 @@ mod rivals;
 mod rows;
 mod rows_of_backups;
 mod secrets;
+mod sqlserver;
 mod stranded;
 mod struck;
 mod struck_leaving;

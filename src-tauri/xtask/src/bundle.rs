@@ -1,4 +1,4 @@
-//! The packages of this system: the window, with the worker and the sample shop beside it.
+//! The packages of this system: the window, with the worker, its client for SQL Server and the sample shop beside it.
 //!
 //! Only here the programs beside the window are declared to Tauri, so that a plain `cargo build` needs none of them.
 
@@ -25,8 +25,11 @@ pub(crate) const LIMIT: u64 = 14_000_000;
 /// Where a desktop finds it.
 const MENU_ENTRY: &str = "/usr/share/applications/Liftlock.desktop";
 /// What stands beside the window's program; the sample shop is made for Linux.
-const BESIDE: &[&str] =
-    if cfg!(target_os = "linux") { &["liftlock", "liftlock-demo", "corner-shop"] } else { &["liftlock"] };
+const BESIDE: &[&str] = if cfg!(target_os = "linux") {
+    &["liftlock", "liftlock-sqlserver", "liftlock-demo", "corner-shop"]
+} else {
+    &["liftlock", "liftlock-sqlserver"]
+};
 
 /// Makes the packages, and looks at the one of Debian where this is Debian.
 pub(crate) fn make(parts: &mut Parts, kinds: &[String], install: bool) {
@@ -53,7 +56,11 @@ fn beside() -> Result<String> {
     let triple = read(Command::new("rustc").args(["--print", "host-tuple"]))?;
     let folder = workspace().join("src-tauri/binaries");
     fs::create_dir_all(&folder)?;
-    let packages: &[&str] = if cfg!(target_os = "linux") { &["liftlock", "liftlock-demo"] } else { &["liftlock"] };
+    let packages: &[&str] = if cfg!(target_os = "linux") {
+        &["liftlock", "liftlock-sqlserver", "liftlock-demo"]
+    } else {
+        &["liftlock", "liftlock-sqlserver"]
+    };
     for package in packages {
         run(cargo().args(["build", "--release", "--package", package, "--bins"]))?;
     }

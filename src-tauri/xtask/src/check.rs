@@ -61,6 +61,8 @@ pub(crate) fn crates() -> &'static [&'static str] {
             "--package",
             "liftlock",
             "--package",
+            "liftlock-sqlserver",
+            "--package",
             "liftlock-desktop",
             "--package",
             "xtask",

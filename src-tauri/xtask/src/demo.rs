@@ -123,8 +123,17 @@ pub(crate) fn tell(parts: &mut Parts, keep: bool, filter: Option<&str>) {
     let provided = parts.part("what the demo needs", || provide(&[C_COMPILER, POSTGRESQL]));
     // The dev profile builds in a third of the time; compression and SQLite are optimised there too.
     let built = parts.part("build", || {
-        run(cargo().args(["build", "--package", "liftlock", "--package", "liftlock-demo", "--bins"]))
-            .map(|()| String::new())
+        run(cargo().args([
+            "build",
+            "--package",
+            "liftlock",
+            "--package",
+            "liftlock-sqlserver",
+            "--package",
+            "liftlock-demo",
+            "--bins",
+        ]))
+        .map(|()| String::new())
     });
     if provided && built {
         parts.part("the story", || story(keep, filter));

@@ -122,7 +122,18 @@ fn check_one(target: &str, library: &Library) -> Result<()> {
     let dir = target_dir().join("targets");
     let variable = target.replace('-', "_");
     let mut command = cargo();
-    command.args(["check", "--quiet", "--package", "liftlock-engine", "--package", "liftlock", "--target", target]);
+    command.args([
+        "check",
+        "--quiet",
+        "--package",
+        "liftlock-engine",
+        "--package",
+        "liftlock",
+        "--package",
+        "liftlock-sqlserver",
+        "--target",
+        target,
+    ]);
     command.arg("--target-dir").arg(&dir);
     // What only another system warns of would be seen by nobody here.
     command.args(["-Zwarnings", "--config", "build.warnings='deny'"]).env("RUSTC_BOOTSTRAP", "1");

@@ -41,7 +41,16 @@ pub(crate) fn open(parts: &mut Parts) {
     });
     let bundled = ui::bundle_if_older(parts);
     let built = parts.part("build", || {
-        let packages = ["--package", "liftlock", "--package", "liftlock-demo", "--package", "liftlock-desktop"];
+        let packages = [
+            "--package",
+            "liftlock",
+            "--package",
+            "liftlock-sqlserver",
+            "--package",
+            "liftlock-demo",
+            "--package",
+            "liftlock-desktop",
+        ];
         run(cargo().arg("build").args(packages).arg("--bins")).map(|()| String::new())
     });
     if provided && bundled && built {
@@ -74,7 +83,7 @@ fn stay() -> Result<String> {
 /// The window's program and its worker inside the demo's folder, where whatever ends the demo finds all that runs.
 fn installed(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    for name in ["liftlock", "liftlock-desktop"] {
+    for name in ["liftlock", "liftlock-sqlserver", "liftlock-desktop"] {
         let name = format!("{name}{}", env::consts::EXE_SUFFIX);
         let (from, to) = (target_dir().join("debug").join(&name), folder.join(&name));
         // Between two disks nothing can be linked.

@@ -1,4 +1,5 @@
-//! Exports of databases other than PostgreSQL, each a real one, with every value that is easily lost on the way.
+//! Exports of databases other than PostgreSQL, with every value that is easily lost on the way: each a real one, save SQL
+//! Server, for which there is a stand-in on the wire.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,4 +12,7 @@ mod mariadb;
 #[path = "../../support/mariadb.rs"]
 mod mariadb_server;
 mod sqlite;
+mod sqlserver;
 mod support;
+#[path = "../../support/tds.rs"]
+mod tds;

@@ -788,6 +788,10 @@ folder: string,
  */
 made_at: string, 
 /**
+ * What a person must know of all of it, as sentences.
+ */
+notes: Array<string>, 
+/**
  * What it holds.
  */
 entities: Array<LeavingExported>, };

@@ -121,6 +121,7 @@ fn view(folder: &Path, manifest: Manifest, files_checked: u64) -> ExportView {
         installation: manifest.installation,
         version: manifest.version,
         made_at: manifest.made_at,
+        notes: manifest.notes,
         entities: manifest
             .entities
             .into_iter()

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::{Event, State};
 use crate::ports::Invocation;
-use crate::process::{Identity, LogFile, end_with_descendants, spawn_detached};
+use crate::process::{BESIDE, Identity, LogFile, beside_of, end_with_descendants, spawn_detached};
 use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::state::journal::{Ending, Journal};
@@ -107,8 +107,10 @@ impl Engine {
 
     /// The worker's private copy, with the little that it may know of whoever starts it.
     pub(super) fn worker_invocation(&self) -> Result<Invocation> {
-        let copy = private_copy(&self.home, &self.worker_program()?)?;
+        let program = self.worker_program()?;
+        let copy = private_copy(&self.home, &program)?;
         let mut invocation = Invocation::new(copy).env("LIFTLOCK_HOME", self.home.root()).dir(self.home.root());
+        invocation = invocation.env(BESIDE, beside_of(&program));
         for variable in [
             "USER",
             "LOGNAME",

@@ -105,6 +105,9 @@ pub struct Manifest {
     /// By store: what it is known by, so that what came from it is known again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<String, String>,
+    /// What a person must know of all of it, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What was exported, each in one snapshot of its store.
     pub entities: Vec<Entity>,
 }
@@ -291,6 +294,9 @@ impl Manifest {
             self.installation,
             self.made_at.format("%Y-%m-%d %H:%M"),
         );
+        for note in &self.notes {
+            let _ = write!(out, "{note}\r\n\r\n");
+        }
         for entity in &self.entities {
             let files: Vec<&str> = entity.files.iter().map(|it| it.file.as_str()).collect();
             let _ = write!(

@@ -162,10 +162,12 @@ fn fill(
     let mut sources = Vec::new();
     let mut moments = BTreeMap::new();
     let mut origins = BTreeMap::new();
+    let mut notes = Vec::new();
     for store in from {
         let moment = store.moment(reporter)?;
         if let Some(mut snapshot) = store.snapshot()? {
             let tables = snapshot.tables()?;
+            notes.extend(snapshot.notes());
             sources.push((store.name(), snapshot, tables));
             moments.insert(store.name().to_owned(), moment);
             // Only more is known with it.
@@ -176,7 +178,7 @@ fn fill(
     }
     if sources.is_empty() {
         return Err(Error::refused("no_tables", "This application has no database that can be exported.")
-            .remedy("Exports are read from PostgreSQL, SQLite, and MySQL or MariaDB as a source of the profile. A backup holds all of its data."));
+            .remedy("Exports are read from PostgreSQL, SQLite, and MySQL, MariaDB or SQL Server as a source of the profile. A backup holds all of its data."));
     }
     // Where nothing is declared at all it is the tables themselves.
     let everything = request.everything || request.declared.is_empty();
@@ -211,6 +213,7 @@ fn fill(
         separator: request.separator,
         moments,
         origins,
+        notes,
         entities,
     };
     check::check(folder, &manifest, reporter)?;

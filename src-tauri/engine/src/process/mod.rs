@@ -4,6 +4,7 @@
 //! A process is known by its [`Identity`], never by its pid alone, because pids are used again. Nothing here
 //! goes through a shell, and no child inherits our environment or a descriptor that it was not given.
 
+mod beside;
 mod detached;
 mod gently;
 mod identity;
@@ -17,6 +18,7 @@ mod table;
 mod text;
 mod tree;
 
+pub use beside::{BESIDE, beside, beside_of};
 pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
 pub use gently::gently;
 pub use identity::Identity;

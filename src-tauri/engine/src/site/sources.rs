@@ -12,7 +12,9 @@ use crate::drivers::command::reader;
 use crate::error::Result;
 use crate::model::finding::{Finding, Severity};
 use crate::model::profile::{self, Export, SourceKind};
+use crate::process::beside;
 use crate::stores::mysql::MysqlSource;
+use crate::stores::sqlserver::{self, SqlServerSource};
 use crate::stores::tables::Source;
 
 impl Site {
@@ -22,9 +24,21 @@ impl Site {
         let private = secrets_of(&self.home, label);
         let one = |it: &profile::Source| {
             let endpoint = it.endpoint(&read)?;
-            Ok(match it.kind {
-                SourceKind::Mysql => Arc::new(MysqlSource::new(&it.name, endpoint, &private, Arc::clone(&self.runner)))
-                    as Arc<dyn Source>,
+            let runner = Arc::clone(&self.runner);
+            Ok::<Arc<dyn Source>, _>(match it.kind {
+                SourceKind::Mysql => Arc::new(MysqlSource::new(&it.name, endpoint, &private, runner)),
+                SourceKind::SqlServer => {
+                    let mut place = sqlserver::Place {
+                        instance: it.instance.as_ref().map(|it| it.lookup(&read)).transpose()?,
+                        encryption: it.encryption.unwrap_or_default(),
+                        authority: it.authority.as_ref().map(&read).transpose()?,
+                        endpoint,
+                    };
+                    if it.asks_for_port() {
+                        place.endpoint.port = 0;
+                    }
+                    Arc::new(SqlServerSource::new(&it.name, place, &beside(sqlserver::PROGRAM), runner))
+                }
             })
         };
         self.profile.sources.iter().filter(|it| self.keeps_data_in(it)).map(one).collect()

@@ -15,6 +15,7 @@ pub mod look;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
+pub mod sqlserver;
 mod stream;
 pub mod tables;
 

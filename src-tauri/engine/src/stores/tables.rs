@@ -106,6 +106,10 @@ pub trait Source: Send + Sync + fmt::Debug {
 pub trait Snapshot: Send {
     /// The database in words: `PostgreSQL 17.2`.
     fn source(&self) -> String;
+    /// What a person must know of everything that is read from it, as sentences.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Every table that the user's data may be in, by schema and name.
     ///
     /// # Errors

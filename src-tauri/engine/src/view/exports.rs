@@ -16,6 +16,8 @@ pub struct ExportView {
     pub version: Option<String>,
     /// When it was made.
     pub made_at: DateTime<Utc>,
+    /// What a person must know of all of it, as sentences.
+    pub notes: Vec<String>,
     /// What it holds.
     pub entities: Vec<ExportedView>,
     /// Files that were read back.

@@ -70,5 +70,8 @@ fn show(screen: &Screen, export: &ExportView) {
         let said = format!("  The application counts rows as deleted, and they are marked: {}.", deleted.join(", "));
         screen.line(Line::new(Style::Warn, said));
     }
+    for note in &export.notes {
+        screen.line(Line::new(Style::Warn, format!("  {note}")));
+    }
     screen.line(format!("  {}", export.folder));
 }

@@ -285,7 +285,12 @@ fn exported(folder: &Path) -> Result<LeavingExport> {
         rows: it.rows,
         deleted: it.deleted.map_or(0, |it| it.rows),
     });
-    Ok(LeavingExport { folder: folder.display().to_string(), made_at: manifest.made_at, entities: entities.collect() })
+    Ok(LeavingExport {
+        folder: folder.display().to_string(),
+        made_at: manifest.made_at,
+        notes: manifest.notes,
+        entities: entities.collect(),
+    })
 }
 
 /// A place on GitHub has one for questions.

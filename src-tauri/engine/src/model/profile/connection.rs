@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 pub(super) enum Family {
     Postgres,
     Mysql,
+    SqlServer,
 }
 
 impl Family {
@@ -23,6 +24,7 @@ impl Family {
         match self {
             Self::Postgres => 5432,
             Self::Mysql => 3306,
+            Self::SqlServer => 1433,
         }
     }
     /// Drivers name themselves behind a plus: `postgresql+asyncpg`.
@@ -30,6 +32,7 @@ impl Family {
         let known: &[&str] = match self {
             Self::Postgres => &["postgres", "postgresql"],
             Self::Mysql => &["mysql", "mariadb", "mysql2"],
+            Self::SqlServer => &["sqlserver", "mssql"],
         };
         scheme.split('+').next().is_some_and(|it| known.contains(&it))
     }
@@ -37,6 +40,7 @@ impl Family {
         match self {
             Self::Postgres => "does not begin with postgres:// or postgresql://",
             Self::Mysql => "does not begin with mysql:// or mariadb://",
+            Self::SqlServer => "does not begin with sqlserver:// or mssql://",
         }
     }
     /// What an address begins with.
@@ -44,6 +48,7 @@ impl Family {
         match self {
             Self::Postgres => "postgres",
             Self::Mysql => "mysql",
+            Self::SqlServer => "sqlserver",
         }
     }
 }
@@ -52,13 +57,13 @@ impl Family {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    /// `postgres://user:password@host:port/database`, by reference where it holds a password; `mysql://…` of a source.
+    /// `postgres://user:password@host:port/database`, by reference where it holds a password; `mysql://…` or `sqlserver://…` of a source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Reference>,
     /// The host, or the folder of its socket. Without one `localhost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Reference>,
-    /// The port. Without one 5432; of a source 3306.
+    /// The port. Without one 5432; of a source 3306 or 1433.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Reference>,
     /// The database.
@@ -92,6 +97,16 @@ pub struct Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}:{}/{}", self.user, self.host, self.port, self.database)
+    }
+}
+
+impl Endpoint {
+    /// Whether nobody is between us and it.
+    pub fn is_here(&self) -> bool {
+        let host = self.host.as_str();
+        host == "localhost"
+            || host.starts_with('/')
+            || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
     }
 }
 

@@ -42,7 +42,7 @@ pub use self::{
     read::Checked,
     reference::Reference,
     release::{Attestation, Releases},
-    source::{Source, SourceKind},
+    source::{Encryption, Source, SourceKind},
     store::{FilesStore, PostgresStore, SqliteStore, Store},
     template::{Placeholder, Template},
 };

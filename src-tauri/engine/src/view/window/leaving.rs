@@ -189,6 +189,8 @@ pub struct LeavingExport {
     pub folder: String,
     /// When it was made.
     pub made_at: DateTime<Utc>,
+    /// What a person must know of all of it, as sentences.
+    pub notes: Vec<String>,
     /// What it holds.
     pub entities: Vec<LeavingExported>,
 }

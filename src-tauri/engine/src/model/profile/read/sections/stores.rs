@@ -2,7 +2,8 @@
 
 use super::super::{
     super::{
-        Connection, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore, Store, connection::Family,
+        Connection, Encryption, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore, Store,
+        connection::Family,
     },
     addresses::{Refers, database_url, port, reference},
     commands::variables,
@@ -59,11 +60,25 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
 pub(super) fn source(node: &Node<'_>) -> Option<Source> {
     let table = node.table()?;
     let name = table.required("name", "name = \"old-database\"", name);
-    let kind = table.required("kind", "kind = \"mysql\"", |it| one_of(it, &[("mysql", SourceKind::Mysql)]));
+    let kinds = [("mysql", SourceKind::Mysql), ("sqlserver", SourceKind::SqlServer)];
+    let kind = table.required("kind", "kind = \"mysql\" or \"sqlserver\"", |it| one_of(it, &kinds));
     let connection = kind.and_then(|kind| connection(&table, kind.family(), true));
     let before = table.optional("before", version);
+    // Only here these keys are known at all.
+    let of_sql_server = kind == Some(SourceKind::SqlServer);
+    let instance = of_sql_server.then(|| table.optional("instance", |it| reference(it, Refers::Plain))).flatten();
+    let secured =
+        [("verified", Encryption::Verified), ("unverified", Encryption::Unverified), ("none", Encryption::None)];
+    let encryption = of_sql_server.then(|| table.optional("encryption", |it| one_of(it, &secured))).flatten();
+    let authority = of_sql_server.then(|| table.optional("authority", file)).flatten();
+    if authority.is_some() && encryption.is_some_and(|it| it != Encryption::Verified) {
+        table.mistake(
+            "an authority is named, and yet no certificate is looked at",
+            "take out “encryption”, or “authority”",
+        );
+    }
     table.finish();
-    Some(Source { name: name?, kind: kind?, connection: connection?, before })
+    Some(Source { name: name?, kind: kind?, connection: connection?, instance, encryption, authority, before })
 }
 
 fn connection(table: &Table<'_>, family: Family, whole: bool) -> Option<Connection> {
