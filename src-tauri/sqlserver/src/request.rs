@@ -48,11 +48,11 @@ impl Request {
         config.packet_size(16_384);
         // Whoever asks says how long an answer may take.
         config.command_timeout(None);
-        if let Some(port) = self.port {
-            config.port(port);
-        }
-        if let Some(instance) = &self.instance {
-            config.instance_name(instance);
+        match (self.port, &self.instance) {
+            // With both the browser of instances would be looked for at this very port.
+            (Some(port), _) => config.port(port),
+            (None, Some(instance)) => config.instance_name(instance),
+            (None, None) => {}
         }
         let password = Zeroizing::new(self.password.take().unwrap_or_default());
         config.authentication(AuthMethod::sql_server(&self.user, password.as_str()));

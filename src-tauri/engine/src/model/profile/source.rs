@@ -45,7 +45,8 @@ pub struct Source {
     /// How it is reached, as a user that may read.
     #[serde(flatten)]
     pub connection: Connection,
-    /// With `sqlserver`: the name of its instance, where the server has several. Without a port it is asked for it.
+    /// With `sqlserver`: the name of its instance, where the server has several. Without a port or an address the server is
+    /// asked for its port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Reference>,
     /// With `sqlserver`: how the connection is secured. Without it `verified`.
