@@ -316,6 +316,12 @@ fn the_published_schema_is_that_of_the_types() {
     assert!(published == schema, "docs/schema/profile.schema.json is not current: run this test with UPDATE_SCHEMA=1");
 }
 
+#[test]
+fn the_worker_carries_the_published_schema() {
+    let published = fs::read_to_string(docs("schema/profile.schema.json")).unwrap();
+    assert!(Profile::published_schema().unwrap() == published, "what is packed is not what is published");
+}
+
 /// The whole profiles in the documentation.
 fn documented() -> Vec<String> {
     let text = fs::read_to_string(docs("profiles.md")).expect("the documentation is there");

@@ -21,6 +21,15 @@ fn goes_to(window: &Window, step: &str) {
     });
 }
 
+/// Chooses from a list.
+fn pick(window: &Window, name: &str, value: &str) {
+    window.part(name);
+    window.run(&format!(
+        "const it = document.querySelector('[data-testid=\"{name}\"]'); it.value = '{value}'; \
+         it.dispatchEvent(new Event('change', {{ bubbles: true }}))"
+    ));
+}
+
 #[test]
 fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     let desktop = Desktop::with(&["2.0.0"]);
@@ -100,6 +109,22 @@ fn an_old_version_is_left_for_one_that_begins_empty_and_its_data_comes_along() {
     window.says("Nothing was changed yet.");
     assert_eq!(desktop.shop.orders("world/shop-v2"), 0, "a trial changes nothing");
     window.picture("leaving-7-tried");
+    // What goes where is shown and changed; what was tried before says nothing then.
+    window.click("act-mapping");
+    window.part_within("mapping-customers", UPDATE);
+    window.says("Has the same name.");
+    window.picture("leaving-7-mapping");
+    pick(&window, "map-customers-name", ":city");
+    window.part_within("act-dry-run", UPDATE);
+    window.says("You chose this.");
+    pick(&window, "map-customers-email", "-");
+    window.part_within("mapping-problem", UPDATE);
+    let remembered = desktop.shop.home().join("imports/corner-shop-v2/mapping.toml");
+    assert!(fs::read_to_string(&remembered).unwrap().contains("from = \"city\""), "what can be used is remembered");
+    window.click("act-mapping-reset");
+    window.sees("the suggestion", UPDATE, || (!remembered.exists()).then_some(()));
+    window.click("act-dry-run");
+    window.part_within("imported", UPDATE);
     window.click("act-bring-in");
     window.sees("what came in", UPDATE, || {
         let said = window.find("imported")?.text();

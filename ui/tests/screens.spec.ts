@@ -37,6 +37,7 @@ const BEGINS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByTestId('act-later').click();
     await expect(page.getByTestId('menu-tonight')).toBeVisible();
   },
+  'breaking-mapping': (page) => page.getByTestId('act-mapping').click(),
   'breaking-preview': async (page) => {
     await page.getByRole('button', { name: 'Preview of Customers' }).click();
     await expect(page.getByRole('table')).toBeVisible();

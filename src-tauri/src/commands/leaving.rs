@@ -3,7 +3,9 @@
 use liftlock_engine::engine::LeavingWord;
 use liftlock_engine::error::Error;
 use liftlock_engine::process::Silent;
-use liftlock_engine::view::window::{AppView, EntityPreview, LeavingAct, LeavingChoice, LeavingStep, LeavingView};
+use liftlock_engine::view::window::{
+    AppView, EntityPreview, LeavingAct, LeavingChoice, LeavingStep, LeavingView, MappedChange, MappingTable,
+};
 use liftlock_engine::view::{Duplicates, ErrorView, PairAnswer, SetAsideView};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_opener::OpenerExt;
@@ -48,6 +50,24 @@ pub(crate) async fn leaving_begin(
     answers: Vec<PairAnswer>,
 ) -> Answer<LeavingView> {
     ask(&app, move |engine| engine.leaving_begin(&name, &to, act, &LeavingWord { typed, duplicates, answers })).await
+}
+
+/// What would come into which column.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn leaving_mapping(app: AppHandle, name: String, to: String) -> Answer<MappingTable> {
+    ask(&app, move |engine| engine.leaving_mapping(&name, &to)).await
+}
+
+/// Changes that, or forgets every change.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn leaving_map(
+    app: AppHandle,
+    name: String,
+    to: String,
+    changes: Vec<MappedChange>,
+    reset: bool,
+) -> Answer<MappingTable> {
+    ask(&app, move |engine| engine.leaving_map(&name, &to, &changes, reset)).await
 }
 
 /// Forgets where it stood; everything else stays.

@@ -99,6 +99,8 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         leaving::leaving_preview,
         leaving::leaving_choose,
         leaving::leaving_begin,
+        leaving::leaving_mapping,
+        leaving::leaving_map,
         leaving::leaving_open,
         leaving::leaving_forget,
         leaving::set_aside,

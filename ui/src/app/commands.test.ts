@@ -158,6 +158,8 @@ const ACTS: Record<keyof Commands, Act> = {
   leaving_preview: { scene: 'breaking-choose', press: ['act-preview-customers'] },
   leaving_choose: { scene: 'breaking', press: ['act-next'] },
   leaving_begin: { scene: 'breaking-export', press: ['act-export'] },
+  leaving_mapping: { scene: 'breaking-mapping', press: ['act-mapping'] },
+  leaving_map: { scene: 'breaking-mapping', press: ['act-mapping', 'act-mapping-reset'] },
   leaving_forget: { scene: 'go-back-brought', press: ['act-forget'] },
   leaving_open: { scene: 'breaking-check', press: ['act-open-export'] },
   set_aside: { scene: 'home-set-aside' },

@@ -24,6 +24,8 @@ import type {
   LeavingChoice,
   LeavingStep,
   LeavingView,
+  MappedChange,
+  MappingTable,
   PairAnswer,
   LockView,
   LogLine,
@@ -79,6 +81,8 @@ export type Commands = {
     duplicates: Duplicates | null;
     answers: PairAnswer[];
   }) => LeavingView;
+  leaving_mapping: (a: { name: string; to: string }) => MappingTable;
+  leaving_map: (a: { name: string; to: string; changes: MappedChange[]; reset: boolean }) => MappingTable;
   leaving_forget: (a: { name: string; to: string }) => AppView;
   leaving_open: (a: { name: string; to: string; what: 'export' | 'rest' }) => null;
   set_aside: (a: { name: string }) => SetAsideView;

@@ -878,6 +878,124 @@ asked: number,
  */
 pairs: Array<PairView>, };
 
+export type MappingTable = { 
+/**
+ * Kind by kind.
+ */
+entities: Array<MappedEntity>, 
+/**
+ * What is missing in it: as long as something is, it is not remembered.
+ */
+problem: string | null, 
+/**
+ * What nothing comes of, in sentences.
+ */
+left_behind: Array<string>, 
+/**
+ * Whether nobody has changed anything.
+ */
+is_suggestion: boolean, };
+
+export type MappedEntity = { 
+/**
+ * What people call it.
+ */
+key: string, 
+/**
+ * The table, or nothing where the application takes it itself.
+ */
+into: string | null, 
+/**
+ * The columns there.
+ */
+columns: Array<MappedColumn>, 
+/**
+ * The columns of the file.
+ */
+sources: Array<MappedSource>, };
+
+export type MappedSource = { 
+/**
+ * Its name.
+ */
+column: string, 
+/**
+ * Its heading.
+ */
+label: string, };
+
+export type MappedColumn = { 
+/**
+ * Its name.
+ */
+column: string, 
+/**
+ * Its type.
+ */
+holds: string, 
+/**
+ * The column of the file that comes into it.
+ */
+from: string | null, 
+/**
+ * The text that always comes into it.
+ */
+value: string | null, 
+/**
+ * The kind of thing whose rows come into it as a list, where they do or could.
+ */
+list: string | null, 
+/**
+ * Whether they do.
+ */
+is_list: boolean, 
+/**
+ * By how much it is divided.
+ */
+divided_by: number | null, 
+/**
+ * The kind of thing that it names one of.
+ */
+names: string | null, 
+/**
+ * Columns of the file that suit it.
+ */
+suits: Array<string>, 
+/**
+ * Why it is so.
+ */
+reason: MappedReason | null, 
+/**
+ * What is wrong with it.
+ */
+warning: MappedWarning | null, };
+
+export type MappedReason = "same_name" | "similar" | "divided" | "names" | "list" | "chosen";
+
+export type MappedWarning = "does_not_fit" | "missing";
+
+export type MappedChange = { 
+/**
+ * The kind of thing.
+ */
+entity: string, 
+/**
+ * The column of the new version.
+ */
+column: string, 
+/**
+ * The column of the file.
+ */
+from: string | null, 
+/**
+ * Always this text.
+ */
+value: string | null, 
+/**
+ * The list that is suggested.
+ */
+list: boolean, };
+
 export type PairView = { 
 /**
  * What people call what it is.

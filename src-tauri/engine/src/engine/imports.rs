@@ -4,6 +4,7 @@
 //! itself, in the same transaction, so an import that was interrupted goes on, and one that was wrong is taken back.
 
 mod asked;
+mod mapped;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -113,7 +113,7 @@ fn table_for<'t>(entity: &Exported, tables: &'t [Table]) -> Option<&'t Table> {
 }
 
 /// Whether a value of the one can be one of the other.
-fn fits(from: &From, to: &Column) -> bool {
+pub fn fits(from: &From, to: &Column) -> bool {
     match (from.holds, to.holds) {
         (Holds::Integer, Holds::Integer | Holds::Number)
         | (Holds::Number, Holds::Number)
@@ -134,6 +134,25 @@ fn fits(from: &From, to: &Column) -> bool {
         (_, Holds::Text) => matches!(to.base.as_str(), "text" | "character varying"),
         _ => false,
     }
+}
+
+/// The entity that a column of an export names one of, where one of it is to come into a column that names rows of the table
+/// that this entity comes into.
+pub fn named_by<'m>(
+    own: &Exported,
+    from: &str,
+    table: &Table,
+    to: &str,
+    manifest: &Manifest,
+    mapping: &'m Mapping,
+) -> Option<&'m str> {
+    let refers = table.refers.iter().find(|it| it.column == to)?;
+    let names = own.refers.iter().find(|it| it.column == from)?;
+    let into = table_name(&refers.schema, &refers.table);
+    let other = mapping.entities.iter().find(|it| it.into == into)?;
+    let exported = manifest.entities.iter().find(|it| it.entity == other.entity)?;
+    let is_key = names.to.as_ref().is_none_or(|to| exported.key == std::slice::from_ref(to));
+    (is_key && exported.table == table_name(&names.schema, &names.table)).then_some(other.entity.as_str())
 }
 
 fn one(entity: &Exported, table: &Table, pairs: &[(&Exported, &Table)], manifest: &Manifest) -> EntityMapping {

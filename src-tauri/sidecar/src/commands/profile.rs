@@ -28,7 +28,7 @@ pub(crate) fn run(screen: &Screen, command: &ProfileCommand) -> Result<u8> {
             }
         }
         // It is a JSON document already.
-        ProfileCommand::Schema => screen.raw(Profile::PUBLISHED_SCHEMA),
+        ProfileCommand::Schema => screen.raw(&Profile::published_schema()?),
     }
     Ok(0)
 }

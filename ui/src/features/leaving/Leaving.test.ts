@@ -1,15 +1,63 @@
 // Rows that are there already: nothing is brought in before it is said of each, or of all, which one stays.
 
-import { screen } from '@testing-library/svelte';
+import { fireEvent, screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import { open } from '../../../tests/open';
+import { mapping } from '../../ipc/fixture/wishes';
 
 /** Clicks one of several. */
 const press = async (testid: string, at: number) => {
   const found = (await screen.findAllByTestId(testid))[at];
   if (found) await userEvent.click(found);
 };
+
+describe('what comes into which column', () => {
+  // The document of these tests tells of a list only that its first entry was chosen; `tests/window` chooses others.
+  const pick = async (testid: string, value: string) =>
+    userEvent.selectOptions(await screen.findByTestId(testid), value);
+
+  it('is shown with its reason, changed column by column, and put back', async () => {
+    const { calls } = await open('breaking-mapping');
+    const asked = (what: object) => waitFor(() => expect(calls('leaving_map').at(-1)).toMatchObject(what));
+    await userEvent.click(await screen.findByTestId('act-mapping'));
+    const customers = await screen.findByTestId('mapping-customers');
+    expect(customers.textContent).toContain('Has the same name.');
+    expect(customers.textContent).toContain('The types differ.');
+    expect(screen.getByTestId('mapping-orders with their lines').textContent).toContain(
+      'Taken in by the application itself',
+    );
+    await pick('map-customers-name', '-');
+    await asked({
+      changes: [{ entity: 'customers', column: 'name', from: null, value: null, list: false }],
+      reset: false,
+    });
+    const text = screen.getByTestId('map-text-customers-language');
+    await fireEvent.change(text, { target: { value: 'en' } });
+    await asked({ changes: [{ column: 'language', value: 'en' }] });
+    await pick('map-orders with their lines-lines', '-');
+    await asked({ changes: [{ column: 'lines', from: null, list: false }] });
+    await userEvent.click(screen.getByTestId('act-mapping-reset'));
+    await asked({ changes: [], reset: true });
+  });
+
+  it('says what is missing, and keeps the change until it is remembered', async () => {
+    const missing = 'In the mapping of customers: “email” needs a value, and nothing comes into it.';
+    const { client, calls } = await open('breaking-mapping');
+    await userEvent.click(await screen.findByTestId('act-mapping'));
+    Object.assign(client.told, { leaving_map: () => mapping({ problem: missing }) });
+    await pick('map-customers-email', '-');
+    expect((await screen.findByTestId('mapping-problem')).textContent).toContain(missing);
+    Object.assign(client.told, { leaving_map: () => mapping() });
+    await pick('map-customers-name', '-');
+    await waitFor(() =>
+      expect(calls('leaving_map').at(-1)).toMatchObject({
+        changes: [{ column: 'email' }, { column: 'name' }],
+      }),
+    );
+    await waitFor(() => expect(screen.queryByTestId('mapping-problem')).toBeNull());
+  });
+});
 
 describe('rows that are there already', () => {
   it('are shown beside those that would come, and each is answered', async () => {

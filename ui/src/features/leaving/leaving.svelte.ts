@@ -9,6 +9,8 @@ import type {
   LeavingChoice,
   LeavingStep,
   LeavingView,
+  MappedChange,
+  MappingTable,
   PairAnswer,
   PairView,
 } from '../../ipc/bindings';
@@ -48,6 +50,10 @@ export class LeavingStore {
   /** What becomes of rows that are there already: of single ones, and of all others. */
   said = $state<Record<string, boolean>>({});
   forAll = $state<Duplicates>();
+  /** What comes into which column, once somebody has asked for it. */
+  mapping = $state.raw<MappingTable>();
+  /** What was changed and cannot be remembered yet, because something is missing. */
+  #changes: MappedChange[] = [];
   readonly view = $derived(this.asked.value);
   /** Nobody has to be asked any more. */
   readonly isAnswered = $derived.by(() => {
@@ -102,6 +108,16 @@ export class LeavingStore {
     this.said = {};
     this.forAll = duplicates;
   }
+  showMapping = () => this.#mapped(() => this.mirror.client.call('leaving_mapping', this.#which));
+  resetMapping() {
+    this.#changes = [];
+    return this.#map(true);
+  }
+  map(change: MappedChange) {
+    const isOther = (it: MappedChange) => it.entity !== change.entity || it.column !== change.column;
+    this.#changes = [...this.#changes.filter(isOther), change];
+    return this.#map(false);
+  }
   bringIn() {
     const pairs = this.view?.imported?.pairs ?? [];
     const answers = pairs.flatMap((it) => {
@@ -128,6 +144,21 @@ export class LeavingStore {
   open = (what: 'export' | 'rest') =>
     this.#tried(() => this.mirror.client.call('leaving_open', { ...this.#which, what }));
 
+  #map(reset: boolean) {
+    const asked = { ...this.#which, changes: this.#changes, reset };
+    return this.#mapped(async () => {
+      const table = await this.mirror.guard(() => this.mirror.client.call('leaving_map', asked));
+      // What was tried before says nothing any more.
+      if (table && !table.problem) this.asked.value = await this.mirror.client.call('leaving', this.#which);
+      return table;
+    });
+  }
+  async #mapped(ask: () => Promise<MappingTable | undefined>): Promise<void> {
+    const table = await this.#tried(ask);
+    if (!table) return;
+    if (!table.problem) this.#changes = [];
+    this.mapping = table;
+  }
   get #which() {
     return { name: this.name, to: this.to };
   }

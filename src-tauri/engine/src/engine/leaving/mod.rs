@@ -4,6 +4,7 @@
 //! themselves are the verbs that the command line has too; what stands here is only which of them is next.
 
 mod going_back;
+mod mapped;
 mod record;
 mod work;
 

@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// The installation that data comes into: the old one itself where it was gone back to.
-    fn target_of(&self, name: &InstallationName, record: &Record) -> Result<InstallationName> {
+    pub(super) fn target_of(&self, name: &InstallationName, record: &Record) -> Result<InstallationName> {
         if record.is_return { Ok(name.clone()) } else { self.successor_of(name) }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! It is made from the types and tells keys and shapes; what only [`Profile::check`] can tell stays there.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use schemars::{
     Schema,
     generate::SchemaSettings,
@@ -10,11 +13,22 @@ use schemars::{
 use serde_json::Value;
 
 use super::Profile;
+use crate::error::{Error, Result};
 
 impl Profile {
     /// The JSON Schema (draft 7, which editors of TOML understand) as it is published, ending in a newline. A test holds it
-    /// to the types; the worker carries this text alone, not what makes it.
-    pub const PUBLISHED_SCHEMA: &str = include_str!("../../../../../docs/schema/profile.schema.json");
+    /// to the types; the worker carries this text alone, packed by `build.rs`, not what makes it.
+    ///
+    /// # Errors
+    /// A defect of the program alone.
+    pub fn published_schema() -> Result<String> {
+        let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/profile.schema.json.gz"));
+        let mut text = String::new();
+        GzDecoder::new(packed).read_to_string(&mut text).map_err(|cause| {
+            Error::bug("no_schema", "The schema of profiles that this program carries cannot be read.").because(&cause)
+        })?;
+        Ok(text)
+    }
 
     /// The JSON Schema of the types, which is to be published.
     pub fn json_schema() -> String {
