@@ -101,6 +101,7 @@ export default defineConfig(({ mode }) => {
       environment: 'happy-dom',
       include: ['src/**/*.test.ts'],
       setupFiles: ['./tests/setup.ts'],
+      testTimeout: 60_000,
     },
   };
 });

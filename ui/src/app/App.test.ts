@@ -74,7 +74,7 @@ describe('a part whose command the app does not have', () => {
     ['home-set-aside', 'set_aside', [], 'act-look'],
   ])('%s without %s', async (name, command, press, gone) => {
     await open(without(scene(name), command), SCENES[name]?.at);
-    await screen.findAllByTestId('page-title', {}, { timeout: 5000 });
+    await screen.findAllByTestId('page-title');
     for (const it of press) await fireEvent.click(await screen.findByTestId(it));
     await later();
     expect(screen.queryByTestId(gone)).toBeNull();

@@ -191,10 +191,10 @@ async function press(opened: Opened, steps: NonNullable<Act['press']>): Promise<
   const user = userEvent.setup({ pointerEventsCheck: 0 });
   for (const step of steps) {
     if (typeof step === 'string') {
-      const found = await screen.findAllByTestId(step, {}, { timeout: 3000 });
+      const found = await screen.findAllByTestId(step, {});
       if (found[0]) await user.click(found[0]);
     } else {
-      await waitFor(() => step(opened), { timeout: 3000 });
+      await waitFor(() => step(opened));
     }
   }
 }
@@ -205,8 +205,8 @@ describe('a command that is refused', () => {
     const refuses = { [command]: () => Promise.reject(mistake({ message: WHY }) as never) };
     const opened = await open({ ...told.tells, ...act.more, ...refuses }, told.at);
     await press(opened, act.press ?? []);
-    await waitFor(() => expect(opened.calls(command).length).toBeGreaterThan(0), { timeout: 3000 });
+    await waitFor(() => expect(opened.calls(command).length).toBeGreaterThan(0));
     if (act.isSilent) expect(document.body.textContent).not.toContain(WHY);
-    else await waitFor(() => expect(document.body.textContent).toContain(WHY), { timeout: 3000 });
+    else await waitFor(() => expect(document.body.textContent).toContain(WHY));
   });
 });
