@@ -7,8 +7,7 @@ use crate::mariadb_server::Mariadb;
 use crate::old_shop::{ITEMS_AFTER, ITEMS_BEFORE, ORDERS_AFTER, ORDERS_BEFORE, of_mariadb, old, setting};
 use crate::support::{Desktop, Hosts, SOON, UPDATE, Window, until};
 
-/// Orders of the shop in MariaDB: as many as a shop has that was used for years where there is time for them, as there always is
-/// for the command line.
+/// Orders of the shop in MariaDB: as many as a shop has that was used for years where there is time for them.
 fn of_years() -> u64 {
     if std::env::var("LIFTLOCK_LONG").is_ok_and(|it| it == "1") { 200_000 } else { 20_000 }
 }

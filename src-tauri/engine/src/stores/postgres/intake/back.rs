@@ -129,6 +129,9 @@ impl PostgresIntake {
         let own = format!("(CASE WHEN c.target = {} THEN c.pk END)", literal(target));
         let same = same_key(&table.key, &table.columns, &own);
         let mine = format!("c.run = {} AND c.target = {}", literal(run), literal(target));
+        // Without figures of them the server may choose a way that takes for ever.
+        self.watched(&format!("ANALYZE {}.{}", ident(&table.schema), ident(&table.name)), reporter)?;
+        self.watched(&format!("ANALYZE {SCHEMA}.came"), reporter)?;
         let named_by = self.named_by(target)?;
         let unnamed: String = named_by.iter().map(|it| format!(" AND NOT {}", it.condition)).collect();
         if table.key.is_empty() {
