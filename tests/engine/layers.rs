@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["ports"],
     &["crash", "digest", "durable"],
-    &["clock", "secrets", "profiles", "process", "archive", "gzip", "seal", "space", "pace"],
+    &["clock", "secrets", "profiles", "process", "archive", "gzip", "seal", "space", "pace", "http"],
     &["docker", "objects"],
     &["state"],
     &["history"],

@@ -15,6 +15,7 @@ pub mod error;
 pub mod export;
 pub mod gzip;
 pub mod history;
+mod http;
 pub mod import;
 pub mod model;
 pub mod objects;

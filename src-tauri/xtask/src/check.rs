@@ -8,7 +8,7 @@ use crate::{
     bindings,
     machine::{TO_BUILD, provide},
     parts::Parts,
-    run::{cache_dir, cargo, run, run_and_pick},
+    run::{cache_dir, cargo, packages, run, run_and_pick},
     ui,
 };
 
@@ -51,22 +51,11 @@ pub(crate) fn style(parts: &mut Parts) {
 }
 
 /// The crates that are built here. The demo drives a server and is made for Linux.
-pub(crate) fn crates() -> &'static [&'static str] {
+pub(crate) fn crates() -> Vec<&'static str> {
     if cfg!(target_os = "linux") {
-        &["--workspace"]
+        vec!["--workspace"]
     } else {
-        &[
-            "--package",
-            "liftlock-engine",
-            "--package",
-            "liftlock",
-            "--package",
-            "liftlock-sqlserver",
-            "--package",
-            "liftlock-desktop",
-            "--package",
-            "xtask",
-        ]
+        packages(&["liftlock-engine", "liftlock-rows", "liftlock", "liftlock-sqlserver", "liftlock-desktop", "xtask"])
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     machine::{C_COMPILER, POSTGRESQL, provide},
     parts::Parts,
-    run::{cargo, run, target_dir},
+    run::{build, target_dir},
     world::World,
 };
 
@@ -121,20 +121,7 @@ struct Row {
 /// Tells the story and judges it.
 pub(crate) fn tell(parts: &mut Parts, keep: bool, filter: Option<&str>) {
     let provided = parts.part("what the demo needs", || provide(&[C_COMPILER, POSTGRESQL]));
-    // The dev profile builds in a third of the time; compression and SQLite are optimised there too.
-    let built = parts.part("build", || {
-        run(cargo().args([
-            "build",
-            "--package",
-            "liftlock",
-            "--package",
-            "liftlock-sqlserver",
-            "--package",
-            "liftlock-demo",
-            "--bins",
-        ]))
-        .map(|()| String::new())
-    });
+    let built = parts.part("build", || build(&["liftlock", "liftlock-sqlserver", "liftlock-demo"]));
     if provided && built {
         parts.part("the story", || story(keep, filter));
     }

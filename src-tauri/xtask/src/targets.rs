@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     machine::update_lists,
     parts::Parts,
-    run::{cache_dir, cargo, has, read, run, target_dir},
+    run::{cache_dir, cargo, has, packages, read, run, target_dir},
 };
 
 const TARGETS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
@@ -122,18 +122,8 @@ fn check_one(target: &str, library: &Library) -> Result<()> {
     let dir = target_dir().join("targets");
     let variable = target.replace('-', "_");
     let mut command = cargo();
-    command.args([
-        "check",
-        "--quiet",
-        "--package",
-        "liftlock-engine",
-        "--package",
-        "liftlock",
-        "--package",
-        "liftlock-sqlserver",
-        "--target",
-        target,
-    ]);
+    command.args(["check", "--quiet", "--target", target]);
+    command.args(packages(&["liftlock-engine", "liftlock", "liftlock-sqlserver"]));
     command.arg("--target-dir").arg(&dir);
     // What only another system warns of would be seen by nobody here.
     command.args(["-Zwarnings", "--config", "build.warnings='deny'"]).env("RUSTC_BOOTSTRAP", "1");

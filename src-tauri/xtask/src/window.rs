@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     machine::{POSTGRESQL, TO_BUILD, provide},
     parts::Parts,
-    run::{cargo, has_display, run, target_dir},
+    run::{build, has_display, target_dir},
     ui,
     world::World,
 };
@@ -40,19 +40,7 @@ pub(crate) fn open(parts: &mut Parts) {
         provide(&[needs, &[POSTGRESQL]].concat())
     });
     let bundled = ui::bundle_if_older(parts);
-    let built = parts.part("build", || {
-        let packages = [
-            "--package",
-            "liftlock",
-            "--package",
-            "liftlock-sqlserver",
-            "--package",
-            "liftlock-demo",
-            "--package",
-            "liftlock-desktop",
-        ];
-        run(cargo().arg("build").args(packages).arg("--bins")).map(|()| String::new())
-    });
+    let built = parts.part("build", || build(&["liftlock", "liftlock-sqlserver", "liftlock-demo", "liftlock-desktop"]));
     if provided && bundled && built {
         parts.part("the window", stay);
     }

@@ -10,7 +10,6 @@ mod trouble;
 mod upload;
 
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -18,10 +17,10 @@ use reqwest::header::{CONTENT_LENGTH, RANGE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
-use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, Result};
+use crate::http::{self, Line, attend};
 use crate::ports::Reporter;
 use trouble::Trouble;
 
@@ -30,8 +29,6 @@ pub use upload::{Sent, Unfinished};
 
 /// How long a signature holds. Short, because whoever sees the address can use it.
 const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
-/// How often a waiting call asks whether it should stop.
-const TICK: Duration = Duration::from_millis(200);
 const CONNECT: Duration = Duration::from_secs(15);
 /// Without a byte for so long, a connection counts as gone.
 const STALL: Duration = Duration::from_secs(60);
@@ -47,21 +44,12 @@ pub struct Storage {
     credentials: Credentials,
     client: Client,
     shown: String,
-    runtime: Option<Runtime>,
+    line: Line,
 }
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Storage").field("shown", &self.shown).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        // A look-up of a name that hangs in the system must not hold us.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -90,17 +78,12 @@ impl Storage {
         let is_here = address::is_here(&endpoint);
         let bucket = Bucket::new(endpoint, style, address.bucket.clone(), address.region.clone())
             .map_err(|cause| unusable(cause.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-            Error::failed("io", "The system gave nothing to reach the network with.")
-                .remedy("Try again.")
-                .because(&cause)
-        })?;
         Ok(Self {
             bucket,
             credentials: Credentials::new(address.key_id.clone(), secret.expose()),
             client: client(is_here)?,
             shown: address.shown(),
-            runtime: Some(runtime),
+            line: Line::open("storage")?,
         })
     }
 
@@ -214,17 +197,13 @@ impl Storage {
         }
     }
 
-    /// Asks with bounded attempts, on a thread of its own: so it may be called from anywhere, also from inside another
-    /// runtime.
+    /// Asks with bounded attempts.
     fn ask<T: Send>(
         &self,
         reporter: &dyn Reporter,
         mut attempt: impl AsyncFnMut() -> Result<T, Trouble> + Send,
     ) -> Result<T> {
-        let Some(runtime) = &self.runtime else {
-            return Err(Error::bug("storage_closed", "Storage was asked after it was closed."));
-        };
-        let mut all = async move || {
+        let all = async move || {
             let mut pauses = ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(500))
                 .with_max_times(ATTEMPTS - 1)
@@ -240,13 +219,7 @@ impl Storage {
                 attend(reporter, sleep(pause)).await?;
             }
         };
-        std::thread::scope(|scope| {
-            let named = std::thread::Builder::new().name("storage".into());
-            let thread = named.spawn_scoped(scope, move || runtime.block_on(all())).map_err(|cause| {
-                Error::failed("io", "The system gave no thread for the network.").remedy("Try again.").because(&cause)
-            })?;
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.line.run(all)
     }
 
     /// Sends a request; what is no success comes back with the name that the server gives it.
@@ -295,35 +268,11 @@ impl Storage {
     }
 }
 
-/// Waits for `future`, and ends at once when the reporter says stop.
-async fn attend<T>(reporter: &dyn Reporter, future: impl Future<Output = T>) -> Result<T> {
-    let mut future = pin!(future);
-    loop {
-        reporter.check()?;
-        if let Ok(done) = timeout(TICK, &mut future).await {
-            return Ok(done);
-        }
-    }
-}
-
 fn amazon(region: &str) -> String {
     format!("https://s3.{region}.amazonaws.com")
 }
 
 fn client(is_here: bool) -> Result<Client> {
-    // Whoever set one before us has chosen; the error says no more than that.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("Liftlock/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT);
-    if is_here {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|cause| {
-        Error::failed("tls", "Secure connections could not be set up on this computer.")
-            .remedy("Check that the system's certificates are installed (package ca-certificates).")
-            .because(&cause)
-    })
+    let builder = http::client().connect_timeout(CONNECT);
+    http::made(if is_here { builder.no_proxy() } else { builder }, None)
 }

@@ -22,8 +22,9 @@ use tokio::time::timeout;
 
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::http::TICK;
 use crate::objects::trouble::{self, Trouble};
-use crate::objects::{JOINING, SIGNED_FOR, STALL, Storage, TICK};
+use crate::objects::{JOINING, SIGNED_FOR, STALL, Storage};
 use crate::ports::Reporter;
 
 /// Large enough to be few, small enough to be sent once more.

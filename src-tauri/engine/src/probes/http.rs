@@ -1,14 +1,15 @@
 //! Asking over HTTP.
 
-use std::{error::Error as StdError, fs, io, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
-use reqwest::{Certificate, Client, Response, StatusCode, redirect::Policy};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use tokio::time;
 use url::Url;
 
 use super::{Credentials, Field, HttpRequest, disk_full, mentions_full_disk, net};
 use crate::error::{Error, Result};
+use crate::http;
 use crate::process::printable;
 
 /// A longer answer is not read on: health is told in few words.
@@ -45,7 +46,7 @@ pub(super) fn plain(url: &Url) -> String {
 /// Asks, and waits for the whole answer.
 pub(super) fn fetch(request: &HttpRequest, timeout: Duration) -> Result<Answer> {
     let place = plain(&request.url);
-    net::wait(async {
+    http::converse("probe", async || {
         time::timeout(timeout, ask(request, &place)).await.unwrap_or_else(|_| Err(net::late(&place, timeout)))
     })
 }
@@ -73,35 +74,12 @@ async fn ask(request: &HttpRequest, place: &str) -> Result<Answer> {
 }
 
 fn client(request: &HttpRequest, host: &str, addresses: &[std::net::SocketAddr]) -> Result<Client> {
-    // Whoever set one before us has chosen; the error says no more than that.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("Liftlock/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .resolve_to_addrs(host, addresses);
+    let mut builder = http::client().no_proxy().resolve_to_addrs(host, addresses);
     if request.url.scheme() == "http" {
         // Reading the system's certificates takes longer than the whole question, and time away with it.
         builder = builder.tls_certs_only([]);
     }
-    if let Some(path) = &request.ca {
-        let pem = fs::read(path).map_err(|cause| Error::io("read the certificates in", path, &cause))?;
-        let unread = || {
-            Error::failed("ca_invalid", format!("{} holds no certificate in PEM form.", path.display()))
-                .remedy("Name the file of the certificate authority, which begins with BEGIN CERTIFICATE.")
-        };
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|cause| unread().because(&cause))?;
-        if certificates.is_empty() {
-            return Err(unread());
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|cause| {
-        Error::failed("tls", "Secure connections could not be set up on this computer.")
-            .remedy("Check that the system's certificates are installed (package ca-certificates).")
-            .because(&cause)
-    })
+    http::made(builder, request.ca.as_deref())
 }
 
 fn broken(place: &str, cause: reqwest::Error) -> Error {

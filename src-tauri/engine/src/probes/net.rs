@@ -1,30 +1,14 @@
 //! Names, addresses and connections, each within its time.
 
-use std::{future::Future, io, net::SocketAddr, thread, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::{net::TcpStream, runtime, time};
+use tokio::{net::TcpStream, time};
 
 use crate::error::{Error, Result};
-
-/// Runs a future to its end on a thread and a runtime of its own, so that a caller may itself be on one.
-pub(super) fn wait<T: Send>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    let run = || {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-            Error::failed("no_threads", "The question could not be asked.")
-                .remedy("Restart the computer, then try again.")
-                .because(&cause)
-        })?;
-        let answer = runtime.block_on(future);
-        // A look-up of a name cannot be cancelled; nobody waits for it any longer.
-        runtime.shutdown_background();
-        answer
-    };
-    thread::scope(|scope| scope.spawn(run).join())
-        .unwrap_or_else(|_| Err(Error::bug("probe_panicked", "A question about health ended unexpectedly.")))
-}
+use crate::http;
 
 pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<()> {
-    wait(async {
+    http::converse("probe", async || {
         let place = format!("{host}, port {port},");
         time::timeout(timeout, connect(host, port)).await.unwrap_or_else(|_| Err(late(&place, timeout)))
     })

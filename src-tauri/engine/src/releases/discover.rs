@@ -21,6 +21,7 @@ use super::{
     trouble,
 };
 use crate::error::{Error, Result};
+use crate::http::converse;
 use crate::model::release::Advisory;
 
 /// A repository that is to be asked.
@@ -70,7 +71,7 @@ pub struct ToldRelease {
 /// Only where no question can be asked at all. What one repository answers is its own result, as of
 /// [`list`](super::list).
 pub fn discover(inquiries: &[Inquiry], line: &Line<'_>, at_once: usize) -> Result<Vec<Result<Told>>> {
-    http::run(|| async {
+    converse("releases", || async {
         let shared = Shared::default();
         let questions = inquiries.iter().enumerate().map(|(at, it)| {
             let shared = &shared;

@@ -20,13 +20,14 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Line, Pinned, Source,
-    http::{self, Http},
+    http::Http,
     pin,
     trouble::{Trouble, host},
 };
 use crate::digest;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::http::converse;
 use crate::model::release::fit_asset;
 use crate::ports::Unit;
 
@@ -73,7 +74,7 @@ pub fn fetch(source: &Source, pinned: &Pinned, store: &Path, line: &Line<'_>) ->
     if let Some(found) = there(store, pinned, line)? {
         return Ok(found);
     }
-    http::run(|| async {
+    converse("releases", || async {
         let http = Http::open(source, line)?;
         let mut part = Part::open(&partial, &key, told(pinned), line)?;
         let sha256 = match whole(&http, pinned, &mut part).await {

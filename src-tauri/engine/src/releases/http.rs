@@ -1,16 +1,15 @@
-//! Asking: one request with its redirects, one answer with its attempts, and a runtime that nobody else sees.
+//! Asking: one request with its redirects, one answer with its attempts.
 //!
 //! The invariant: a token is sent to the origin of the API and nowhere else; no step of a redirect leads from
 //! `https` to `http`; no wait is unbounded, and every wait hears the reporter's "stop".
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::{
-    Certificate, Client, Response, StatusCode, Url,
+    Client, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LINK, LOCATION},
-    redirect::Policy,
 };
 use tokio::time::{sleep, timeout};
 
@@ -18,32 +17,13 @@ use super::{
     Line, Source, source,
     trouble::{self, Again, LookupFailed, Trouble},
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::http;
 
 /// Redirects in a row. A moved repository needs one, an asset on a content network two.
 const HOPS: usize = 6;
-/// How often a waiting call asks whether it should stop.
-const TICK: Duration = Duration::from_millis(200);
 /// The JSON of one hundred releases with long notes has about 2 MB.
 pub(super) const ANSWER_CAP: usize = 8 << 20;
-
-/// Runs a conversation to its end, on a thread of its own: so it may be called from anywhere, also from inside
-/// another runtime.
-pub(super) fn run<T: Send, F: Future<Output = Result<T>>>(make: impl FnOnce() -> F + Send) -> Result<T> {
-    let failed = |cause: std::io::Error| {
-        Error::failed("io", "The system gave no thread for the network.").remedy("Try again.").because(&cause)
-    };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("releases".into()).spawn_scoped(scope, || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-            let answer = runtime.block_on(make());
-            // A name lookup that hangs in the system must not hold us.
-            runtime.shutdown_background();
-            answer
-        });
-        thread.map_err(failed)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
 
 /// What a question to the API brought.
 pub(super) enum Reply {
@@ -91,13 +71,7 @@ impl<'a> Http<'a> {
 
     /// Waits for `future`, and ends at once when the reporter says stop.
     pub(super) async fn attend<T>(&self, future: impl Future<Output = T>) -> Result<T> {
-        let mut future = pin!(future);
-        loop {
-            self.line.reporter.check()?;
-            if let Ok(done) = timeout(TICK, &mut future).await {
-                return Ok(done);
-            }
-        }
+        http::attend(self.line.reporter, future).await
     }
 
     /// The pauses between attempts.
@@ -224,35 +198,11 @@ impl<'a> Http<'a> {
 
 /// Connections to the server of `source`, as they can be shared by all sources of the same kind.
 pub(super) fn client(source: &Source, connect: Duration) -> Result<Client> {
-    let base = source.base()?;
-    // Whoever set one before us has chosen; the error says no more than that.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("Liftlock/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(connect)
-        .dns_resolver(Arc::new(SystemNames));
-    if source::is_here(&base) {
+    let mut builder = http::client().connect_timeout(connect).dns_resolver(Arc::new(SystemNames));
+    if source::is_here(&source.base()?) {
         builder = builder.no_proxy();
     }
-    if let Some(path) = &source.ca {
-        let pem = std::fs::read(path).map_err(|cause| Error::io("read the certificates in", path, &cause))?;
-        let unread = || {
-            Error::usage("ca_invalid", format!("{} holds no certificate in PEM form.", path.display()))
-                .remedy("Name the file of the certificate authority, which begins with BEGIN CERTIFICATE.")
-        };
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|cause| unread().because(&cause))?;
-        if certificates.is_empty() {
-            return Err(unread());
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|cause| {
-        Error::failed("tls", "Secure connections could not be set up on this computer.")
-            .remedy("Check that the system's certificates are installed (package ca-certificates).")
-            .because(&cause)
-    })
+    http::made(builder, source.ca.as_deref())
 }
 
 /// The headers of a question to the API.

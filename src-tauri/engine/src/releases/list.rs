@@ -14,6 +14,7 @@ use super::{
     wire::{WireListedCommit, WireListedTag, WireRelease, WireRepository},
 };
 use crate::error::{Error, Result};
+use crate::http::converse;
 use crate::ports::{Answer, EtagCache};
 
 /// Pages and releases beyond these are not asked for.
@@ -48,7 +49,7 @@ struct Known {
 /// `repository_missing`, `no_releases`, `only_drafts`, `no_versions`, `only_prereleases`; whatever the cache or
 /// the reporter answers.
 pub fn list(source: &Source, line: &Line<'_>) -> Result<Listing> {
-    http::run(|| async {
+    converse("releases", || async {
         let walk = walk(&Http::open(source, line)?, source).await?;
         assemble(source, walk.pages, line.clock.now(), walk.from_cache, walk.cut_short)
     })

@@ -5,11 +5,12 @@ use semver::Version;
 
 use super::{
     Asset, Line, Origin, Pinned, Release, Source, Trust, attestation, checksums,
-    http::{self, Http, Reply},
+    http::{Http, Reply},
     list, manifest, tag, trouble,
     wire::{self, WireRef, WireRelease, WireTag, WireTagObject},
 };
 use crate::error::{Error, Result};
+use crate::http::converse;
 use crate::model::release::{fit_asset, fit_tag};
 
 /// A file of checksums for a few hundred assets has some 50 kB.
@@ -26,7 +27,7 @@ pub(super) const ASSET_CAP: u64 = 16 << 30;
 /// `manifest_replayed`, `manifest_unreadable`; of an attestation `attestation_invalid`, `attestation_of_another`; of a
 /// signed tag `tag_signature`, `tag_of_another`.
 pub fn pin(source: &Source, version: &Version, line: &Line<'_>) -> Result<Pinned> {
-    http::run(|| async { look(&Http::open(source, line)?, source, version).await })
+    converse("releases", || async { look(&Http::open(source, line)?, source, version).await })
 }
 
 /// Asks whether a pinned release is still what it was.

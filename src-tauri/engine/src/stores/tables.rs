@@ -9,11 +9,20 @@ pub use liftlock_rows::{Column, Holds, Row};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ports::Reporter;
 
 /// The schema of tables where the database knows none, and the one that goes without saying where it does.
 pub const USUAL_SCHEMA: &str = "public";
+
+/// The class of [`vanished`].
+pub(super) const VANISHED: &str = "table_vanished";
+
+/// What was read is not there any more as it was.
+pub(super) fn vanished() -> Error {
+    Error::failed(VANISHED, "A table was altered or removed while it was read.")
+        .remedy("Wait until whoever works on the database is done, then export again.")
+}
 
 /// Bytes as text, as PostgreSQL writes them: the same in every form of an export, whatever they came from.
 pub fn bytes_as_text(bytes: &[u8]) -> String {

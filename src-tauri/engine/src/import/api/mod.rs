@@ -7,7 +7,6 @@
 //! several requests at once.
 
 mod back;
-mod client;
 mod json;
 mod ledger;
 mod row;

@@ -4,8 +4,6 @@
 //! up to a limit. What the application says is made harmless and short before anybody sees it. Deliberately absent: trying
 //! again what may have arrived; who sends it looks first.
 
-use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -13,21 +11,19 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use serde_json::value::RawValue;
-use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::client::client;
 use super::json;
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
+use crate::http::{self, Line, attend};
 use crate::ports::{Clock, Reporter};
 use crate::probes::{Credentials, HttpRequest};
 use crate::process::printable;
 use crate::secrets::{Secret, masked};
 
-/// How often a waiting call asks whether it should stop.
-const TICK: Duration = Duration::from_millis(200);
+const CONNECT: Duration = Duration::from_secs(10);
 /// A longer answer is none of one thing, or of a page of them.
 const LONGEST: usize = 8 << 20;
 /// What is shown of what the application says.
@@ -61,7 +57,7 @@ pub(super) struct Wire {
     error: Option<String>,
     within: Duration,
     waits: Waits,
-    runtime: Option<Runtime>,
+    line: Line,
 }
 
 /// What a wire is made of.
@@ -79,15 +75,6 @@ pub struct Reached {
     pub within: Duration,
     /// How patiently it is tried again.
     pub waits: Waits,
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        // A look-up of a name that hangs in the system must not hold us.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// What the application answered to something that it understood.
@@ -144,11 +131,6 @@ impl Wire {
             headers.insert(name_of(name)?, value);
         }
         let idempotency = reached.idempotency.as_deref().map(name_of).transpose()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-            Error::failed("io", "The system gave nothing to reach the application with.")
-                .remedy("Try again.")
-                .because(&cause)
-        })?;
         Ok(Self {
             client: client(&reached.request)?,
             base: reached.request.url,
@@ -158,7 +140,7 @@ impl Wire {
             error: reached.error,
             within: reached.within,
             waits: reached.waits,
-            runtime: Some(runtime),
+            line: Line::open("api")?,
         })
     }
 
@@ -236,26 +218,12 @@ impl Wire {
     }
 
     fn wait(&self, pause: Duration, reporter: &dyn Reporter) -> Result<()> {
-        self.run(async || attend(reporter, sleep(pause)).await)
+        self.line.run(async || attend(reporter, sleep(pause)).await)
     }
 
     fn once(&self, asked: Asked<'_>, reporter: &dyn Reporter) -> Result<std::result::Result<Said, Trouble>> {
         let url = self.url(asked.path)?;
-        self.run(async || attend(reporter, self.exchange(asked, url)).await)
-    }
-
-    /// Runs on a thread of its own, so that a caller may itself be on a runtime.
-    fn run<T: Send>(&self, future: impl AsyncFnOnce() -> Result<T> + Send) -> Result<T> {
-        let Some(runtime) = &self.runtime else {
-            return Err(Error::bug("api_closed", "The application was asked after that was over."));
-        };
-        std::thread::scope(|scope| {
-            let named = std::thread::Builder::new().name("api".into());
-            let thread = named.spawn_scoped(scope, move || runtime.block_on(future())).map_err(|cause| {
-                Error::failed("io", "The system gave no thread for the network.").remedy("Try again.").because(&cause)
-            })?;
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.line.run(async || attend(reporter, self.exchange(asked, url)).await)
     }
 
     async fn exchange(&self, asked: Asked<'_>, url: Url) -> std::result::Result<Said, Trouble> {
@@ -435,15 +403,13 @@ fn broken(place: &str, cause: reqwest::Error) -> Trouble {
     Trouble::Passes(silent(message).because(&cause), None)
 }
 
-/// Waits for `future`, and ends at once when the reporter says stop.
-async fn attend<T>(reporter: &dyn Reporter, future: impl Future<Output = T>) -> Result<T> {
-    let mut future = pin!(future);
-    loop {
-        reporter.check()?;
-        if let Ok(done) = timeout(TICK, &mut future).await {
-            return Ok(done);
-        }
+fn client(request: &HttpRequest) -> Result<Client> {
+    let mut builder = http::client().no_proxy().connect_timeout(CONNECT);
+    if request.url.scheme() == "http" {
+        // Reading the system's certificates takes longer than the whole question.
+        builder = builder.tls_certs_only([]);
     }
+    http::made(builder, request.ca.as_deref())
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 
 use crate::error::Error;
 use crate::stores::postgres::described;
-
-pub(super) const VANISHED: &str = "table_vanished";
+use crate::stores::tables::{self, VANISHED};
 
 /// The error for these last words.
 pub(super) fn from_words(words: &str) -> Error {
@@ -13,8 +12,7 @@ pub(super) fn from_words(words: &str) -> Error {
     let class = code.map_or("connection_lost", class_of);
     let message = told.and_then(|it| it.split_once(": ")).map_or("", |(_, message)| message);
     let error = match class {
-        VANISHED => Error::failed(VANISHED, "A table was altered or removed while it was read.")
-            .remedy("Wait until whoever works on the database is done, then export again."),
+        VANISHED => tables::vanished(),
         class => described(class, message),
     };
     words.lines().map(str::trim).filter(|it| !it.is_empty()).fold(error, Error::detail)

@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::stores::postgres::described;
-
-pub(super) const VANISHED: &str = "table_vanished";
+use crate::stores::tables::{self, VANISHED};
 
 /// The client's last line.
 #[derive(Deserialize)]
@@ -47,8 +46,7 @@ pub(super) fn from_words(words: &str) -> Error {
 
 fn of_number(number: u32, message: &str) -> Error {
     match class_of(number) {
-        VANISHED => Error::failed(VANISHED, "A table was altered or removed while it was read.")
-            .remedy("Wait until whoever works on the database is done, then export again."),
+        VANISHED => tables::vanished(),
         "database_missing" => described("database_missing", message)
             .remedy("Check the name of the database, and that this user may open it."),
         class => described(class, message),
