@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use liftlock_engine::error::{Error, Result};
 use liftlock_engine::import::api::{ApiIntake, Reached, Waits};
-use liftlock_engine::model::profile::{ApiField, Call, EntityApi, FieldType, Find};
+use liftlock_engine::model::profile::{ApiField, Call, EntityApi, FieldType, Find, Method};
 use liftlock_engine::ports::{Reporter, Unit};
 use liftlock_engine::probes::{Credentials, HttpRequest};
 use liftlock_engine::process::Silent;
@@ -42,6 +42,7 @@ struct Kept {
     knows_tokens: bool,
     /// Method and path of what was asked, with the token.
     heard: Vec<String>,
+    bodies: Vec<String>,
     /// For the next requests of a method.
     faults: VecDeque<(&'static str, Fault)>,
 }
@@ -100,6 +101,7 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Kept>) -> Option<()> {
     let fault = {
         let mut kept = kept.lock().unwrap();
         kept.heard.push(format!("{method} {path} {token} {key}"));
+        kept.bodies.push(String::from_utf8_lossy(&body).into_owned());
         match kept.faults.front() {
             Some((of, _)) if *of == method => kept.faults.pop_front().map(|it| it.1),
             _ => None,
@@ -168,7 +170,7 @@ fn done(kept: &mut Kept, method: &str, path: &str, token: &str, body: &[u8]) -> 
             Some(it) => (200, shown(id, it)),
             None => (404, String::new()),
         },
-        ("PATCH", Some(id)) => match kept.people.get_mut(&id) {
+        ("PATCH" | "PUT", Some(id)) => match kept.people.get_mut(&id) {
             Some(it) => {
                 *it = (text("email").unwrap_or_default(), text("name").unwrap_or_default());
                 (200, shown(id, &it.clone()))
@@ -188,6 +190,8 @@ struct Coming {
     folder: tempfile::TempDir,
     with_find: bool,
     with_token: bool,
+    /// People are members of a team, which stands in paths only, and are changed by `PUT`.
+    in_team: bool,
     duplicates: Duplicates,
     run: &'static str,
 }
@@ -201,34 +205,37 @@ impl Coming {
             folder: tempfile::tempdir().unwrap(),
             with_find: true,
             with_token: false,
+            in_team: false,
             duplicates: Duplicates::Ask,
             run: "run-1",
         }
     }
 
     fn intake(&self) -> ApiIntake {
-        let call = |path: &str| Some(Call { path: path.to_owned(), method: None });
-        let fields = ["email", "name"].map(|name| ApiField {
+        let people = if self.in_team { "/teams/{team}/people" } else { "/people" };
+        let call = |path: &str, method| Some(Call { path: format!("{people}{path}"), method });
+        let names: &[&str] = if self.in_team { &["email", "name", "team"] } else { &["email", "name"] };
+        let fields = names.iter().copied().map(|name| ApiField {
             field: name.to_owned(),
             kind: FieldType::Text,
             required: name == "email",
-            in_path: false,
+            in_path: name == "team",
             refers: None,
             of: None,
             fields: Vec::new(),
         });
         let api = EntityApi {
-            create: call("/people").unwrap(),
+            create: call("", None).unwrap(),
             id: "id".to_owned(),
             key: self.with_find.then(|| "email".to_owned()).into_iter().collect(),
             find: self
                 .with_find
-                .then(|| Find { path: "/people?email={email}".to_owned(), at: Some("items".to_owned()) }),
+                .then(|| Find { path: format!("{people}?email={{email}}"), at: Some("items".to_owned()) }),
             read: None,
-            update: call("/people/{id}"),
-            remove: call("/people/{id}"),
+            update: call("/{id}", self.in_team.then_some(Method::Put)),
+            remove: call("/{id}", None),
             check: None,
-            fields: fields.into(),
+            fields: fields.collect(),
         };
         let reached = Reached {
             request: HttpRequest {
@@ -268,11 +275,16 @@ impl Coming {
             answers: BTreeMap::new(),
         };
         intake.prepare(std::slice::from_ref(&entity))?;
+        let width = if self.in_team { 3 } else { 2 };
         intake.lay_down(
             0,
-            2,
+            width,
             &[0],
-            &mut |take| rows.iter().try_for_each(|(one, two)| take(&[Some(one.as_bytes()), Some(two.as_bytes())])),
+            &mut |take| {
+                rows.iter().try_for_each(|(email, name)| {
+                    take(&[Some(email.as_bytes()), Some(name.as_bytes()), Some(b"red/one")][..width])
+                })
+            },
             reporter,
         )?;
         let run = Run { id: self.run.to_owned(), source: "there".to_owned() };
@@ -403,6 +415,36 @@ fn what_is_there_is_asked_about_changed_and_put_back() {
     let back = coming.intake().take_back("run-1", &Silent).unwrap();
     assert_eq!((back[0].removed, back[0].restored, back[0].staying), (1, 0, 1));
     assert_eq!(coming.server.people(), ["a@x.org Other"]);
+}
+
+#[test]
+fn what_stands_in_paths_only_leads_there_and_is_not_sent() {
+    let coming = Coming { in_team: true, duplicates: Duplicates::Update, ..Coming::new() };
+    let mine = ("a@x.org".to_owned(), "Mine".to_owned());
+    coming.server.kept.lock().unwrap().people.insert(700, mine);
+    let came = coming.comes(TWO, false).unwrap();
+    assert_eq!((came.updated, came.inserted), (1, 1), "{came:?}");
+    assert_eq!(coming.server.people(), ["b@x.org B", "a@x.org A"]);
+    let heard = coming.server.kept.lock().unwrap().heard.clone();
+    let heard = |of: &str| heard.iter().any(|it| it.starts_with(of));
+    assert!(heard("POST /api/teams/red%2Fone/people ") && heard("PUT /api/teams/red%2Fone/people/700 "));
+    let sent = coming.server.kept.lock().unwrap().bodies.join(" ");
+    assert!(sent.contains("b@x.org") && !sent.contains("red/one"), "{sent}");
+
+    // Nothing of it differs, so nothing is sent a second time.
+    let again = Coming { run: "run-2", ..coming };
+    let asked = again.server.heard("PUT");
+    let came = again.comes(TWO, false).unwrap();
+    assert_eq!((came.inserted, came.updated, again.server.heard("PUT")), (0, 0, asked), "{came:?}");
+    let back = again.intake().take_back("run-1", &Silent).unwrap();
+    assert_eq!((back[0].removed, back[0].restored, back[0].staying), (1, 1, 0), "{back:?}");
+    assert_eq!(again.server.people(), ["a@x.org Mine"]);
+
+    // One that is there and is as it would come is left alone.
+    let same = Coming { in_team: true, duplicates: Duplicates::Update, ..Coming::new() };
+    same.server.kept.lock().unwrap().people.insert(700, ("a@x.org".to_owned(), "A".to_owned()));
+    let came = same.comes(&TWO[..1], false).unwrap();
+    assert_eq!((came.updated, same.server.heard("PUT")), (0, 0), "{came:?}");
 }
 
 #[test]
