@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use liftlock_engine::model::state::State;
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Case, Expected, PATIENCE, World, wait_for};
+use crate::support::{Case, Expected, PATIENCE, World, signal, wait_for};
 
 /// What `upgrade` says of an update that is refused before anything is touched.
 fn refused_as(case: &Case<'_>, change: impl FnOnce(&mut Command)) -> Value {
@@ -93,4 +95,36 @@ fn a_project_with_names_of_its_own_on_an_engine_of_its_own_place_is_updated_and_
     let mut names: Vec<&str> = names.lines().collect();
     names.sort_unstable();
     assert_eq!(names, ["own-db", "own-shop"]);
+}
+
+#[test]
+fn a_port_that_somebody_takes_in_the_middle_is_told_until_it_is_free_and_nothing_is_lost() {
+    let world = World::with(&["1.1.0"]);
+    // Beside its own the shop has a second port, which no page holds meanwhile.
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let file = world.shop.join("compose.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, after) = text.split_once("    ports:\n").unwrap();
+    fs::write(&file, format!("{before}    ports:\n      - \"127.0.0.1:{port}:9000\"\n{after}")).unwrap();
+    world.demo(&["up"]);
+    let case = world.case();
+    let id = case.ask("1.1.0");
+    let mut worker = case.frozen(id, "forward/start_behind_gate/after_outcome");
+    let somebody = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    signal(worker.id(), Signal::CONT);
+    wait_for("the worker has ended", PATIENCE, || worker.try_wait().unwrap());
+
+    // Neither version can have its port, and that is said, with what to do.
+    let upgrade = case.upgrade(id);
+    let error = upgrade.error.unwrap();
+    assert_eq!((upgrade.state, &*error.class), (State::NeedsAttention, "port_taken"), "{}", case.story(id));
+    assert!(error.remedy.starts_with("Stop the program that uses this port"), "{}", error.remedy);
+    assert!(error.remedy.contains("liftlock rollback"), "{}", error.remedy);
+
+    drop(somebody);
+    let (code, answer) = case.answer(&["rollback"]);
+    assert_eq!((code, &answer["state"]), (0, &Value::from("rolled_back")), "{answer:#}");
+    assert_eq!(world.version().as_deref(), Some("1.0.0"));
+    assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
+    case.run("1.1.0", &[], &Expected::complete("1.1.0"));
 }

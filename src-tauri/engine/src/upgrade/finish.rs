@@ -125,9 +125,9 @@ pub(crate) fn stranded(drive: &Drive<'_>, error: Error) -> Result<()> {
         )
     } else {
         format!(
-            "Try again first: `liftlock rollback {}`. If that does not help, show the steps in the receipt to someone who \
-             looks after computers.",
-            upgrade.installation
+            "{} `liftlock rollback {}` tries again. If that does not help, show the steps in the receipt to someone who looks \
+             after computers.",
+            error.remedy, upgrade.installation
         )
     };
     end(drive, &upgrade, Event::Stranded, Outcome::RollbackFailed, message, Some(error))
