@@ -16,5 +16,6 @@ mod filaops;
 mod registry;
 mod struck;
 mod support;
+mod swarm;
 mod upgrades;
 mod variants;

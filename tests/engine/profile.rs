@@ -341,6 +341,34 @@ fn the_profiles_in_the_documentation_are_good() {
     assert_eq!(texts.len(), 5);
 }
 
+/// The documented project of Compose, deployed as a stack.
+fn in_a_stack() -> String {
+    let text = documented().into_iter().find(|it| it.contains("id = \"tickets\"")).expect("it is documented");
+    let (before, rest) = text.split_once("[gate]").expect("it has a gate");
+    let (_, after) = rest.split_once("[migrations]").expect("it has migrations");
+    let text = format!("{before}[migrations]{after}");
+    let text = text.replace("kind = \"compose\"\n", "kind = \"compose\"\nstack = \"tickets\"\n");
+    let lines = text.lines().filter(|it| !it.starts_with("carry = ")).map(|it| it.to_owned() + "\n");
+    lines.collect::<String>().replace("127.0.0.1:{port}", "127.0.0.1:8080")
+}
+
+#[test]
+fn a_stack_has_a_line_that_pins_it_and_no_gate() {
+    let good = in_a_stack();
+    let checked = Profile::check(&good);
+    assert_eq!((checked.mistakes, checked.warnings), (vec![], vec![]));
+    let Driver::Compose(driver) = Profile::parse(&good).unwrap().driver else { panic!("it is a compose project") };
+    assert_eq!(driver.stack.as_deref(), Some("tickets"));
+    let keys =
+        |from: &str, to: &str| -> Vec<String> { mistakes_with(&good, from, to).into_iter().map(|it| it.key).collect() };
+    assert_eq!(keys("pin = { file = \".env\", key = \"TICKETS_VERSION\" }", ""), ["driver"]);
+    assert_eq!(keys("local = false", "carry = { web = [\"/app/avatars\"] }"), ["driver.carry"]);
+    assert!(keys("local = false", "build = [\"web\"]").contains(&"driver.build".to_owned()));
+    assert_eq!(keys("stack = \"tickets\"", "stack = \"--help\""), ["driver.stack"]);
+    let gate = "[gate]\ncomponent = \"web\"\ncontainer_port = 8000\nport = 8080\n\n[migrations]";
+    assert_eq!(keys("[migrations]", gate), ["gate"]);
+}
+
 /// A key that only one of the two knew would be a surprise in an editor or on the command line.
 #[test]
 fn schema_and_reader_know_the_same_keys() {
@@ -350,7 +378,7 @@ fn schema_and_reader_know_the_same_keys() {
     let in_a_file = "token = { file = \"/etc/thing/token.env\", key = \"TOKEN\" }";
     let elsewhere =
         ["token = { env = \"TOKEN\" }", "token = { keychain = \"thing\" }"].map(|it| EVERYTHING.replace(in_a_file, it));
-    for text in documented().iter().chain(&elsewhere).map(String::as_str).chain([EVERYTHING]) {
+    for text in documented().iter().chain(&elsewhere).chain([&in_a_stack()]).map(String::as_str).chain([EVERYTHING]) {
         assert_eq!(Profile::check(text).mistakes, []);
         keys_used(&schema, &schema, "profile", &toml::from_str(text).unwrap(), &mut used);
     }

@@ -95,6 +95,30 @@ impl Engine {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Makes it the manager of a swarm of its own, apart from every other on this machine.
+    pub(crate) fn begin_swarm(&self) {
+        let name = self.dir.file_name().unwrap().to_str().unwrap();
+        let number: u16 = name.rsplit('-').next().unwrap().parse().unwrap();
+        // The bridge by which tasks reach their machine has one name for all engines, unless it is made before.
+        let bridge = format!("com.docker.network.bridge.name=br-gw-{number}");
+        let subnet = format!("10.{number}.250.0/24");
+        self.docker(&[
+            "network",
+            "create",
+            "--driver=bridge",
+            "--subnet",
+            &subnet,
+            "--opt",
+            &bridge,
+            "docker_gwbridge",
+        ]);
+        let (address, pool) = (format!("127.{number}.0.1"), format!("10.{number}.128.0/18"));
+        let (listen, data) = (format!("{address}:2377"), (20_000 + number).to_string());
+        let own = ["--default-addr-pool", &pool, "--default-addr-pool-mask-length=24", "--data-path-port", &data];
+        let reach = ["swarm", "init", "--listen-addr", &listen, "--advertise-addr", &address];
+        self.docker(&[reach.as_slice(), &own].concat());
+    }
+
     /// The process that keeps it.
     pub(crate) fn keeper(&self) -> u32 {
         self.keeper.lock().unwrap().0.id()

@@ -38,6 +38,8 @@ pub struct Wanted {
     pub compose: bool,
     /// Whether the images of that are built from a checkout.
     pub built: bool,
+    /// Whether it is deployed as a stack of Docker Swarm.
+    pub stack: bool,
 }
 
 /// Brings a demo up and says where everything is.
@@ -52,7 +54,7 @@ pub async fn up(place: &Place, wanted: &Wanted) -> Result<Value> {
     let facts = place.facts()?;
     match &facts.project {
         None => cluster::start(place, facts.postgres_port)?,
-        Some(project) => project.start(place, wanted.shop)?,
+        Some(project) => project.start(place, &facts, wanted.shop)?,
     }
     start_releases(place, &facts).await?;
     if wanted.shop && facts.project.is_none() {
@@ -113,7 +115,7 @@ async fn create(place: &Place, wanted: &Wanted) -> Result<()> {
         admin_password: place::secret(),
         shop_password: place::secret(),
         seeded_orders: wanted.orders,
-        project: wanted.compose.then(|| Project::new(wanted.built)),
+        project: wanted.compose.then(|| Project::new(wanted.built, wanted.stack)),
     };
     if let Some(project) = &facts.project {
         let made = create_project(place, wanted, &facts, project, &release).await;
@@ -162,7 +164,7 @@ async fn create_project(
     release: &catalogue::Release,
 ) -> Result<()> {
     project.install(place, facts, release)?;
-    project.start(place, false)?;
+    project.start(place, facts, false)?;
     cluster::furnish(facts).await?;
     project.migrate(place)?;
     if !release.behaviour.second_shop {
@@ -170,7 +172,7 @@ async fn create_project(
     }
     seed::upload(&place.shop().join("data/uploads"))?;
     publish::publish(place, std::slice::from_ref(&wanted.release), publish::Marks::default())?;
-    fs::write(place.profile(), profile(&project.profile(), facts)?)?;
+    fs::write(place.profile(), profile(&project.profile(facts), facts)?)?;
     place.write_facts(facts)
 }
 

@@ -58,6 +58,9 @@ enum Command {
         /// Build the images of that from a checkout of git
         #[arg(long, requires = "compose")]
         built: bool,
+        /// Deploy that as a stack of Docker Swarm; the engine must be a manager
+        #[arg(long, requires = "compose", conflicts_with = "built")]
+        stack: bool,
     },
     /// Make releases visible on the release server
     Publish {
@@ -196,8 +199,8 @@ fn run(command: Command) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = |at: &In| Place::at(&at.dir);
     match command {
-        Command::Up { at, release, orders, no_shop, compose, built } => {
-            let wanted = Wanted { release, orders, shop: !no_shop, compose, built };
+        Command::Up { at, release, orders, no_shop, compose, built, stack } => {
+            let wanted = Wanted { release, orders, shop: !no_shop, compose, built, stack };
             runtime.block_on(bring_up::up(&place(&at)?, &wanted))
         }
         Command::Publish { at, versions, prerelease, draft, untagged } => {

@@ -56,9 +56,17 @@ impl World {
         Self::made(&["--compose", "--built"], releases)
     }
 
+    /// The same as a stack of Docker Swarm, of which the engine is the only node.
+    pub(crate) fn in_swarm(releases: &[&str]) -> Self {
+        Self::made(&["--compose", "--stack"], releases)
+    }
+
     fn made(kind: &[&str], releases: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-in-docker-").tempdir().unwrap().keep();
         let engine = Engine::start();
+        if kind.contains(&"--stack") {
+            engine.begin_swarm();
+        }
         let mut world = Self {
             host: engine.host.clone(),
             engine,

@@ -7,6 +7,7 @@
 pub mod images;
 pub mod project;
 pub mod room;
+pub mod stack;
 
 use std::process::{Command, Output, Stdio};
 

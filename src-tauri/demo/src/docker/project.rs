@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Docker, images, said};
+use super::{Docker, images, said, stack};
 use crate::archive::{self, Form};
 use crate::catalogue::Release;
 use crate::place::{self, Facts, Place};
@@ -28,16 +28,23 @@ pub struct Project {
     /// Its folder is a checkout of git, and its images are built from there.
     #[serde(default)]
     pub is_built: bool,
+    /// It is deployed as a stack of Docker Swarm once there is something in its database.
+    #[serde(default)]
+    pub is_stack: bool,
 }
 
 impl Project {
     /// A project that is not there yet, on the engine that is reached from here.
-    pub fn new(is_built: bool) -> Self {
-        Self { name: format!("corner-shop-{}", &place::secret()[..8]), docker: Docker::from_environment(), is_built }
+    pub fn new(is_built: bool, is_stack: bool) -> Self {
+        let name = format!("corner-shop-{}", &place::secret()[..8]);
+        Self { name, docker: Docker::from_environment(), is_built, is_stack }
     }
 
     /// Its profile; only the address of its releases is another one here.
-    pub fn profile(&self) -> String {
+    pub fn profile(&self, facts: &Facts) -> String {
+        if self.is_stack {
+            return stack::profile(&self.name, facts.shop_port);
+        }
         if !self.is_built {
             return PROFILE.to_owned();
         }
@@ -111,7 +118,10 @@ impl Project {
     ///
     /// # Errors
     /// It is not.
-    pub fn start(&self, place: &Place, shop: bool) -> Result<()> {
+    pub fn start(&self, place: &Place, facts: &Facts, shop: bool) -> Result<()> {
+        if self.is_stack && shop {
+            return self.deploy(place, facts);
+        }
         // A container that a killed engine has left is started by the engine itself, or by this.
         let mut words = vec!["up", "--detach", "--wait", "--wait-timeout", "90"];
         if !shop {
@@ -134,6 +144,10 @@ impl Project {
     /// It does not run.
     pub fn database_address(&self) -> Result<String> {
         let container = self.container("db")?;
+        let namespace = "{{index .Config.Labels \"com.docker.stack.namespace\"}}";
+        if self.docker.run(&["inspect", "--format", namespace, &container])? == self.name {
+            return self.address_on_the_bridge(&container);
+        }
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
         let addresses = self.docker.run(&["inspect", "--format", format, &container])?;
         addresses.split_whitespace().next().map(str::to_owned).context("the database's container has no address")
@@ -194,6 +208,9 @@ impl Project {
     /// # Errors
     /// Something does not end.
     pub fn down(&self, place: &Place, hard: bool, remove: bool) -> Result<()> {
+        if self.is_stack {
+            self.take_away()?;
+        }
         let of_project = ["--filter", &label("project", &self.name)];
         let listed = |words: &[&str]| -> Result<Vec<String>> {
             Ok(self.docker.run(&[words, &of_project].concat())?.lines().map(str::to_owned).collect())

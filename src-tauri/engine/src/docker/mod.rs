@@ -6,6 +6,7 @@
 
 mod inside;
 mod project;
+mod swarm;
 mod trouble;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::process::Silent;
 
 pub use inside::InContainer;
 pub use project::{Config, Container, Project, Service};
+pub use swarm::{Rollout, SwarmMount, SwarmService, Task, split};
 pub(crate) use trouble::understood;
 
 /// How long a question may take.

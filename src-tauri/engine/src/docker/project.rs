@@ -31,6 +31,8 @@ pub struct Project {
     files: Vec<PathBuf>,
     /// Its name does not change while somebody looks.
     name: Arc<OnceLock<String>>,
+    /// Its services run in a stack of Docker Swarm of this name.
+    is_stack: bool,
 }
 
 /// What `docker compose config` makes of the files, as far as it matters here.
@@ -148,7 +150,21 @@ impl Container {
 impl Project {
     /// The project in `dir`. Without `files` those are meant that Docker Compose finds there.
     pub fn new(docker: Docker, dir: &Path, files: Vec<PathBuf>) -> Self {
-        Self { docker, dir: dir.to_owned(), files, name: Arc::default() }
+        Self { docker, dir: dir.to_owned(), files, name: Arc::default(), is_stack: false }
+    }
+
+    /// The same project, whose services run as a stack of Docker Swarm.
+    #[must_use]
+    pub fn in_stack(self, name: &str) -> Self {
+        let known = OnceLock::new();
+        // It is empty.
+        let _ = known.set(name.to_owned());
+        Self { name: Arc::new(known), is_stack: true, ..self }
+    }
+
+    /// Whether its services run as a stack of Docker Swarm.
+    pub fn is_stack(&self) -> bool {
+        self.is_stack
     }
 
     /// The same project as other files describe it.
@@ -247,20 +263,17 @@ impl Project {
     /// # Errors
     /// `docker_down`, and its kin.
     pub fn containers(&self, service: &str) -> Result<Vec<Container>> {
-        let of_project = format!("label=com.docker.compose.project={}", self.name()?);
-        let of_service = format!("label=com.docker.compose.service={service}");
-        let ids = self.docker.ask([
-            "ps",
-            "--all",
-            "--quiet",
-            "--no-trunc",
-            "--filter",
-            &of_project,
-            "--filter",
-            &of_service,
-            "--filter",
-            "label=com.docker.compose.oneoff=False",
-        ])?;
+        let labels = if self.is_stack {
+            vec![format!("label=com.docker.swarm.service.name={}", self.name_in_swarm(service)?)]
+        } else {
+            vec![
+                format!("label=com.docker.compose.project={}", self.name()?),
+                format!("label=com.docker.compose.service={service}"),
+                "label=com.docker.compose.oneoff=False".to_owned(),
+            ]
+        };
+        let filters = labels.iter().flat_map(|it| ["--filter", it.as_str()]);
+        let ids = self.docker.ask(["ps", "--all", "--quiet", "--no-trunc"].into_iter().chain(filters))?;
         let ids: Vec<&str> = ids.split_whitespace().collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -272,16 +285,41 @@ impl Project {
     /// The one container of a service that runs.
     ///
     /// # Errors
-    /// `container_down` where none does.
+    /// `container_down` where none does, `task_elsewhere` where it does on another node of a swarm.
     pub fn running(&self, service: &str) -> Result<Container> {
-        self.containers(service)?.into_iter().find(Container::is_running).ok_or_else(|| {
-            Error::failed("container_down", format!("There is no running container of the service “{service}”."))
-                .remedy("Start it with “docker compose up -d” in the folder of the application, then try again.")
-        })
+        if let Some(container) = self.containers(service)?.into_iter().find(Container::is_running) {
+            return Ok(container);
+        }
+        let down =
+            Error::failed("container_down", format!("There is no running container of the service “{service}”."));
+        if !self.is_stack {
+            return Err(
+                down.remedy("Start it with “docker compose up -d” in the folder of the application, then try again.")
+            );
+        }
+        let name = self.name_in_swarm(service)?;
+        let tasks = self.docker.tasks(&name)?;
+        let Some(elsewhere) = tasks.iter().find(|it| it.is_alive() && it.is_wanted) else {
+            return Err(down.remedy(format!("Look at “docker service ps {name}”, then try again.")));
+        };
+        let message =
+            format!("The service “{service}” runs on {}, and its container is not on this node.", elsewhere.node);
+        Err(Error::refused("task_elsewhere", message).remedy(format!(
+            "Run Liftlock on {}, or keep the service on this node with deploy.placement in the stack's file.",
+            elsewhere.node
+        )))
+    }
+
+    /// What a service is called in the swarm.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn name_in_swarm(&self, service: &str) -> Result<String> {
+        Ok(format!("{}_{service}", self.name()?))
     }
 }
 
-fn strange(what: &str, cause: &serde_json::Error) -> Error {
+pub(super) fn strange(what: &str, cause: &serde_json::Error) -> Error {
     Error::failed("docker_strange", format!("The answer of “{what}” could not be understood."))
         .remedy("Use Docker Compose 2.24 or newer. If it is, report it with the details.")
         .because(cause)

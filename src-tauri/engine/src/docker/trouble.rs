@@ -48,6 +48,8 @@ pub(crate) fn understood(words: &str) -> Error {
     ]) {
         Error::refused("compose_missing", "This Docker has no Docker Compose 2.")
             .remedy("Install the plug-in of Docker Compose 2.24 or newer (on Debian: docker-compose-plugin or docker-compose-v2). The old program “docker-compose” is not enough.")
+    } else if let Some(error) = of_swarm(&says) {
+        error
     } else if says(&["port is already allocated", "address already in use", "ports are not available"]) {
         Error::failed("port_taken", "A port that the application needs is taken.")
             .remedy("Stop the program that uses this port, or choose another port in the settings of the application.")
@@ -109,6 +111,29 @@ pub(crate) fn understood(words: &str) -> Error {
     lines.iter().rev().take(TOLD).rev().fold(error, |error, line| error.detail(printable(line)))
 }
 
+/// What Docker Swarm says.
+fn of_swarm(says: &dyn Fn(&[&str]) -> bool) -> Option<Error> {
+    Some(if says(&["worker nodes can't be used"]) {
+        Error::refused("not_a_manager", "This computer is a worker of its swarm, and only a manager may change services.")
+            .remedy("Run Liftlock on a manager (“docker node ls” there names them), or make this node one with “docker node promote”.")
+    } else if says(&["not a swarm manager", "not part of a swarm"]) {
+        Error::refused("swarm_inactive", "Docker on this computer is not part of a swarm.").remedy(
+            "Run Liftlock on a manager of the swarm that the application runs in, or take “stack” out of the profile.",
+        )
+    } else if says(&["swarm is encrypted and needs to be unlocked"]) {
+        Error::failed("swarm_locked", "The swarm is locked since Docker was started.")
+            .remedy("Unlock it with “docker swarm unlock”, then try again.")
+    } else if says(&["swarm does not have a leader", "lost the quorum"]) {
+        Error::failed("swarm_without_leader", "The swarm has lost most of its managers and takes no changes.")
+            .remedy("Bring its managers back (“docker node ls” on one of them), then try again.")
+    } else if says(&["no such service"]) {
+        Error::refused("service_missing", "A service of the application is not there.")
+            .remedy("Correct its name, or that of the stack, in the profile: “docker stack services” or “docker compose config --services” names those that are there.")
+    } else {
+        return None;
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +179,23 @@ mod tests {
                 "error while interpolating services.shop: required variable SECRET is missing a value: set it",
                 "setting_missing",
             ),
+            (
+                "Error response from daemon: This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+                "swarm_inactive",
+            ),
+            (
+                "Error response from daemon: This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.",
+                "not_a_manager",
+            ),
+            (
+                "Error response from daemon: Swarm is encrypted and needs to be unlocked before it can be used.",
+                "swarm_locked",
+            ),
+            (
+                "Error response from daemon: rpc error: code = Unknown desc = The swarm does not have a leader.",
+                "swarm_without_leader",
+            ),
+            ("Error: no such service: shop_shop", "service_missing"),
             ("something else", "docker_failed"),
         ] {
             let error = understood(words);

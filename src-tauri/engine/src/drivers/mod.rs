@@ -28,7 +28,7 @@ use crate::model::profile::{self, CommandLine, Profile};
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 pub use crate::process::Ending;
 
-pub use compose::Compose;
+pub use compose::{Compose, Swarm};
 pub use native::Native;
 pub use units::UnitFolders;
 
@@ -117,6 +117,11 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// `start_failed`, `command_missing`, `already_running` (behind another gate: it must be stopped first),
     /// `gate_missing` where a private port is asked of a component that has no gate.
     fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()>;
+
+    /// Whether a start goes on without the worker that asked for it: the next one takes it up instead of beginning anew.
+    fn rolls_out_by_itself(&self) -> bool {
+        false
+    }
 
     /// Runs a command of a release to its end.
     ///
@@ -224,6 +229,9 @@ pub trait Driver: Send + Sync + fmt::Debug {
 pub fn of(profile: &Profile, dir: &Path, docker: &Docker) -> Box<dyn Driver> {
     match &profile.driver {
         profile::Driver::Native(layout) => Box::new(Native::new(profile, layout, dir, Arc::clone(docker.runner()))),
+        profile::Driver::Compose(layout) if layout.stack.is_some() => {
+            Box::new(Swarm::new(profile, layout, dir, docker))
+        }
         profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, docker)),
     }
 }

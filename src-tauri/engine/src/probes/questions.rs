@@ -153,6 +153,10 @@ fn in_service(service: &str, command: &CommandLine, at: At<'_>) -> Result<Invoca
         .remedy("Take “service” out of the probe, or write kind = \"compose\" in [driver] of the profile.")
     })?;
     let words = words_of(command, at.place)?;
+    if inside.project.is_stack() {
+        let container = inside.project.running(service)?.id;
+        return Ok(crate::docker::invocation().args(["exec", &container]).args(words));
+    }
     Ok(inside.project.compose(&[]).args(["exec", "--no-TTY", service]).args(words))
 }
 

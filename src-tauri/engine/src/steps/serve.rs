@@ -78,6 +78,8 @@ impl Step for HoldAutostart {
 pub struct Stop {
     /// The component.
     pub component: String,
+    /// Whether there is a page in its place.
+    pub has_page: bool,
 }
 
 impl Step for Stop {
@@ -88,7 +90,9 @@ impl Step for Stop {
         component_key("stop", &self.component)
     }
     fn does(&self) -> String {
-        format!("Stop {}; visitors see a page that says so.", self.component)
+        let visitors =
+            if self.has_page { "visitors see a page that says so" } else { "visitors see an error meanwhile" };
+        format!("Stop {}; {visitors}.", self.component)
     }
     fn deadline(&self, world: &World<'_>) -> Duration {
         starting_and_stopping(world)
@@ -120,7 +124,10 @@ impl Step for Stop {
 
 /// Starts the new version on a private port.
 #[derive(Debug)]
-pub struct StartBehindGate;
+pub struct StartBehindGate {
+    /// Whether it can be: without a gate users may come in from here on.
+    pub has_gate: bool,
+}
 
 impl StartBehindGate {
     pub(crate) fn key_of() -> StepKey {
@@ -136,7 +143,11 @@ impl Step for StartBehindGate {
         Self::key_of()
     }
     fn does(&self) -> String {
-        "Start the new version where no user can reach it yet.".to_owned()
+        if self.has_gate {
+            "Start the new version where no user can reach it yet.".to_owned()
+        } else {
+            "Start the new version; users may come in from here on.".to_owned()
+        }
     }
     fn deadline(&self, world: &World<'_>) -> Duration {
         starting_and_stopping(world)
@@ -145,7 +156,6 @@ impl Step for StartBehindGate {
         3.0
     }
     fn intent(&self, world: &World<'_>) -> Result<Value> {
-        // Without a gate the port is the public one, and users may come in from here on.
         let port = if world.site.profile.gate.is_some() {
             Some(port::any_free(IpAddr::V4(Ipv4Addr::LOCALHOST))?)
         } else {
@@ -160,8 +170,11 @@ impl Step for StartBehindGate {
         if gate == Gate::Public {
             world.lower_page();
         }
-        // A part of a killed worker may be running: it is stopped, because its port is not known to be right.
-        stop_all(world)?;
+        // A part of a killed worker may be running: it is stopped, because its port is not known to be right. What is
+        // rolled out by somebody else goes on, and is taken up as it stands.
+        if gate != Gate::Public || !world.site.driver.rolls_out_by_itself() {
+            stop_all(world)?;
+        }
         let gate = free(gate)?;
         for component in world.site.driver.components() {
             world.site.start(&component, gate, world.reporter)?;
@@ -283,7 +296,10 @@ fn stop_all(world: &World<'_>) -> Result<()> {
 
 /// Lets users in.
 #[derive(Debug)]
-pub struct OpenGate;
+pub struct OpenGate {
+    /// Whether there is one.
+    pub has_gate: bool,
+}
 
 impl OpenGate {
     pub(crate) fn key_of() -> StepKey {
@@ -299,7 +315,11 @@ impl Step for OpenGate {
         Self::key_of()
     }
     fn does(&self) -> String {
-        "Let users in: the new version gets the public port.".to_owned()
+        if self.has_gate {
+            "Let users in: the new version gets the public port.".to_owned()
+        } else {
+            "Look whether users get the new version.".to_owned()
+        }
     }
     fn weight(&self) -> f64 {
         2.0

@@ -28,7 +28,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     steps.push(Box::new(Rehearse { stores: site.stores.clone() }));
     steps.push(Box::new(HoldAutostart));
     for component in site.driver.components().into_iter().rev() {
-        steps.push(Box::new(Stop { component }));
+        steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
     }
     // All are set aside before any is changed.
     for store in &site.stores {
@@ -55,7 +55,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
         steps.push(Box::new(Compare { store: Arc::clone(store) }));
     }
     steps.extend(after.into_iter().map(|it| it as Box<dyn Step>));
-    steps.extend(to_the_users());
+    steps.extend(to_the_users(site.profile.gate.is_some()));
     steps
 }
 
@@ -64,7 +64,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
 fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
     let mut steps: Vec<Box<dyn Step>> = vec![Box::new(CheckRestore), Box::new(TakeSafetyCopy), Box::new(HoldAutostart)];
     for component in site.driver.components().into_iter().rev() {
-        steps.push(Box::new(Stop { component }));
+        steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
     }
     for store in &site.stores {
         steps.push(Box::new(SetAside { store: Arc::clone(store) }));
@@ -75,10 +75,16 @@ fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
     for store in &site.stores {
         steps.push(Box::new(Swap { store: Arc::clone(store) }));
     }
-    steps.extend(to_the_users());
+    steps.extend(to_the_users(site.profile.gate.is_some()));
     steps
 }
 
-fn to_the_users() -> Vec<Box<dyn Step>> {
-    vec![Box::new(Switch), Box::new(StartBehindGate), Box::new(Verify), Box::new(OpenGate), Box::new(RestoreAutostart)]
+fn to_the_users(has_gate: bool) -> Vec<Box<dyn Step>> {
+    vec![
+        Box::new(Switch),
+        Box::new(StartBehindGate { has_gate }),
+        Box::new(Verify),
+        Box::new(OpenGate { has_gate }),
+        Box::new(RestoreAutostart),
+    ]
 }

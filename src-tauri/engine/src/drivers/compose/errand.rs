@@ -13,7 +13,7 @@ use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 use crate::process::Silent;
 
 /// On every container that runs a command; its value is the project.
-const LABEL: &str = "liftlock.errand";
+pub(super) const LABEL: &str = "liftlock.errand";
 const QUICK: Patience = Patience { deadline: Duration::from_secs(120), stall_after: None };
 /// How long a daemon may take to come back after a restart of the computer.
 const DAEMON_WITHIN: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ impl Compose {
 }
 
 /// Whether it was Docker that refused, and not the command that failed.
-fn is_dockers_own(finished: &Finished) -> bool {
+pub(super) fn is_dockers_own(finished: &Finished) -> bool {
     let says = |line: &str| {
         [
             "Cannot connect to the Docker daemon",

@@ -35,6 +35,13 @@ pub(super) struct Image {
     pub(super) digest: Option<String>,
 }
 
+impl Image {
+    /// One of which nothing is known yet.
+    pub(super) fn unknown() -> Self {
+        Self { reference: String::new(), id: String::new(), digest: None }
+    }
+}
+
 /// The images of one release, by service.
 pub(super) type Images = BTreeMap<String, Image>;
 
@@ -270,7 +277,9 @@ impl Compose {
 
     /// Sees to it that the names in the compose files stand for what the release is known to have run from.
     pub(super) fn ensure(&self, version: &str) -> Result<()> {
-        for image in self.images_record().of(version)?.unwrap_or_default().values() {
+        let known = self.images_record().of(version)?.unwrap_or_default();
+        // What was never here has no identity here.
+        for image in known.values().filter(|it| !it.id.is_empty()) {
             if self.id_of(&image.reference).ok().as_ref() != Some(&image.id) {
                 self.project.docker().act(["tag", &image.id, &image.reference], QUICK, &crate::process::Silent)?;
             }
@@ -282,7 +291,7 @@ impl Compose {
     pub(super) fn is_of(&self, container: &Container, component: &str, version: &str) -> Result<bool> {
         let service = self.service(component)?;
         let known = self.images_record().of(version)?.and_then(|mut it| it.remove(service));
-        Ok(known.is_none_or(|it| it.id == container.image))
+        Ok(known.is_none_or(|it| it.id.is_empty() || it.id == container.image))
     }
 }
 

@@ -16,6 +16,7 @@ mod errand;
 mod images;
 mod overlay;
 mod pin;
+mod swarm;
 
 use std::{
     fs,
@@ -25,6 +26,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use swarm::Swarm;
 
 use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
 use crate::docker::{Container, Docker, Project, succeeded};
@@ -199,7 +202,11 @@ impl Compose {
 /// The project of an installation.
 pub fn project(layout: &ComposeDriver, dir: &Path, docker: &Docker) -> Project {
     let files = layout.files.iter().map(|it| it.under(dir)).collect();
-    Project::new(docker.clone(), dir, files)
+    let project = Project::new(docker.clone(), dir, files);
+    match &layout.stack {
+        Some(name) => project.in_stack(name),
+        None => project,
+    }
 }
 
 impl Driver for Compose {

@@ -11,6 +11,10 @@ use super::{ContainerPath, FilePath, InsidePath, Template};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComposeDriver {
+    /// The stack of Docker Swarm as which the project is deployed. None: its containers are those of Docker Compose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub stack: Option<String>,
     /// Its compose files, in the order in which they are given. None: those that Docker Compose finds by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<InsidePath>,

@@ -109,7 +109,12 @@ fn of_one_driver(document: &Document<'_>, sections: &Sections) {
             document.mistake(&format!("stores[{number}].service"), reason, "take “service” out");
         }
     }
-    if let Some(gate) = &sections.gate {
+    let is_stack = matches!(driver, Driver::Compose(it) if it.stack.is_some());
+    if is_stack && sections.gate.is_some() {
+        let reason = "a stack has no [gate]: Swarm publishes ports by itself, for everybody at once";
+        document.mistake("gate", reason, "take [gate] out, and write the public port into the probes");
+    }
+    if let Some(gate) = sections.gate.as_ref().filter(|_| !is_stack) {
         let (has, key, example) = if is_compose {
             (gate.container_port.is_some(), "container_port", "container_port = 8080")
         } else {
@@ -362,7 +367,8 @@ fn promises(document: &Document<'_>, sections: &Sections) {
         let reason = "no [[stores]]: nothing is backed up, and nothing can be brought back";
         document.warning("", reason, "name every database and folder that holds the user's data");
     }
-    if !root.has("gate") {
+    let is_stack = matches!(&sections.driver, Some(Driver::Compose(it)) if it.stack.is_some());
+    if !root.has("gate") && !is_stack {
         let reason = "no [gate]: users can come in before the new version has passed verification";
         document.warning("", reason, "add [gate], naming the variable that sets the port of the application");
     }

@@ -188,8 +188,8 @@ fn driver(node: &Node<'_>) -> Option<Driver> {
         }
         if it.raw_text() == Some("swarm") {
             it.mistake(
-                "the driver “swarm” is not part of this Liftlock: services of a swarm are rolled out by Docker alone",
-                "write “compose” for a project of Docker Compose on one machine, or keep using `docker stack deploy`",
+                "“swarm” is no driver: a stack of Docker Swarm is a project of Docker Compose that is deployed otherwise",
+                "write kind = \"compose\" and stack = \"NAME\" with the name of the stack",
             );
             return None;
         }
@@ -208,6 +208,10 @@ fn driver(node: &Node<'_>) -> Option<Driver> {
 
 fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
     let files = table.list("files", inside);
+    let stack = table.optional("stack", name);
+    if table.has("stack") {
+        in_a_stack(table);
+    }
     let pin = table.optional("pin", |it| {
         let table = it.table()?;
         let file = table.required("file", "file = \".env\"", file);
@@ -219,7 +223,7 @@ fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
     let carry = table.optional("carry", carried).unwrap_or_default();
     if !table.has("build") {
         let images = table.required("images", "images = { shop = \"registry.example/shop:{version}\" }", images);
-        return Some(ComposeDriver { files, pin, images: images?, build: Vec::new(), local, carry });
+        return Some(ComposeDriver { stack, files, pin, images: images?, build: Vec::new(), local, carry });
     }
     let build = table.list("build", name);
     for (key, remedy) in [
@@ -235,7 +239,26 @@ fn compose(table: &Table<'_>) -> Option<ComposeDriver> {
         table.mistake("“build” names no service", "name each service that is built from the source of a release");
         return None;
     }
-    Some(ComposeDriver { files, pin: None, images: BTreeMap::new(), build, local: false, carry })
+    Some(ComposeDriver { stack: None, files, pin: None, images: BTreeMap::new(), build, local: false, carry })
+}
+
+/// What a stack needs, and what it cannot have.
+fn in_a_stack(table: &Table<'_>) {
+    if !table.has("pin") {
+        let remedy = "let the stack's file take the version from a variable, and name its line: pin = { file = \".env\", key = \"SHOP_VERSION\" }";
+        table.mistake(
+            "“stack” needs “pin”: the stack's file is never written, and would go back to the old version",
+            remedy,
+        );
+    }
+    for (key, remedy) in [
+        ("build", "publish the images and name them in “images”: the nodes of a swarm fetch them"),
+        ("carry", "give the folder a volume in the stack's file"),
+    ] {
+        if let Some(node) = table.node(key) {
+            node.mistake(format!("“{key}” means nothing beside “stack”"), remedy);
+        }
+    }
 }
 
 fn carried(node: &Node<'_>) -> Option<BTreeMap<String, Vec<ContainerPath>>> {

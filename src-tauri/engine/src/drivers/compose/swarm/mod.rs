@@ -1,0 +1,280 @@
+//! A project of Docker Compose that is deployed as a stack of Docker Swarm: Swarm rolls its services out, and Liftlock
+//! does what has to be done around that.
+//!
+//! A service is stopped by holding it: a constraint that no node fulfils takes its tasks away, and neither a restart of
+//! a computer nor Swarm itself brings them back. An update takes the constraint away and gives the image in the same
+//! act, with Swarm told to take it back where a task does not come up. What it then goes back to is the held service:
+//! the old version never meets data that was made for the new one. Swarm's own state is what an interrupted
+//! worker goes by. Published ports, files of the stack and services that the profile does not name are never touched.
+
+mod errand;
+mod rollout;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Compose, pin};
+use crate::docker::{Docker, SwarmService, Task, split};
+use crate::drivers::{Autostart, Driver, Ending, Errand, Gate, Variables, plain_version};
+use crate::error::{Error, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::profile::{self, ComposeDriver, Profile, Store};
+use crate::ports::{Finished, Patience, Reporter, SignOfWork};
+
+/// An installation that is a stack of Docker Swarm.
+#[derive(Debug)]
+pub struct Swarm {
+    /// Files, images and the line that says which version runs are those of any project.
+    compose: Compose,
+    /// The service in whose container the database runs.
+    database: Option<String>,
+    /// Services that commands of a release are run like.
+    commanded: Vec<String>,
+}
+
+impl Swarm {
+    /// The installation of `profile` in `dir`.
+    pub fn new(profile: &Profile, layout: &ComposeDriver, dir: &Path, docker: &Docker) -> Self {
+        let database = profile.stores.iter().find_map(|it| match it {
+            Store::Postgres(it) => it.service.clone(),
+            Store::Sqlite(_) | Store::Files(_) => None,
+        });
+        let migrations = profile.migrations.iter();
+        let lines = migrations.flat_map(|it| [&it.schema_head, &it.pre_upgrade, &it.migrate, &it.post_upgrade]);
+        let lines = lines.flatten().filter_map(|it| it.service.clone());
+        let asked = profile.migrations.iter().filter_map(|it| it.schema_version.as_ref()?.service.clone());
+        let mut commanded: Vec<String> = lines.chain(asked).collect();
+        commanded.sort_unstable();
+        commanded.dedup();
+        Self { compose: Compose::new(profile, layout, dir, docker), database, commanded }
+    }
+
+    fn docker(&self) -> &Docker {
+        self.compose.project.docker()
+    }
+
+    /// What a component is called in the swarm.
+    fn name_of(&self, component: &str) -> Result<String> {
+        self.compose.project.name_in_swarm(self.compose.service(component)?)
+    }
+
+    /// A service that does not run here is known all the same.
+    fn tasks_alive(&self, name: &str) -> Result<Vec<Task>> {
+        Ok(self.docker().tasks(name)?.into_iter().filter(Task::is_alive).collect())
+    }
+
+    /// The image of a service in a release, as Swarm is given it: by its digest, where a registry tells one.
+    fn image_of(&self, service: &str, version: &str) -> Result<String> {
+        let known = self.compose.images_record().of(version)?.and_then(|mut it| it.remove(service));
+        if let Some(image) = known {
+            return Ok(match &image.digest {
+                Some(digest) => format!("{}@{digest}", image.reference),
+                None => image.reference,
+            });
+        }
+        let named = self.compose.references(version)?.into_iter().find(|it| it.0 == service);
+        named.map(|it| it.1).ok_or_else(|| {
+            Error::refused("image_unknown", format!("The profile does not say which image “{service}” runs."))
+                .remedy("Name it in “images” under [driver] in the profile.")
+        })
+    }
+
+    /// Writes down by which digest Swarm knows the images of the version that runs, so that they come back as they were.
+    fn note_digests(&self, version: &str) -> Result<()> {
+        let mut all = self.compose.images_record().all()?;
+        let images = all.entry(version.to_owned()).or_default();
+        for service in self.compose.layout.services() {
+            let name = self.compose.project.name_in_swarm(service)?;
+            let found = match self.docker().swarm_service(&name) {
+                Ok(it) => it,
+                Err(error) if error.class == "service_missing" => continue,
+                Err(error) => return Err(error),
+            };
+            let (reference, digest) = split(found.image());
+            let image = images.entry(service.to_owned()).or_insert_with(super::images::Image::unknown);
+            reference.clone_into(&mut image.reference);
+            image.digest = digest.map(str::to_owned);
+        }
+        self.compose.write_down(&all)
+    }
+
+    /// What stands in the way of a rollout of a component.
+    fn obstacles_of(&self, component: &str, version: Option<&str>) -> Result<Option<Finding>> {
+        let (service, name) = (self.compose.service(component)?, self.name_of(component)?);
+        let found = self.docker().swarm_service(&name)?;
+        if found.is_in_between() {
+            return Ok(Some(Finding::new(
+                Severity::Stop,
+                "swarm_update_unfinished",
+                format!("An earlier update of “{component}” has not come to its end in Swarm: {}.", found.says()),
+                format!(
+                    "Look at “docker service ps {name}”, and end it with “docker service rollback {name}” or by deploying the stack again."
+                ),
+            )));
+        }
+        let (Some(version), (image, _)) = (version, split(found.image())) else { return Ok(None) };
+        let said = self.compose.references(version)?.into_iter().find(|it| it.0 == service).map(|it| it.1);
+        Ok(said.filter(|it| it != image).map(|said| {
+            Finding::new(
+                Severity::Stop,
+                "stack_differs",
+                format!("Swarm runs {image} for “{component}”, and by the settings of the stack it would be {said}."),
+                "Deploy the stack again, or correct the line that says which version runs.",
+            )
+        }))
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>> {
+        self.docker().is_manager()?;
+        let version = self.compose.current_release()?;
+        let mut found = Vec::new();
+        for component in self.compose.components() {
+            found.extend(self.obstacles_of(&component, version.as_deref())?);
+        }
+        for service in &self.commanded {
+            let name = self.compose.project.name_in_swarm(service)?;
+            if self.docker().swarm_service(&name)?.has_secrets() {
+                found.push(Finding::new(
+                    Severity::Stop,
+                    "swarm_secrets",
+                    format!("“{service}” gets secrets or configs from Swarm, and a container in which Liftlock migrates cannot get them."),
+                    "Give the service what its migrations need as variables of its environment.",
+                ));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Driver for Swarm {
+    fn current_release(&self) -> Result<Option<String>> {
+        self.compose.current_release()
+    }
+
+    fn is_fetched(&self, version: &str) -> bool {
+        self.compose.is_fetched(version)
+    }
+
+    fn release_folder(&self, version: &str) -> Result<Option<PathBuf>> {
+        self.compose.release_folder(version)
+    }
+
+    fn switch(&self, version: &str) -> Result<()> {
+        plain_version(version)?;
+        self.compose.switch(version)
+    }
+
+    fn components(&self) -> Vec<String> {
+        self.compose.components()
+    }
+
+    fn is_running(&self, component: &str, _reporter: &dyn Reporter) -> Result<bool> {
+        Ok(!self.tasks_alive(&self.name_of(component)?)?.is_empty())
+    }
+
+    fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
+        self.hold(component, reporter)
+    }
+
+    fn start(&self, component: &str, _variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
+        if gate != Gate::Public {
+            return Err(Error::bug("gate_missing", "A service of a stack was to be started on a private port."));
+        }
+        self.roll_out(component, reporter)
+    }
+
+    fn rolls_out_by_itself(&self) -> bool {
+        true
+    }
+
+    fn run(
+        &self,
+        line: &profile::CommandLine,
+        errand: &Errand<'_>,
+        patience: Patience,
+        signs: &[&dyn SignOfWork],
+        reporter: &dyn Reporter,
+    ) -> Result<Finished> {
+        self.run_errand(line, errand, patience, signs, reporter)
+    }
+
+    fn obstacles(&self, target: Option<&str>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        match pin::change(&self.compose.dir, &self.compose.layout, target) {
+            Ok(finding) => found.extend(finding),
+            Err(error) => found.push(Finding::stop(&error)),
+        }
+        for findings in [self.findings(), target.map_or(Ok(Vec::new()), |it| self.compose.differences(it))] {
+            match findings {
+                Ok(findings) => found.extend(findings),
+                Err(error) => found.push(Finding::stop(&error)),
+            }
+        }
+        found
+    }
+
+    fn differences(&self, version: &str) -> Result<Vec<Finding>> {
+        self.compose.differences(version)
+    }
+
+    fn forget(&self, version: &str) -> Result<()> {
+        self.compose.forget(version)
+    }
+
+    fn prepares(&self) -> Option<String> {
+        self.compose.prepares()
+    }
+
+    fn identify(&self, version: &str) -> Result<Value> {
+        self.compose.identify(version)
+    }
+
+    fn prepare(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
+        let answer = self.compose.prepare(version, identity, reporter)?;
+        if let Some(current) = self.compose.current_release()?.filter(|it| it != version) {
+            self.note_digests(&current)?;
+        }
+        Ok(answer)
+    }
+
+    fn confirm(&self, version: &str) -> Result<()> {
+        for component in self.compose.components() {
+            let wanted = self.image_of(self.compose.service(&component)?, version)?;
+            let found = self.docker().swarm_service(&self.name_of(&component)?)?;
+            if found.image() != wanted {
+                let message = format!("Swarm runs {} for “{component}” instead of {wanted}.", found.image());
+                return Err(Error::failed("wrong_digest", message)
+                    .remedy("Find out who else updates services of this swarm, then try again."));
+            }
+        }
+        self.compose.confirm(version)
+    }
+
+    fn sweep(&self, reporter: &dyn Reporter) -> Result<()> {
+        self.compose.sweep(reporter)
+    }
+
+    fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String> {
+        self.compose.last_words(component, reporter)
+    }
+
+    fn autostart(&self, component: &str, _reporter: &dyn Reporter) -> Result<Autostart> {
+        self.docker().is_manager()?;
+        let found: SwarmService = self.docker().swarm_service(&self.name_of(component)?)?;
+        Ok(Autostart(json!({ "image": found.image(), "replicas": found.replicas() })))
+    }
+
+    fn hold_autostart(&self, component: &str, _found: &Autostart, _reporter: &dyn Reporter) -> Result<()> {
+        // What is stopped is held by Swarm itself; what runs is the version that is to run.
+        self.docker().swarm_service(&self.name_of(component)?).map(drop)
+    }
+
+    fn restore_autostart(&self, component: &str, _found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        self.give_back(component, reporter)
+    }
+}
+
+/// How long a change of what a service is to be may take to be written down by the managers.
+const WRITTEN: Patience = Patience { deadline: Duration::from_secs(60), stall_after: None };

@@ -1,0 +1,224 @@
+//! Corner Shop as a stack of Docker Swarm: Swarm rolls it out, Liftlock does what has to be done around that.
+
+use std::fs;
+
+use liftlock_engine::model::ids::UpgradeId;
+use serde_json::Value;
+
+use crate::support::{Case, Ended, Expected, PATIENCE, World, judge, wait_for};
+
+/// What of the shop's service a person sees, save which release it is.
+fn settings_of(service: &Value) -> Value {
+    let spec = &service["Spec"];
+    let mut labels = spec["Labels"].clone();
+    labels["com.docker.stack.image"] = Value::Null;
+    let constraints = spec["TaskTemplate"]["Placement"]["Constraints"].as_array().cloned().unwrap_or_default();
+    serde_json::json!({
+        "labels": labels, "mode": spec["Mode"], "update": spec["UpdateConfig"], "rollback": spec["RollbackConfig"],
+        "endpoint": spec["EndpointSpec"], "constraints": constraints, "env": spec["TaskTemplate"]["ContainerSpec"]["Env"],
+    })
+}
+
+/// A stack, and how its owner had it.
+struct Stack {
+    world: World,
+    settings: Value,
+    file: Vec<u8>,
+    database_since: String,
+}
+
+impl Stack {
+    fn with(releases: &[&str]) -> Self {
+        let world = World::in_swarm(releases);
+        let file = fs::read(world.shop.join("compose.yaml")).unwrap();
+        let database_since = world.inspect("db", ".State.StartedAt").unwrap();
+        let mut stack = Self { world, settings: Value::Null, file, database_since };
+        stack.settings = settings_of(&stack.service());
+        stack
+    }
+
+    fn name(&self) -> String {
+        format!("{}_shop", self.world.project)
+    }
+
+    fn service(&self) -> Value {
+        let told = self.world.engine.docker(&["service", "inspect", &self.name()]);
+        serde_json::from_str::<Value>(&told).unwrap()[0].take()
+    }
+
+    /// The tasks of the shop that ever ran this version, as `ID state`.
+    fn tasks_of(&self, version: &str) -> Vec<String> {
+        let format = "{{.Image}} {{.ID}} {{.CurrentState}}";
+        let told = self.world.engine.docker(&["service", "ps", "--no-trunc", "--format", format, &self.name()]);
+        let image = format!("corner-shop:{version} ");
+        told.lines().filter_map(|it| it.strip_prefix(&image)).map(str::to_owned).collect()
+    }
+
+    fn image(&self) -> String {
+        self.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap().to_owned()
+    }
+
+    fn update_state(&self) -> String {
+        self.service()["UpdateStatus"]["State"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The stack is as its owner has it, of this version, and nothing else is on the engine.
+    fn is_whole(&self, version: &str) {
+        let service = self.service();
+        let image = format!("corner-shop:{version}");
+        assert_eq!(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], image.as_str());
+        assert_eq!(service["Spec"]["Labels"]["com.docker.stack.image"], image.as_str());
+        assert_eq!(settings_of(&service), self.settings);
+        // Whoever says `docker service rollback` now does not get what was held.
+        let before = &service["PreviousSpec"]["TaskTemplate"];
+        assert!(before.is_null() || before["ContainerSpec"]["Image"] == image.as_str(), "{before:#}");
+        let shop = self.world.inspect("shop", ".Image").unwrap();
+        let engine = &self.world.engine;
+        assert_eq!(shop, engine.docker(&["image", "inspect", "--format", "{{.Id}}", &image]));
+        let settings = fs::read_to_string(self.world.shop.join(".env")).unwrap();
+        assert!(settings.lines().any(|it| it == format!("SHOP_VERSION={version}")), "{settings}");
+        assert_eq!(fs::read(self.world.shop.join("compose.yaml")).unwrap(), self.file, "nobody writes the user's file");
+        let since = self.world.inspect("db", ".State.StartedAt");
+        assert_eq!(since.as_deref(), Some(self.database_since.as_str()), "the database stays up");
+        let running = engine.docker(&["ps", "--format", "{{.Names}}"]);
+        assert_eq!(running.lines().count(), 2, "{running}");
+        let networks = engine.docker(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]);
+        let mut networks: Vec<&str> = networks.lines().collect();
+        networks.sort_unstable();
+        assert_eq!(networks, [&format!("{}_default", self.world.project), "docker_gwbridge", "ingress"]);
+        assert_eq!(
+            engine.docker(&["volume", "ls", "--format", "{{.Name}}"]),
+            format!("{}_shop_data", self.world.project)
+        );
+    }
+}
+
+#[test]
+fn a_good_release_is_rolled_out_by_swarm_while_people_shop() {
+    let stack = Stack::with(&["1.1.0"]);
+    let case = stack.world.case();
+    let shopper = stack.world.shopper();
+    let (code, answer) = case.answer(&["upgrade", "--yes", "--to", "1.1.0"]);
+    assert_eq!((code, &answer["state"]), (0, &Value::from("complete")), "{answer:#}");
+    let id = answer["upgrade_id"].as_str().unwrap().parse().unwrap();
+    let shopped = shopper.judge();
+    println!("away {} s", shopped["away_seconds"]);
+    judge::judge(&case, &Ended { id, killed: 0, heard: Vec::new() }, &Expected::complete("1.1.0").while_shopping());
+    stack.is_whole("1.1.0");
+    assert_eq!(stack.tasks_of("1.1.0").len(), 1, "giving the service back starts nothing anew\n{}", case.story(id));
+    // What a person does next works on the new version, without Liftlock.
+    stack.world.demo(&["up"]);
+    assert_eq!(stack.world.version().as_deref(), Some("1.1.0"));
+}
+
+#[test]
+fn what_swarm_takes_back_is_reported_and_brought_back_with_its_data() {
+    let stack = Stack::with(&["1.2.0", "1.5.0"]);
+    // Swarm finds out by itself that it never gets well.
+    let case = stack.world.case();
+    let ended = case.run("1.2.0", &[], &Expected::rolled_back("swarm_rolled_back"));
+    let error = case.upgrade(ended.id).error.unwrap();
+    assert!(error.message.contains("shop") && error.message.contains("1.2.0"), "{error:?}");
+    assert!(error.details.iter().any(|it| it.contains("rollback") || it.contains("rolled back")), "{error:?}");
+    stack.is_whole("1.0.0");
+    // Swarm has nothing against this one, and Liftlock has.
+    stack.world.case().run("1.5.0", &[], &Expected::rolled_back("wrong_version"));
+    stack.is_whole("1.0.0");
+}
+
+/// A worker that is killed as soon as Swarm is at this version.
+fn killed_while_swarm_is_at_it(stack: &Stack, case: &Case<'_>, to: &str) -> UpgradeId {
+    let id = case.ask(to);
+    let mut worker = case.worker(id, &[]);
+    wait_for("Swarm is at it", PATIENCE, || {
+        let gone = worker.try_wait().unwrap();
+        assert!(gone.is_none(), "{gone:?} before Swarm was at it\n{}", case.story(id));
+        let runs = stack.image() == format!("corner-shop:{to}") && stack.update_state() == "updating";
+        runs.then_some(())
+    });
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    id
+}
+
+#[test]
+fn a_worker_killed_while_swarm_is_at_it_goes_by_what_swarm_says() {
+    let stack = Stack::with(&["1.1.0", "1.2.0"]);
+    // Swarm takes it back while nobody is there.
+    let case = stack.world.case();
+    let id = killed_while_swarm_is_at_it(&stack, &case, "1.2.0");
+    wait_for("Swarm has taken it back", PATIENCE, || stack.update_state().starts_with("rollback").then_some(()));
+    judge::judge(&case, &case.work(id, &[]), &Expected::rolled_back("swarm_rolled_back"));
+    stack.is_whole("1.0.0");
+    // Swarm goes on, and the next worker takes it up.
+    let case = stack.world.case();
+    let id = killed_while_swarm_is_at_it(&stack, &case, "1.1.0");
+    judge::judge(&case, &case.work(id, &[]), &Expected::complete("1.1.0"));
+    stack.is_whole("1.1.0");
+    assert_eq!(stack.tasks_of("1.1.0").len(), 1, "what Swarm had begun went on\n{}", case.story(id));
+}
+
+#[test]
+fn the_worker_is_killed_around_every_act_on_a_service() {
+    let stack = Stack::with(&["1.1.0", "1.5.0"]);
+    let steps = ["hold_autostart", "stop:shop", "switch_release", "start_behind_gate"];
+    let around = |step: &&str| ["after_intent", "mid_effect", "after_effect"].map(|it| format!("back/{step}/{it}"));
+    let back: Vec<String> = steps.iter().flat_map(around).collect();
+    let case = stack.world.case();
+    let ended = case.run("1.5.0", &back, &Expected::rolled_back("wrong_version"));
+    assert_eq!(case.died_at(ended.id).len(), back.len(), "{}", case.story(ended.id));
+    stack.is_whole("1.0.0");
+    // What can be seen to be done is not begun again, so it is struck once.
+    let forward = [
+        "hold_autostart/mid_effect",
+        "hold_autostart/after_effect",
+        "stop:shop/mid_effect",
+        "switch_release/mid_effect",
+        "start_behind_gate/mid_effect",
+        "start_behind_gate/after_effect",
+        "restore_autostart/mid_effect",
+        "restore_autostart/after_effect",
+    ];
+    let forward = forward.map(|it| format!("forward/{it}"));
+    let case = stack.world.case();
+    let ended = case.run("1.1.0", &forward, &Expected::complete("1.1.0"));
+    assert_eq!(case.died_at(ended.id).len(), forward.len(), "{}", case.story(ended.id));
+    stack.is_whole("1.1.0");
+}
+
+#[test]
+fn what_swarm_cannot_roll_out_is_refused_before_anything_is_stopped() {
+    let stack = Stack::with(&["1.1.0"]);
+    let case = stack.world.case();
+    let name = stack.name();
+    let docker = |words: &[&str]| stack.world.engine.docker(words);
+    let classes = || -> Vec<String> {
+        let (_, plan) = case.answer(&["plan", "--to", "1.1.0"]);
+        assert_eq!(plan["possible"], false, "{plan:#}");
+        let findings = plan["findings"].as_array().unwrap().iter();
+        findings.filter(|it| it["severity"] == "stop").map(|it| it["class"].as_str().unwrap().to_owned()).collect()
+    };
+
+    // The settings say one version, and Swarm runs another.
+    let settings = stack.world.shop.join(".env");
+    let before = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, before.replace("SHOP_VERSION=1.0.0", "SHOP_VERSION=0.9.0")).unwrap();
+    assert!(classes().contains(&"stack_differs".to_owned()), "{:?}", classes());
+    fs::write(&settings, &before).unwrap();
+
+    // Somebody's own update hangs.
+    docker(&["service", "update", "--detach", "--quiet", "--update-monitor=1s", "--health-cmd=false", &name]);
+    wait_for("it hangs", PATIENCE, || (stack.update_state() == "paused").then_some(()));
+    assert!(classes().contains(&"swarm_update_unfinished".to_owned()), "{:?}", classes());
+    docker(&["service", "rollback", "--detach", "--quiet", &name]);
+    wait_for("the shop is well", PATIENCE, || stack.world.get("/health").filter(|it| it.0 == 200));
+    wait_for("it is over", PATIENCE, || stack.update_state().ends_with("completed").then_some(()));
+
+    docker(&["service", "rm", &name]);
+    assert!(classes().contains(&"service_missing".to_owned()), "{:?}", classes());
+    stack.world.demo(&["up"]);
+    wait_for("the shop is well", PATIENCE, || stack.world.get("/health").filter(|it| it.0 == 200));
+
+    docker(&["swarm", "leave", "--force"]);
+    assert!(classes().contains(&"swarm_inactive".to_owned()), "{:?}", classes());
+}
