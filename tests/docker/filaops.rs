@@ -114,7 +114,7 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
     let since = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-db"];
     let begun = world.engine.docker(&since);
     for (to, class, said) in [
-        ("3.9.0", "volume_changed", "filaops_pgdata"),
+        ("3.9.0", "volume_renamed", "filaops_pgdata"),
         ("3.10.0", "database_major", "PostgreSQL 15"),
         ("3.11.0", "setting_missing", "Sessions are signed with it"),
     ] {
@@ -133,6 +133,48 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
     fs::write(&env, fs::read_to_string(&env).unwrap() + "SECRET_KEY=long-and-random\n").unwrap();
     assert_eq!(world.upgrade("3.11.0", &[]).0, "complete");
     world.is_whole("3.11.0");
+}
+
+#[test]
+fn data_in_a_volume_that_a_release_of_filaops_calls_otherwise_is_found_by_it() {
+    let world = Filaops::with(&[("3.9.0", Kind::RenamesVolume), ("3.10.0", Kind::RenamesVolume)]);
+    let started = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-db"];
+    let begun = world.engine.docker(&started);
+    // Before the release is here nobody knows what it calls its volumes.
+    let (code, answer) = world.liftlock(&["move-data", "--to", "3.9.0"]);
+    assert_eq!((code, &answer["error"]["class"]), (3, &"release_not_here".into()), "{answer:#}");
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "volume_renamed".to_owned()));
+    let (_, plan) = world.liftlock(&["plan", "--to", "3.9.0"]);
+    let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "volume_renamed").unwrap();
+    assert!(found["remedy"].as_str().unwrap().contains("liftlock move-data"), "{found:#}");
+
+    // Killed after the file and before its record: it is still refused, and said once more.
+    world.liftlock_killed_at("forward/say_places/mid_effect", &["move-data", "--to", "3.9.0"]);
+    let log = fs::read_to_string(world.dir.join("crash.log")).unwrap();
+    assert!(log.lines().any(|it| it == "died forward/say_places/mid_effect"), "{log}");
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "volume_renamed".to_owned()));
+    let (code, moved) = world.liftlock(&["move-data", "--to", "3.9.0"]);
+    assert_eq!((code, &moved["to"]), (0, &"3.9.0".into()), "{moved:#}");
+    assert!(moved["says"][0].as_str().unwrap().contains("stays in the volume filaops_pgdata"), "{moved:#}");
+    assert_eq!(world.engine.docker(&started), begun, "nothing was stopped");
+    world.is_whole("3.8.0");
+    let (code, again) = world.liftlock(&["move-data", "--to", "3.9.0"]);
+    assert_eq!((code, &again["error"]["class"]), (3, &"nothing_to_move".into()), "{again:#}");
+
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    world.is_whole("3.9.0");
+    // Whoever then has the checkout at the new version, and starts all of it anew by hand, finds the data too.
+    git(&world.app, &["fetch", "--quiet", "--tags"]);
+    git(&world.app, &["checkout", "--quiet", "v3.9.0"]);
+    world.compose(&["down"]);
+    world.compose(&["up", "--detach"]);
+    wait_for("3.9.0 answers", PATIENCE, || world.version().filter(|it| it == "3.9.0"));
+    assert_eq!(world.sql("SELECT count(*) FROM products"), "500");
+    assert_eq!(world.engine.docker(&["volume", "ls", "--format", "{{.Name}}"]), "filaops_pgdata");
+    git(&world.app, &["checkout", "--quiet", "v3.8.0"]);
+    // It was said once and for all.
+    assert_eq!(world.upgrade("3.10.0", &[]).0, "complete");
+    world.is_whole("3.10.0");
 }
 
 #[test]

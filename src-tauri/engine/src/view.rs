@@ -6,6 +6,7 @@ mod exports;
 mod fresh;
 mod imports;
 mod lock;
+mod moved;
 mod unattended;
 pub mod window;
 
@@ -32,6 +33,7 @@ pub use exports::*;
 pub use fresh::*;
 pub use imports::*;
 pub use lock::LockView;
+pub use moved::*;
 pub use unattended::*;
 
 /// An error as every face shows it.

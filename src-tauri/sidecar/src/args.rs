@@ -172,6 +172,16 @@ pub(crate) enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Let a new version find your data where its makers look for it now; `liftlock plan` says where that is needed
+    ///
+    /// A volume that they gave another name is named so for the new version too, and nothing is moved.
+    MoveData {
+        #[command(flatten)]
+        of: Named,
+        /// The version that looks for it elsewhere; the one that is offered otherwise
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
     /// Show what runs, or how the last update ended; instant, touches nothing
     Status {
         #[command(flatten)]

@@ -89,6 +89,7 @@ const DOCUMENTS: &[Document] = &[
         shape::<view::UpgradeStatus>,
         "One a line for each change; the last one is the end, with `receipt`. With `--detach` only the first.",
     ),
+    document("`move-data`", None, shape::<view::MovedView>, ""),
     document(
         "`status`",
         None,

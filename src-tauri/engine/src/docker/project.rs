@@ -172,6 +172,17 @@ impl Project {
         Self { files, ..self.clone() }
     }
 
+    /// Whether its files were named, and are not those that Docker Compose finds by itself.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// The same project with one more file over those that were named.
+    pub fn with_more_files(mut self, file: PathBuf) -> Self {
+        self.files.push(file);
+        self
+    }
+
     /// The compose file that Docker Compose finds by itself.
     pub fn first_file(&self) -> Option<PathBuf> {
         FILES.iter().map(|(file, _)| self.dir.join(file)).find(|it| it.is_file())

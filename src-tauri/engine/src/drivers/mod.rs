@@ -149,6 +149,19 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// Lets a release that was fetched find the data where it is, although it calls the place otherwise. Nothing is moved.
+    /// Answers with sentences that say what was said to whom; none where it finds the data as it is.
+    ///
+    /// # Errors
+    /// `nothing_to_move`, `release_not_here`, or what the disk answered.
+    fn keep_volumes(&self, _version: &str) -> Result<Vec<String>> {
+        Err(Error::refused(
+            "nothing_to_move",
+            "Only in containers of Docker Compose may a release look for its data elsewhere.",
+        )
+        .remedy("Nothing needs to be done."))
+    }
+
     /// Files that were changed by hand where a release lies that Liftlock did not unpack.
     ///
     /// # Errors

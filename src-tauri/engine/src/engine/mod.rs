@@ -22,6 +22,7 @@ mod leaving;
 mod leftovers;
 mod lock;
 mod look;
+mod moved;
 mod news;
 mod notices;
 mod places;

@@ -117,49 +117,96 @@ fn databases(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
 /// A folder of a container that lasts, and stands on something else afterwards.
 fn volumes(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
     for (name, mine, after) in both(sides) {
-        let lasting = |service: &Service| -> BTreeMap<String, String> {
-            let mounts = service.mounts.iter().filter(|(_, it)| **it != Mount::Passing);
-            mounts.map(|(target, mount)| (target.clone(), source(mount))).collect()
-        };
-        let named = |project: &Project, mount: Option<&Mount>| match mount {
-            Some(Mount::Volume(key)) => project.volume_name(key, sides.settings),
-            _ => None,
-        };
-        let (old, new) = (lasting(mine), lasting(after));
-        for (target, from) in &old {
-            let same_name = named(sides.mine, mine.mounts.get(target)) == named(sides.after, after.mounts.get(target));
-            let to = new.get(target);
-            if to == Some(from) && same_name {
+        for (target, mount) in mine.mounts.iter().filter(|(_, it)| **it != Mount::Passing) {
+            let to = after.mounts.get(target).filter(|it| **it != Mount::Passing);
+            if to.is_some_and(|to| stands_on(sides.mine, mount, sides) == stands_on(sides.after, to, sides)) {
                 continue;
             }
             // The same volume at another folder, as with PostgreSQL 18.
-            let moved = new.iter().find(|(place, it)| *it == from && !old.contains_key(*place)).map(|(place, _)| place);
+            let is_new = |place: &String| mine.mounts.get(place).is_none_or(|it| *it == Mount::Passing);
+            let moved = after.mounts.iter().find(|(place, it)| *it == mount && is_new(place)).map(|(place, _)| place);
+            let from = source(mount);
             let what = match (to, moved) {
                 (_, Some(place)) => format!("{from} is mounted at {place} instead of {target}"),
-                (Some(to), None) if to != from => format!("{target} stands on {to} instead of {from}"),
-                (Some(_), None) => format!("the volume {from} bears another name for Docker"),
+                (Some(to), None) if to != mount => format!("{target} stands on {} instead of {from}", source(to)),
+                (Some(_), None) => format!("{from} bears another name for Docker"),
                 (None, None) => format!("{from} is not mounted at {target} any more"),
             };
-            findings.push(if sides.is_taken_over {
-                Finding::new(
-                    Severity::Stop,
-                    "volume_changed",
-                    format!("In the new version's project {what} in the service {name}: your data would look empty."),
-                    format!(
-                        "Nothing was changed. Stop the project, copy {from} to its new place, write the new place into your own compose file, \
-                         start it and look at your data; then update again, with --leave-changes. Keep the old one until you have seen your data."
-                    ),
-                )
-            } else {
-                Finding::new(
+            let is_renamed = to.is_some_and(|to| rename(sides, mount, to).is_some());
+            findings.push(match (sides.is_taken_over, is_renamed) {
+                (true, true) => renamed(name, &what),
+                (true, false) => elsewhere(name, &what, &from),
+                (false, _) => Finding::new(
                     Severity::Note,
                     "volume_changed",
                     format!("In the new version's own project {what} in the service {name}; yours stays as it is."),
                     "Nothing needs to be done.",
-                )
+                ),
             });
         }
     }
+}
+
+/// What is behind a mount for the engine, whatever a file calls it.
+fn stands_on(project: &Project, mount: &Mount, sides: &Sides<'_>) -> Mount {
+    match mount {
+        Mount::Volume(key) => Mount::Volume(project.volume_name(key, sides.settings)),
+        other => other.clone(),
+    }
+}
+
+/// A volume of the release that is one of the user's under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// What the release's file calls it.
+    pub key: String,
+    /// What the engine calls the one that holds the data.
+    pub volume: String,
+}
+
+/// Every volume that the release calls otherwise, where nothing else has the new name in the user's project.
+pub fn renamed_volumes(sides: &Sides<'_>) -> Vec<Renamed> {
+    let mut all: Vec<Renamed> = Vec::new();
+    for (_, mine, after) in both(sides) {
+        let pairs = mine.mounts.iter().filter_map(|(target, mount)| Some((mount, after.mounts.get(target)?)));
+        for found in pairs.filter_map(|(mount, to)| rename(sides, mount, to)) {
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
+    }
+    all
+}
+
+fn rename(sides: &Sides<'_>, mount: &Mount, to: &Mount) -> Option<Renamed> {
+    let (Mount::Volume(old), Mount::Volume(key)) = (mount, to) else { return None };
+    let volume = sides.mine.volume_name(old, sides.settings);
+    let wanted = sides.after.volume_name(key, sides.settings);
+    // A name that has a meaning of its own in the user's project cannot be given to the data of another.
+    let is_taken = old != key && sides.mine.services.values().any(|it| it.mounts.values().any(|it| it == to));
+    (volume != wanted && !is_taken).then(|| Renamed { key: key.clone(), volume })
+}
+
+fn renamed(service: &str, what: &str) -> Finding {
+    Finding::new(
+        Severity::Stop,
+        "volume_renamed",
+        format!("In the new version's project {what} in the service {service}: your data would look empty."),
+        "Say `liftlock move-data`: the new version is then told to use your volume, in a file of Liftlock's own. Nothing is moved and \
+         nothing is stopped. Then update.",
+    )
+}
+
+fn elsewhere(service: &str, what: &str, from: &str) -> Finding {
+    Finding::new(
+        Severity::Stop,
+        "volume_changed",
+        format!("In the new version's project {what} in the service {service}: your data would look empty."),
+        format!(
+            "Nothing was changed. Stop the project, copy {from} to its new place, write the new place into your own compose file, \
+             start it and look at your data; then update again, with --leave-changes. Keep the old one until you have seen your data."
+        ),
+    )
 }
 
 fn services(sides: &Sides<'_>, findings: &mut Vec<Finding>) {

@@ -14,7 +14,7 @@ mod variables;
 
 use std::collections::BTreeMap;
 
-pub use compare::compare;
+pub use compare::{Renamed, compare, renamed_volumes};
 pub use database::major_of;
 pub use project::{Mount, Project, Service};
 pub use variables::{Reference, Without, filled, references};

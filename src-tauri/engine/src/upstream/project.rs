@@ -10,6 +10,8 @@ use super::variables::{Reference, filled, references};
 /// What a project says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Project {
+    /// What the project is called.
+    pub name: String,
     /// Its services by name.
     pub services: BTreeMap<String, Service>,
     /// Its named volumes: the key in the file, and the name it bears for the engine where that is not the usual one.
@@ -59,7 +61,8 @@ impl Project {
         let entries = |of: &Value| of.as_object().cloned().unwrap_or_default();
         let services =
             entries(&document["services"]).iter().map(|(name, it)| (name.clone(), Service::read(it, folder))).collect();
-        let usual = |key: &str| format!("{}_{key}", document["name"].as_str().unwrap_or_default());
+        let name = document["name"].as_str().unwrap_or_default().to_owned();
+        let usual = |key: &str| format!("{name}_{key}");
         let volumes = entries(&document["volumes"])
             .iter()
             .map(|(key, it)| (key.clone(), it["name"].as_str().filter(|it| *it != usual(key)).map(str::to_owned)))
@@ -70,12 +73,15 @@ impl Project {
                 variables.entry(reference.name.clone()).or_default().push(reference);
             }
         });
-        Self { services, volumes, variables }
+        Self { name, services, volumes, variables }
     }
 
-    /// The engine's name of a volume, as far as the file tells: `None` means the project's name and the key.
-    pub fn volume_name(&self, key: &str, values: &BTreeMap<String, String>) -> Option<String> {
-        self.volumes.get(key)?.as_ref().map(|it| filled(it, values))
+    /// What the engine calls a volume.
+    pub fn volume_name(&self, key: &str, values: &BTreeMap<String, String>) -> String {
+        match self.volumes.get(key) {
+            Some(Some(name)) => filled(name, values),
+            _ => format!("{}_{key}", self.name),
+        }
     }
 }
 
@@ -174,7 +180,7 @@ mod tests {
             "/srv/p",
         );
         let short = Project::read(
-            &json!({ "services": { "db": {
+            &json!({ "name": "p", "services": { "db": {
             "image": "postgres:16",
             "ports": ["127.0.0.1:${P:-1}:5432/tcp"],
             "volumes": ["data:/d", "./up:/u:ro", "/t"],

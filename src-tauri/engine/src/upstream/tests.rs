@@ -78,7 +78,7 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
     let place = "/services/db/volumes";
     // What upstream's new file says; what is found where it is taken over; what where the user's stays.
     let cases: [(&str, Value, &str, Severity, Option<Severity>); 12] = [
-        ("a renamed volume", with(place, volume("filaops_pgdata", data)), "volume_changed", Stop, Some(Note)),
+        ("a renamed volume", with(place, volume("filaops_pgdata", data)), "volume_renamed", Stop, Some(Note)),
         (
             "a volume at another folder",
             with(place, volume("pgdata", "/var/lib/postgresql")),
@@ -104,7 +104,7 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
         (
             "a volume named for all projects",
             with("/volumes/pgdata", json!({ "name": "other" })),
-            "volume_changed",
+            "volume_renamed",
             Stop,
             Some(Note),
         ),
@@ -143,6 +143,8 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
         for (is_taken_over, severity) in [(true, Some(taken)), (false, kept)] {
             let difference = said([&usual(), &usual(), &after], "", is_taken_over);
             let found: Vec<_> = difference.findings.iter().map(|it| (it.class.as_str(), Some(it.severity))).collect();
+            // What the user's own file says stays so, whatever others call it.
+            let class = if !is_taken_over && class == "volume_renamed" { "volume_changed" } else { class };
             assert_eq!(found, [(class, severity)], "{what}, taken over: {is_taken_over}");
         }
     }
@@ -161,7 +163,7 @@ fn the_users_own_place_for_the_data_counts_and_not_the_one_upstream_had() {
     assert_eq!(said([&usual(), &renamed, &renamed], "", true), Difference::default());
     // Someone whose volume was never upstream's loses sight of it, though upstream changed nothing.
     let found = said([&usual(), &renamed, &usual()], "", true);
-    assert_eq!(found.findings.iter().map(|it| it.class.as_str()).collect::<Vec<_>>(), ["volume_changed"]);
+    assert_eq!(found.findings.iter().map(|it| it.class.as_str()).collect::<Vec<_>>(), ["volume_renamed"]);
 }
 
 #[test]
@@ -237,7 +239,7 @@ fn the_gravest_comes_first_and_reads_well() {
     after["services"]["db"]["volumes"] = json!(["filaops_pgdata:/var/lib/postgresql/data"]);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", true)), @r#"
     Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL 17 with a new, empty volume, restore the backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then.
-    Stop volume_changed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Nothing was changed. Stop the project, copy the volume pgdata to its new place, write the new place into your own compose file, start it and look at your data; then update again, with --leave-changes. Keep the old one until you have seen your data.
+    Stop volume_renamed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Say `liftlock move-data`: the new version is then told to use your volume, in a file of Liftlock's own. Nothing is moved and nothing is stopped. Then update.
     Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it.
     Note service_new: The new version has a further service, cache; it is started with the others. → Nothing needs to be done.
     "#);
@@ -247,4 +249,46 @@ fn the_gravest_comes_first_and_reads_well() {
     Note volume_changed: In the new version's own project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db; yours stays as it is. → Nothing needs to be done.
     Note port_changed: The new version's own project has other ports for web: 8000→8000; yours stay 127.0.0.1:8000→8000. → Where the new version listens elsewhere inside of its container, change your compose file before you update.
     "#);
+}
+
+#[test]
+fn a_volume_under_another_name_is_known_by_what_the_engine_calls_it() {
+    let volume = |source: &str| json!([{ "type": "volume", "source": source, "target": "/var/lib/postgresql/data" }]);
+    let place = "/services/db/volumes";
+    let renamed = |documents: [&Value; 3]| {
+        let [before, mine, after] = documents.map(|it| Project::read(it, "/srv/shop"));
+        let settings = BTreeMap::new();
+        let sides = Sides {
+            before: &before,
+            mine: &mine,
+            after: &after,
+            settings: &settings,
+            example: "",
+            generated: &[],
+            is_taken_over: true,
+        };
+        renamed_volumes(&sides).into_iter().map(|it| (it.key, it.volume)).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, volume: &str| (key.to_owned(), volume.to_owned());
+    let mut after = with(place, volume("data"));
+    after["volumes"] = json!({ "data": { "name": "shop_data" } });
+    // Told once, although two services have it.
+    let mut mine = usual();
+    mine["services"]["worker"] = json!({ "image": "web:1", "volumes": volume("pgdata") });
+    after["services"]["worker"] = json!({ "image": "web:1", "volumes": volume("data") });
+    assert_eq!(renamed([&usual(), &mine, &after]), [pair("data", "shop_pgdata")]);
+    // The same key that means another volume.
+    let other = with("/volumes/pgdata", json!({ "name": "other" }));
+    assert_eq!(renamed([&usual(), &usual(), &other]), [pair("pgdata", "shop_pgdata")]);
+    // Once it is said, nothing differs.
+    after["volumes"] = json!({ "data": { "name": "shop_pgdata", "external": true } });
+    assert_eq!(renamed([&usual(), &mine, &after]), []);
+    assert_eq!(said([&usual(), &mine, &after], "", true).findings, []);
+    // A name that has its own meaning in the user's project is not given to the data of another.
+    mine["services"]["web"]["volumes"] = volume("data");
+    mine["volumes"]["data"] = json!({ "name": "shop_data" });
+    after["volumes"] = json!({ "data": { "name": "shop_data" } });
+    assert_eq!(renamed([&usual(), &mine, &after]), []);
+    let found = said([&usual(), &mine, &after], "", true).findings;
+    assert!(found.iter().any(|it| it.class == "volume_changed"), "{found:?}");
 }

@@ -11,6 +11,7 @@ mod import;
 mod installations;
 mod lock;
 mod manual;
+mod moved;
 mod notice;
 mod plan;
 mod profile;
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Releases { of, .. } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
         Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
+        Command::MoveData { of, to } => moved::run(engine, screen, &named(engine, of)?, to.as_deref()),
         Command::Status { of, upgrade: None, follow } => {
             status::of_installation(engine, screen, &named(engine, of)?, follow)
         }

@@ -27,10 +27,9 @@ impl Compose {
             return Ok(self.project.clone());
         }
         let folder = self.folder_of(version);
-        if !folder.is_dir() {
-            return Ok(self.project.clone());
-        }
-        Ok(self.project.with_files(self.files_in(&folder)?))
+        let project =
+            if folder.is_dir() { self.project.with_files(self.files_in(&folder)?) } else { self.project.clone() };
+        self.placed(project)
     }
 
     pub(super) fn folder_of(&self, version: &str) -> PathBuf {

@@ -15,15 +15,21 @@ use crate::upstream::{self, Sides};
 impl Compose {
     /// What differs, in sentences; nothing where the release is not here yet, or brings no compose file.
     pub(super) fn differences_to(&self, target: &str) -> Result<Vec<Finding>> {
+        Ok(self.compared(target, |sides| upstream::compare(sides).findings)?.unwrap_or_default())
+    }
+
+    /// The documents laid side by side, for a question about them; `None` where the release is not here yet, or brings no
+    /// compose file.
+    pub(super) fn compared<T>(&self, target: &str, ask: impl FnOnce(&Sides<'_>) -> T) -> Result<Option<T>> {
         let folder = self.folder_of(target);
         if !folder.is_dir() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let files = match self.files_in(&folder) {
-            Ok(files) => files,
+            Ok(files) => self.placed_files(files)?,
             Err(error) if self.layout.is_built() => return Err(error),
             // What runs from images needs no file of the release's.
-            Err(_) => return Ok(Vec::new()),
+            Err(_) => return Ok(None),
         };
         let current = super::Driver::current_release(self)?;
         let mine = match &current {
@@ -32,8 +38,8 @@ impl Compose {
         };
         let mine = self.read(&mine)?;
         let before = current.map(|it| self.folder_of(&it)).filter(|it| it.is_dir());
-        let before = before.and_then(|it| self.files_in(&it).ok()).map(|it| self.read(&self.project.with_files(it)));
-        let before = before.transpose()?;
+        let before = before.and_then(|it| self.files_in(&it).ok()).map(|it| self.placed_files(it)).transpose()?;
+        let before = before.map(|it| self.read(&self.project.with_files(it))).transpose()?;
         let example = self.example.as_ref().map(|it| it.under(&folder));
         let sides = Sides {
             before: before.as_ref().unwrap_or(&mine),
@@ -44,7 +50,7 @@ impl Compose {
             generated: &[],
             is_taken_over: self.layout.is_built(),
         };
-        Ok(upstream::compare(&sides).findings)
+        Ok(Some(ask(&sides)))
     }
 
     /// Everything is read as if it stood in the folder of the project: what belongs to that is found there.

@@ -93,8 +93,12 @@ impl Compose {
         self.layout.images.iter().map(filled).collect()
     }
 
-    /// What an override file says of the images of a release.
+    /// What an override file says of a release: its images, and where the data lies.
     pub(super) fn images_override(&self, version: &str) -> Result<String> {
+        self.with_places(&self.images_of(version)?)
+    }
+
+    pub(super) fn images_of(&self, version: &str) -> Result<String> {
         let references = self.references(version)?;
         Ok(if self.layout.is_built() { overlay::built(&references) } else { overlay::images(&references) })
     }

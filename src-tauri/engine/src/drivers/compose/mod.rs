@@ -16,6 +16,7 @@ mod errand;
 mod images;
 mod overlay;
 mod pin;
+mod places;
 mod swarm;
 
 use std::{
@@ -358,6 +359,10 @@ impl Driver for Compose {
 
     fn differences(&self, version: &str) -> Result<Vec<Finding>> {
         self.differences_to(version)
+    }
+
+    fn keep_volumes(&self, version: &str) -> Result<Vec<String>> {
+        self.say_volumes(&self.renamed_by(version)?)
     }
 
     fn changed_by_hand(&self) -> Result<Vec<PathBuf>> {

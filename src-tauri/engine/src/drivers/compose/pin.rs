@@ -42,7 +42,7 @@ pub(super) fn write(
 ) -> Result<()> {
     match &layout.pin {
         Some(pin) => write_line(dir, pin, version),
-        None => write_override(dir, layout, version, &images()?),
+        None => write_override(dir, layout, Some(version), &images()?),
     }
 }
 
@@ -139,10 +139,12 @@ pub(super) fn override_file(dir: &Path, layout: &ComposeDriver) -> PathBuf {
     dir.join(if old.contains("docker-compose") { "docker-compose.override.yml" } else { "compose.override.yaml" })
 }
 
-fn write_override(dir: &Path, layout: &ComposeDriver, version: &str, images: &str) -> Result<()> {
+/// Writes the override file of ours. Without a version it says nothing of images: what runs is what was built from the checkout.
+pub(super) fn write_override(dir: &Path, layout: &ComposeDriver, version: Option<&str>, says: &str) -> Result<()> {
     let file = override_file(dir, layout);
     may_be_written(&file, layout.is_built())?;
-    let text = format!("{OURS}{VERSION}{version}\n{images}");
+    let version = version.map(|it| format!("{VERSION}{it}\n")).unwrap_or_default();
+    let text = format!("{OURS}{version}{says}");
     durable::write(&file, text.as_bytes())
 }
 
