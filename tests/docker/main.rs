@@ -13,6 +13,7 @@ mod built;
 mod demo;
 mod engine;
 mod filaops;
+mod moved;
 mod registry;
 mod struck;
 mod support;

@@ -150,7 +150,11 @@ enum Command {
     },
     /// Make the images on which a stand-in for FilaOps is built, on the engine that `docker` reaches
     #[command(hide = true)]
-    StandInImages,
+    StandInImages {
+        /// The programs of a newer PostgreSQL, for an image of it too
+        #[arg(long)]
+        newer: Option<PathBuf>,
+    },
     /// Serve releases until ended
     #[command(hide = true)]
     ServeReleases {
@@ -234,11 +238,12 @@ fn run(command: Command) -> Result<Value> {
             bring_down::down(&place(&at)?, true, true)
         }
         Command::ServeReleases { at } => runtime.block_on(server::serve(place(&at)?)).map(|()| Value::Null),
-        Command::StandInImages => {
+        Command::StandInImages { newer } => {
             let docker = Docker::from_environment();
             let database = images::database(&docker)?;
+            let newer = newer.map(|it| images::newer_database(&docker, &it)).transpose()?;
             images::stand_in(&docker)?;
-            Ok(json!({ "database": database, "base": images::STAND_IN }))
+            Ok(json!({ "database": database, "newer": newer, "base": images::STAND_IN }))
         }
         Command::Launch { .. } | Command::KeepDocker { .. } => Ok(Value::Null),
     }

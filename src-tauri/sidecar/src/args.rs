@@ -174,13 +174,18 @@ pub(crate) enum Command {
     },
     /// Let a new version find your data where its makers look for it now; `liftlock plan` says where that is needed
     ///
-    /// A volume that they gave another name is named so for the new version too, and nothing is moved.
+    /// A volume that they gave another name is named so for the new version too, and nothing is moved. A database for which
+    /// they take another major version of PostgreSQL is made anew by it on a new volume, compared row by row and put in its
+    /// place while the application is away; the old volume is kept, and `liftlock rollback` goes back to it.
     MoveData {
         #[command(flatten)]
         of: Named,
         /// The version that looks for it elsewhere; the one that is offered otherwise
         #[arg(long, value_name = "VERSION")]
         to: Option<String>,
+        /// Start it and return at once
+        #[arg(long)]
+        detach: bool,
     },
     /// Show what runs, or how the last update ended; instant, touches nothing
     Status {

@@ -89,7 +89,12 @@ const DOCUMENTS: &[Document] = &[
         shape::<view::UpgradeStatus>,
         "One a line for each change; the last one is the end, with `receipt`. With `--detach` only the first.",
     ),
-    document("`move-data`", None, shape::<view::MovedView>, ""),
+    document(
+        "`move-data`",
+        None,
+        shape::<view::MovedView>,
+        "Where a database is moved, the lines of `upgrade` instead.",
+    ),
     document(
         "`status`",
         None,

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     RenamesVolume,
     /// Its database is of another major version.
     OtherDatabase,
+    /// Its database is of the newer major version of which there is a server, in another folder of its volume.
+    NewerDatabase,
     /// It does not start without a setting that is new.
     NeedsSetting,
 }
@@ -58,7 +60,12 @@ impl Filaops {
     pub(crate) fn with(releases: &[(&str, Kind)]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-filaops-").tempdir().unwrap().keep();
         let engine = Engine::start();
-        let images = Command::new(demo_program()).arg("stand-in-images").env("DOCKER_HOST", &engine.host).output();
+        let mut images = Command::new(demo_program());
+        images.arg("stand-in-images").env("DOCKER_HOST", &engine.host);
+        if let Some(newer) = releases.iter().any(|it| it.1 == Kind::NewerDatabase).then(newer).flatten() {
+            images.arg("--newer").arg(newer);
+        }
+        let images = images.output();
         let images = images.unwrap();
         assert!(images.status.success(), "{}", String::from_utf8_lossy(&images.stdout));
         let images: Value = serde_json::from_slice(&images.stdout).unwrap();
@@ -75,6 +82,13 @@ impl Filaops {
         fs::create_dir(&upstream).unwrap();
         git(&upstream, &["init", "--quiet"]);
         for (number, (version, kind)) in [("3.8.0", Kind::Good)].iter().chain(releases).enumerate() {
+            let newer = images["newer"].as_str().unwrap_or_default();
+            let compose = match kind {
+                Kind::NewerDatabase => compose
+                    .replace(images["database"].as_str().unwrap(), newer)
+                    .replace(":/var/lib/postgresql/data", ":/var/lib/postgresql"),
+                _ => compose.clone(),
+            };
             release(&upstream, &compose, version, *kind, number);
             git(&upstream, &["add", "--all"]);
             git(&upstream, &["commit", "--quiet", "--message", version]);
@@ -145,7 +159,16 @@ impl Filaops {
 
     /// The first column of what a statement answers.
     pub(crate) fn sql(&self, statement: &str) -> String {
-        let words = ["exec", "filaops-db", "psql", "--username=postgres", "--dbname=filaops", "--no-psqlrc", "--quiet"];
+        let words = [
+            "exec",
+            "filaops-db",
+            "psql",
+            "--host=127.0.0.1",
+            "--username=postgres",
+            "--dbname=filaops",
+            "--no-psqlrc",
+            "--quiet",
+        ];
         self.engine.docker(&[&words[..], &["--tuples-only", "--no-align", "--command", statement]].concat())
     }
 
@@ -178,6 +201,13 @@ impl Filaops {
 
     /// Everything runs, from this version, with nothing lost and nothing else beside it.
     pub(crate) fn is_whole(&self, version: &str) {
+        self.stands(version);
+        let volumes = self.engine.docker(&["volume", "ls", "--format", "{{.Name}}"]);
+        assert_eq!(volumes, "filaops_pgdata");
+    }
+
+    /// The same, whatever volumes there are.
+    pub(crate) fn stands(&self, version: &str) {
         wait_for(&format!("{version} answers"), PATIENCE, || self.version().filter(|it| it == version));
         assert_eq!(self.sql("SELECT count(*) FROM products"), "500");
         assert_eq!(fs::read_to_string(self.app.join("uploads/part.stl")).unwrap(), "solid part");
@@ -186,15 +216,24 @@ impl Filaops {
         let mut names: Vec<&str> = names.lines().collect();
         names.sort_unstable();
         assert_eq!(names, ["filaops-backend", "filaops-db", "filaops-frontend"]);
-        let volumes = self.engine.docker(&["volume", "ls", "--format", "{{.Name}}"]);
-        assert_eq!(volumes, "filaops_pgdata");
+        let networks = self.engine.docker(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]);
+        assert_eq!(networks, "filaops-network");
     }
+}
+
+/// The programs of a newer major of PostgreSQL, where `cargo xtask test` has fetched them.
+pub(crate) fn newer() -> Option<PathBuf> {
+    let dir = std::env::var_os("LIFTLOCK_TEST_NEWER_POSTGRES").map(PathBuf::from);
+    if dir.is_none() {
+        eprintln!("not run: LIFTLOCK_TEST_NEWER_POSTGRES names no newer PostgreSQL, as `cargo xtask test` does");
+    }
+    dir
 }
 
 /// The files of a release, as its makers have them in their repository.
 fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usize) {
     let compose = &match kind {
-        Kind::Good | Kind::Breaks | Kind::Lies => compose.to_owned(),
+        Kind::Good | Kind::Breaks | Kind::Lies | Kind::NewerDatabase => compose.to_owned(),
         Kind::RenamesVolume => compose.replace("filaops_pgdata", "filaops_data"),
         Kind::OtherDatabase => compose.replace("corner-shop-postgres:", "corner-shop-postgres:9"),
         Kind::NeedsSetting => {

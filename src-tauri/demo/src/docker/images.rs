@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Write,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -54,7 +54,7 @@ impl Tree {
         self.entries.insert(at.to_owned(), Entry::Copy { mode: 0o755, from: from.to_owned() });
         let listed = Command::new("ldd").arg(from).output().context("ldd")?;
         for word in String::from_utf8_lossy(&listed.stdout).split_whitespace().filter(|it| it.starts_with('/')) {
-            let at = word.trim_start_matches('/').to_owned();
+            let at = plain(Path::new(word));
             self.entries.insert(at, Entry::Copy { mode: 0o755, from: PathBuf::from(word) });
         }
         Ok(())
@@ -136,6 +136,19 @@ impl Tree {
     }
 }
 
+/// The path inside of an image, without steps back: a loader may name a library by its way from a program.
+fn plain(path: &Path) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(parts.pop()),
+            Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
+            _ => {}
+        }
+    }
+    parts.join("/")
+}
+
 /// Whether the engine has this image.
 pub fn is_there(docker: &Docker, image: &str) -> bool {
     docker.run(&["image", "inspect", "--format", "{{.Id}}", image]).is_ok()
@@ -162,7 +175,28 @@ pub fn database(docker: &Docker) -> Result<String> {
         return Ok(image);
     }
     let bin = server()?;
+    let major = image.rsplit(':').next().unwrap_or_default();
+    database_of(docker, &bin, major, "/var/lib/postgresql/data")?;
+    Ok(image)
+}
+
+/// The same of the server whose programs are in this folder. As the official ones do from 18 on, it keeps its data in a
+/// folder of its version.
+///
+/// # Errors
+/// There is no server, or the engine refuses.
+pub fn newer_database(docker: &Docker, bin: &Path) -> Result<String> {
+    let told = Command::new(bin.join("postgres")).arg("--version").output().context("postgres --version")?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let version = told.split_whitespace().nth(2).context("a server tells its version")?;
+    let major = version.split('.').next().unwrap_or_default();
+    database_of(docker, bin, major, &format!("/var/lib/postgresql/{major}/docker"))
+}
+
+fn database_of(docker: &Docker, bin: &Path, major: &str, data: &str) -> Result<String> {
+    let image = format!("{DATABASE}:{major}");
     let home = bin.parent().context("programs lie in a folder")?.to_owned();
+    let volume = if data.ends_with("/docker") { "/var/lib/postgresql" } else { data };
     let mut tree = Tree::default();
     for name in
         ["postgres", "initdb", "pg_ctl", "pg_controldata", "pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_isready"]
@@ -170,15 +204,17 @@ pub fn database(docker: &Docker) -> Result<String> {
         let program = bin.join(name);
         tree.program(&program, program.to_string_lossy().trim_start_matches('/'))?;
     }
-    for name in MODULES.iter().map(|it| home.join("lib").join(format!("{it}.so"))).filter(|it| it.is_file()) {
+    let modules = ["lib", "lib/postgresql"].map(|it| home.join(it));
+    let modules = modules.iter().flat_map(|folder| MODULES.iter().map(move |it| folder.join(format!("{it}.so"))));
+    for name in modules.filter(|it| it.is_file()) {
         tree.program(&name, name.to_string_lossy().trim_start_matches('/'))?;
     }
     let mut tool = |name: &str, from: &str| tree.program(&found(name)?, &format!("usr/bin/{from}"));
     tool("dash", "sh")?;
     TOOLS.iter().try_for_each(|it| tool(it, it))?;
     tree.entries.insert("bin".to_owned(), Entry::Link { to: "usr/bin".to_owned() });
-    let major = home.file_name().context("a version has a name")?.to_string_lossy().into_owned();
-    for folder in [format!("/usr/share/postgresql/{major}"), "/usr/lib/locale/C.utf8".to_owned()] {
+    let share = home.join("share/postgresql").to_string_lossy().into_owned();
+    for folder in [format!("/usr/share/postgresql/{major}"), share, "/usr/lib/locale/C.utf8".to_owned()] {
         tree.folder(Path::new(&folder), folder.trim_start_matches('/'));
     }
     for zone in ["UTC", "GMT", "Etc/UTC", "Europe/Berlin", "America/New_York"] {
@@ -194,16 +230,14 @@ pub fn database(docker: &Docker) -> Result<String> {
         ("tmp", 0o1777, 0),
         ("root", 0o700, 0),
         ("var/run/postgresql", 0o3777, 999),
-        ("var/lib/postgresql/data", 0o777, 999),
+        (volume.trim_start_matches('/'), 0o777, 999),
     ] {
         tree.entries.insert(folder.to_owned(), Entry::Folder { mode, owner });
     }
-    let path = format!(
-        "ENV PATH={}:/usr/bin:/bin PG_MAJOR={major} PGDATA=/var/lib/postgresql/data LANG=C.UTF-8",
-        bin.display()
-    );
+    let path = format!("ENV PATH={}:/usr/bin:/bin PG_MAJOR={major} PGDATA={data} LANG=C.UTF-8", bin.display());
+    let volume = format!("VOLUME {volume}");
     let rest = [
-        "VOLUME /var/lib/postgresql/data",
+        volume.as_str(),
         "ENTRYPOINT [\"docker-entrypoint.sh\"]",
         "CMD [\"postgres\"]",
         "STOPSIGNAL SIGINT",

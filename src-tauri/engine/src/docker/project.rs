@@ -114,6 +114,9 @@ struct Labels {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Mount {
+    /// Of a named volume.
+    #[serde(default)]
+    name: Option<String>,
     source: PathBuf,
     destination: PathBuf,
 }
@@ -139,6 +142,10 @@ impl Container {
     /// One of its labels.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+    /// Whether this volume is mounted into it.
+    pub fn is_on(&self, volume: &str) -> bool {
+        self.mounts.iter().any(|it| it.name.as_deref() == Some(volume))
     }
     /// Where the folder at this path inside lies on this machine, if it lies in a volume.
     pub fn outside(&self, inside: &Path) -> Option<PathBuf> {

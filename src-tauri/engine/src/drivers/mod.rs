@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod compose;
+mod mover;
 pub mod native;
 pub mod port;
 mod processes;
@@ -29,6 +30,7 @@ use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 pub use crate::process::Ending;
 
 pub use compose::{Compose, Swarm};
+pub use mover::{DataMove, DataMover};
 pub use native::Native;
 pub use units::UnitFolders;
 
@@ -160,6 +162,11 @@ pub trait Driver: Send + Sync + fmt::Debug {
             "Only in containers of Docker Compose may a release look for its data elsewhere.",
         )
         .remedy("Nothing needs to be done."))
+    }
+
+    /// What moves a database to another major version, where this kind of installation has such.
+    fn data_mover(&self) -> Option<&dyn DataMover> {
+        None
     }
 
     /// Files that were changed by hand where a release lies that Liftlock did not unpack.

@@ -1,6 +1,6 @@
 //! The ways out of an upgrade that has ended, or that waits for a person: back to the originals, or settled by looking.
 
-use crate::drivers::Gate;
+use crate::drivers::{DataMove, Gate};
 use crate::engine::Engine;
 use crate::engine::compare::named_for_people;
 use crate::error::{Error, Kind, Result};
@@ -18,6 +18,7 @@ use crate::state::upgrades::{Outcome, Upgrade};
 use crate::steps::aside::{AsideAnswer, AsideIntent, SetAside, final_dump};
 use crate::steps::check::Way;
 use crate::steps::migrate::{Compare, migration_was_begun};
+use crate::steps::moved::SwitchDatabase;
 use crate::steps::release::Switch;
 use crate::steps::serve::{HoldAutostart, users_may_be_in};
 use crate::steps::{Step, parse};
@@ -239,6 +240,13 @@ fn expect_originals(site: &Site, runs: &[StepRun]) -> Result<()> {
         };
         if !is_there {
             return Err(original_gone(&format!("the original of {} is not where it was kept", store.name())));
+        }
+    }
+    let moved = SwitchDatabase.key();
+    if let Some(run) = runs.iter().rfind(|it| it.direction == Direction::Forward && it.key == moved) {
+        let plan: DataMove = parse(&run.intent["plan"])?;
+        if !site.driver.data_mover().is_some_and(|it| it.is_volume(&plan.old_volume).unwrap_or(true)) {
+            return Err(original_gone(&format!("the volume {} is no longer here", plan.old_volume)));
         }
     }
     let switched = Switch.key();

@@ -30,6 +30,8 @@ pub struct Options {
     pub leave_changes: bool,
     /// Not an upgrade but a return to the backup in this folder.
     pub restore: Option<String>,
+    /// Not an upgrade but a move of the database to the server that this version needs.
+    pub move_for: Option<String>,
     /// Where the way ends, if this upgrade is a stop on it: once it is complete the next one is asked for.
     pub goal: Option<String>,
     /// The upgrade to the stop before, if this one goes on from there.

@@ -9,6 +9,7 @@ pub mod check;
 pub mod commands;
 mod longer;
 pub mod migrate;
+pub mod moved;
 pub(crate) mod position;
 pub mod rehearse;
 pub mod release;

@@ -377,6 +377,27 @@ pub trait DataStore: Source {
     fn looks(&self) -> Result<Vec<look::TableLook>> {
         Ok(Vec::new())
     }
+    /// Other data on the same server that is not this store's, by name: it would stay behind if the server were exchanged.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    fn neighbours(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    /// Restores `dumped`, which lies in `from`, on the empty server of the same kind in a container, with everything that
+    /// belongs to it, and compares every row with what is here.
+    ///
+    /// # Errors
+    /// What differs, or what the servers answered; what is here is untouched.
+    fn restore_elsewhere(
+        &self,
+        _container: &str,
+        _dumped: &Dumped,
+        _from: &Path,
+        _reporter: &dyn Reporter,
+    ) -> Result<Counts> {
+        Err(Error::bug("no_server", "This store has no server that could be exchanged."))
+    }
     /// Whether the store changes places at all; one whose old files are never rewritten is only listed.
     fn changes_places(&self) -> bool {
         true

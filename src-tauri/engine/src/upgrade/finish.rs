@@ -17,6 +17,7 @@ use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
 use crate::steps::backup::backup_of;
 use crate::steps::check::Way;
 use crate::steps::migrate::{Compare, losses, was_begun};
+use crate::steps::moved::planned;
 use crate::steps::rehearse::{Rehearse, Rehearsed};
 use crate::steps::restore::SafetyCopy;
 use crate::steps::serve::{RestoreAutostart, users_may_be_in};
@@ -36,6 +37,9 @@ pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
     if let Some(goal) = upgrade.options.goal.as_ref().filter(|it| **it != upgrade.to) {
         message = format!("{message} It is a stop on the way to {goal}; the update goes on from here.");
     }
+    if upgrade.options.move_for.is_some() {
+        message = format!("{message} {}", moved(drive)?);
+    }
     if let Some(sentence) = SafetyCopy::sentence(drive.world) {
         message = format!("{message} {sentence}");
     }
@@ -43,6 +47,20 @@ pub(crate) fn complete(drive: &Drive<'_>) -> Result<()> {
         message = format!("{message} {warning}");
     }
     end(drive, &upgrade, Event::Advanced, Outcome::Success, message, None)
+}
+
+/// What became of the database. What was kept beside it on the old server stays there, and is no longer ours to remove.
+fn moved(drive: &Drive<'_>) -> Result<String> {
+    let plan = planned(drive.world)?;
+    let mut journal = drive.journal();
+    let name = &drive.world.site.installation.name;
+    for original in journal.db().originals(Some(name))? {
+        let is_on_it = |it: &Store| matches!(it, Store::Postgres(it) if it.name == original.store && it.service.as_deref() == Some(&plan.service));
+        if drive.world.site.profile.stores.iter().any(is_on_it) {
+            journal.db_mut().keep_no_longer(original.upgrade_id, &original.store, &original.kept)?;
+        }
+    }
+    Ok(plan.sentence())
 }
 
 /// A rehearsal was all that was asked for: nothing was changed.
@@ -67,7 +85,11 @@ pub(crate) fn failed(drive: &Drive<'_>, error: Error, cancelled: bool) -> Result
     };
     let name = &drive.world.site.profile.application.name;
     // A release that could not be looked up has no number to name.
-    let what = if upgrade.to == "latest" { "The update".to_owned() } else { format!("The update to {}", upgrade.to) };
+    let what = match upgrade.to.as_str() {
+        _ if upgrade.options.move_for.is_some() => "The move of the database".to_owned(),
+        "latest" => "The update".to_owned(),
+        to => format!("The update to {to}"),
+    };
     let message = format!("Nothing was changed. {what} stopped before {name} was touched.");
     end(drive, &upgrade, event, outcome, message, Some(error))
 }
@@ -77,7 +99,10 @@ pub(crate) fn rolled_back(drive: &Drive<'_>) -> Result<()> {
     drive.world.lower_page();
     let upgrade = drive.journal().upgrade()?;
     let name = &drive.world.site.profile.application.name;
+    let is_moved = upgrade.options.move_for.is_some();
     let why = match upgrade.cause.as_ref().filter(|it| it.class != "cancelled") {
+        Some(_) if is_moved => "The database was not moved.".to_owned(),
+        None if is_moved => "The move of the database was taken back, as you asked.".to_owned(),
         Some(_) => format!("The update to {} did not work.", upgrade.to),
         None => format!("The update to {} was taken back, as you asked.", upgrade.to),
     };
@@ -271,6 +296,8 @@ fn announced_losses(world: &World<'_>) -> u64 {
 fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
     let journal = world.journal();
     let days = journal.db().setting("keep_originals_days")?.parse().unwrap_or(7);
+    let volume = world.options.move_for.as_ref().and_then(|_| planned(world).ok());
+    let volume = volume.map(|it| OriginalLine { name: format!("volume {}", it.old_volume), bytes: None, until: None });
     Ok(journal
         .db()
         .originals(Some(&world.site.installation.name))?
@@ -282,6 +309,7 @@ fn originals(world: &World<'_>) -> Result<Vec<OriginalLine>> {
             // The first day on which it may go, if the application is well every day until then.
             until: Some(it.kept_since + chrono::TimeDelta::days(days)),
         })
+        .chain(volume)
         .collect())
 }
 

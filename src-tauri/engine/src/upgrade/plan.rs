@@ -10,6 +10,7 @@ use crate::steps::aside::{SetAside, Swap};
 use crate::steps::backup::{ProveBackup, TakeBackup};
 use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
+use crate::steps::moved::{CheckMove, CountMoved, MoveDatabase, PrepareServer, SwitchDatabase};
 use crate::steps::rehearse::Rehearse;
 use crate::steps::release::{CheckSettings, Fetch, Prepare, Switch};
 use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
@@ -19,6 +20,9 @@ use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehind
 pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     if options.restore.is_some() {
         return steps_of_restore(site);
+    }
+    if options.move_for.is_some() {
+        return steps_of_move(site);
     }
     let mut steps: Vec<Box<dyn Step>> =
         vec![Box::new(Check), Box::new(TakeBackup), Box::new(ProveBackup), Box::new(Fetch), Box::new(CheckSettings)];
@@ -79,9 +83,35 @@ fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
     steps
 }
 
+/// A move of the database goes to the version that is in use: what changes places is the server below it.
+fn steps_of_move(site: &Site) -> Vec<Box<dyn Step>> {
+    let mut steps: Vec<Box<dyn Step>> = vec![
+        Box::new(CheckMove),
+        Box::new(TakeBackup),
+        Box::new(ProveBackup),
+        Box::new(PrepareServer),
+        Box::new(HoldAutostart),
+    ];
+    for component in site.driver.components().into_iter().rev() {
+        steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
+    }
+    steps.push(Box::new(MoveDatabase));
+    steps.push(Box::new(SwitchDatabase));
+    for store in &site.stores {
+        steps.push(Box::new(CountMoved { store: Arc::clone(store) }));
+    }
+    steps.extend(behind_the_gate(site.profile.gate.is_some()));
+    steps
+}
+
 fn to_the_users(has_gate: bool) -> Vec<Box<dyn Step>> {
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Switch)];
+    steps.extend(behind_the_gate(has_gate));
+    steps
+}
+
+fn behind_the_gate(has_gate: bool) -> Vec<Box<dyn Step>> {
     vec![
-        Box::new(Switch),
         Box::new(StartBehindGate { has_gate }),
         Box::new(Verify),
         Box::new(OpenGate { has_gate }),

@@ -85,23 +85,33 @@ fn example(text: &str) -> Vec<Offered> {
     offered
 }
 
+/// The major versions of a database before and after, where they differ.
+fn other_major(sides: &Sides<'_>, mine: &Service, after: &Service) -> Option<(u32, u32)> {
+    let major = |service: &Service| major_of(&filled(service.image.as_deref()?, sides.settings));
+    let both = (major(mine)?, major(after)?);
+    (both.0 != both.1).then_some(both)
+}
+
 /// The data folder of one major version is never opened by another.
 fn databases(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
     for (name, mine, after) in both(sides) {
-        let major = |service: &Service, settings| major_of(&filled(service.image.as_deref()?, settings));
-        let (Some(from), Some(to)) = (major(mine, sides.settings), major(after, sides.settings)) else { continue };
-        if from == to {
-            continue;
-        }
+        let Some((from, to)) = other_major(sides, mine, after) else { continue };
         findings.push(if sides.is_taken_over {
             Finding::new(
                 Severity::Stop,
                 "database_major",
                 format!("The new version brings PostgreSQL {to} for the service {name}, and your data is of PostgreSQL {from}: it would not start."),
-                format!(
-                    "Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL {to} with a new, empty volume, restore the \
-                     backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then."
-                ),
+                if to > from {
+                    format!(
+                        "Say `liftlock move-data`: your data is made anew by PostgreSQL {to} on a volume of its own and compared row by row, \
+                         and the application is away meanwhile. The old volume is kept. Then update."
+                    )
+                } else {
+                    format!(
+                        "PostgreSQL {to} does not read what PostgreSQL {from} writes down, and Liftlock does not move it: do it by hand \
+                         with PostgreSQL's own tools, or stay at the version that is in use."
+                    )
+                },
             )
         } else {
             Finding::new(
@@ -117,6 +127,10 @@ fn databases(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
 /// A folder of a container that lasts, and stands on something else afterwards.
 fn volumes(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
     for (name, mine, after) in both(sides) {
+        // Who moves it there gives it a volume and a folder of its own.
+        if sides.is_taken_over && other_major(sides, mine, after).is_some() {
+            continue;
+        }
         for (target, mount) in mine.mounts.iter().filter(|(_, it)| **it != Mount::Passing) {
             let to = after.mounts.get(target).filter(|it| **it != Mount::Passing);
             if to.is_some_and(|to| stands_on(sides.mine, mount, sides) == stands_on(sides.after, to, sides)) {

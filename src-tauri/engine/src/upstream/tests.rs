@@ -238,8 +238,7 @@ fn the_gravest_comes_first_and_reads_well() {
     after["services"]["web"]["ports"] = json!(["8000:8000"]);
     after["services"]["db"]["volumes"] = json!(["filaops_pgdata:/var/lib/postgresql/data"]);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", true)), @r#"
-    Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Back up with Liftlock (the backup is proven by restoring it), start PostgreSQL 17 with a new, empty volume, restore the backup there and compare the numbers of rows, then change the volume in your project. Keep the old volume until then.
-    Stop volume_renamed: In the new version's project /var/lib/postgresql/data stands on the volume filaops_pgdata instead of the volume pgdata in the service db: your data would look empty. → Say `liftlock move-data`: the new version is then told to use your volume, in a file of Liftlock's own. Nothing is moved and nothing is stopped. Then update.
+    Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Say `liftlock move-data`: your data is made anew by PostgreSQL 17 on a volume of its own and compared row by row, and the application is away meanwhile. The old volume is kept. Then update.
     Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it.
     Note service_new: The new version has a further service, cache; it is started with the others. → Nothing needs to be done.
     "#);

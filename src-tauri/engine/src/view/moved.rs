@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ids::InstallationName;
+use crate::model::ids::{InstallationName, UpgradeId};
 
 /// What was done so that a new version finds the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,9 @@ pub struct MovedView {
     pub installation: InstallationName,
     /// The version that looks for it elsewhere.
     pub to: String,
-    /// What was done, in sentences.
+    /// What was done or has begun, in sentences.
     pub says: Vec<String>,
+    /// The work that moves it, where data has to be made anew: it is followed like an update.
+    #[cfg_attr(feature = "bindings", ts(type = "string | null"))]
+    pub upgrade_id: Option<UpgradeId>,
 }

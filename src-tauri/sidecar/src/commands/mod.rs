@@ -56,7 +56,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Releases { of, .. } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
         Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
-        Command::MoveData { of, to } => moved::run(engine, screen, &named(engine, of)?, to.as_deref()),
+        Command::MoveData { of, to, detach } => moved::run(engine, screen, &named(engine, of)?, to.as_deref(), detach),
         Command::Status { of, upgrade: None, follow } => {
             status::of_installation(engine, screen, &named(engine, of)?, follow)
         }

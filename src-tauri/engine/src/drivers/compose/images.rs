@@ -156,7 +156,7 @@ impl Compose {
     }
 
     /// What the registry says that a name stands for.
-    fn digest_of(&self, reference: &str) -> Result<String> {
+    pub(super) fn digest_of(&self, reference: &str) -> Result<String> {
         // Not the digest alone: some versions of it answer that with words for people.
         let asked = ["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference];
         let told = self.project.docker().ask(asked)?;
@@ -197,7 +197,7 @@ impl Compose {
         self.ours("images.json", &text).map(drop)
     }
 
-    fn fetch(&self, image: Image, reporter: &dyn Reporter) -> Result<Image> {
+    pub(super) fn fetch(&self, image: Image, reporter: &dyn Reporter) -> Result<Image> {
         let docker = self.project.docker();
         if let Some(digest) = &image.digest {
             let name = without_tag(&image.reference);
@@ -300,8 +300,12 @@ impl Compose {
 }
 
 pub(super) fn recorded(images: &Images) -> Result<Value> {
-    serde_json::to_value(images)
-        .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
+    json(images)
+}
+
+/// Something of ours as a document for the journal.
+pub(super) fn json<T: Serialize>(it: &T) -> Result<Value> {
+    serde_json::to_value(it).map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))
 }
 
 /// Which image it is that has this trouble.

@@ -14,6 +14,7 @@ mod checkout;
 mod difference;
 mod errand;
 mod images;
+mod moving;
 mod overlay;
 mod pin;
 mod places;
@@ -30,7 +31,7 @@ use serde_json::Value;
 
 pub use swarm::Swarm;
 
-use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
+use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, Variables};
 use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -359,6 +360,10 @@ impl Driver for Compose {
 
     fn differences(&self, version: &str) -> Result<Vec<Finding>> {
         self.differences_to(version)
+    }
+
+    fn data_mover(&self) -> Option<&dyn DataMover> {
+        Some(self)
     }
 
     fn keep_volumes(&self, version: &str) -> Result<Vec<String>> {

@@ -74,7 +74,7 @@ pub(super) fn alone(service: &str, network: &str, volumes: &[Value]) -> String {
     )
 }
 
-fn escaped(value: &Value) -> Value {
+pub(super) fn escaped(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace('$', "$$")),
         Value::Array(all) => all.iter().map(escaped).collect(),

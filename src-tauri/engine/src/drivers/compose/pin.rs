@@ -148,6 +148,16 @@ pub(super) fn write_override(dir: &Path, layout: &ComposeDriver, version: Option
     durable::write(&file, text.as_bytes())
 }
 
+/// Takes the override file of ours away, where there is one.
+pub(super) fn remove_override(dir: &Path, layout: &ComposeDriver) -> Result<()> {
+    let file = override_file(dir, layout);
+    may_be_written(&file, layout.is_built())?;
+    match fs::remove_file(&file) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &file, &cause)),
+        _ => durable::fsync_dir(dir),
+    }
+}
+
 /// Whether an override file is ours to write.
 fn may_be_written(file: &Path, is_built: bool) -> Result<()> {
     match fs::read_to_string(file) {

@@ -4,11 +4,14 @@
 //! the release calls it is made to mean the volume that is there, by an override of ours that every call of Docker Compose
 //! is given, also those that a person types. It holds for every later release, and for the old files too. A volume that is
 //! named so counts as external: `docker compose down --volumes` leaves it alone.
+//!
+//! Where a database was moved to another major version, its image and its volume are said in the same way.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Compose, OURS, overlay, pin};
 use crate::docker::Project;
@@ -24,11 +27,50 @@ pub(super) struct Places {
     /// What compose files call a volume, and what the engine calls the one that holds the data.
     #[serde(default)]
     pub(super) volumes: BTreeMap<String, String>,
+    /// Services of databases that were moved.
+    #[serde(default)]
+    pub(super) servers: BTreeMap<String, Server>,
+}
+
+/// A database server that was given another image than the one of the compose files that it came with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Server {
+    /// Its image.
+    pub(super) image: String,
+    /// All that is mounted into it, where its data is in another folder than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mounts: Option<Vec<Value>>,
 }
 
 impl Places {
+    /// As services of an override file, each as `change` leaves it.
+    pub(super) fn services_text(&self, change: impl Fn(&str, String) -> String) -> String {
+        let one = |(name, server): (&String, &Server)| {
+            let mut yaml = format!("  {}:\n    image: {}\n", overlay::text(name), overlay::text(&server.image));
+            yaml.push_str(&server.mounts_text());
+            change(name, yaml)
+        };
+        self.servers.iter().map(one).collect()
+    }
+
+    /// The whole of it, as an override file by itself or after the services of one.
+    fn after(&self, services: &str) -> String {
+        let servers = self.services_text(|_, it| it);
+        let head = if services.is_empty() && !servers.is_empty() { "services:\n" } else { "" };
+        format!("{head}{services}{servers}{}", self.volumes_text())
+    }
+
+    /// Where data lies, and not by which server it is read: what a release asks for is compared with that.
+    fn mounts_only(&self) -> String {
+        let moved = self.servers.iter().filter(|(_, it)| it.mounts.is_some());
+        let services: String =
+            moved.map(|(name, it)| format!("  {}:\n{}", overlay::text(name), it.mounts_text())).collect();
+        let head = if services.is_empty() { "" } else { "services:\n" };
+        format!("{head}{services}{}", self.volumes_text())
+    }
+
     /// As a part of an override file, after its services; nothing where nothing was said.
-    fn volumes_text(&self) -> String {
+    pub(super) fn volumes_text(&self) -> String {
         if self.volumes.is_empty() {
             return String::new();
         }
@@ -36,6 +78,14 @@ impl Places {
             let (key, volume) = (overlay::text(key), overlay::text(volume));
             yaml + &format!("  {key}: !override\n    name: {volume}\n    external: true\n")
         })
+    }
+}
+
+impl Server {
+    fn mounts_text(&self) -> String {
+        let Some(mounts) = &self.mounts else { return String::new() };
+        let mounts: Vec<String> = mounts.iter().map(|it| overlay::escaped(it).to_string()).collect();
+        format!("    volumes: !override [{}]\n", mounts.join(", "))
     }
 }
 
@@ -59,7 +109,7 @@ impl Compose {
 
     /// An override of ours with what was said of places.
     pub(super) fn with_places(&self, services: &str) -> Result<String> {
-        Ok(format!("{services}{}", self.places()?.volumes_text()))
+        Ok(self.places()?.after(services))
     }
 
     /// The project with what was said of places; one whose files Docker Compose finds by itself has it in our override.
@@ -68,7 +118,7 @@ impl Compose {
         if places == Places::default() || !project.has_files() {
             return Ok(project);
         }
-        let file = self.ours("places.yaml", &places.volumes_text())?;
+        let file = self.ours("places.yaml", &places.after(""))?;
         Ok(project.with_more_files(file))
     }
 
@@ -90,11 +140,15 @@ impl Compose {
         Ok(renamed.iter().map(said).collect())
     }
 
-    fn say(&self, places: &Places) -> Result<()> {
+    pub(super) fn say(&self, places: &Places) -> Result<()> {
         let version = pin::said(&self.dir, &self.layout)?;
         let services = version.as_deref().map(|it| self.images_of(it)).transpose()?;
-        let text = format!("{}{}", services.unwrap_or_default(), places.volumes_text());
-        pin::write_override(&self.dir, &self.layout, version.as_deref(), &text)?;
+        let text = places.after(&services.unwrap_or_default());
+        if text.is_empty() {
+            pin::remove_override(&self.dir, &self.layout)?;
+        } else {
+            pin::write_override(&self.dir, &self.layout, version.as_deref(), &text)?;
+        }
         crate::crash::point("forward", "say_places", crate::crash::Moment::MidEffect);
         let record = serde_json::to_string_pretty(places)
             .map_err(|cause| Error::bug("state_json", "A record could not be written.").because(&cause))?;
@@ -111,8 +165,7 @@ impl Compose {
             .remedy("Nothing needs to be done. Change that file yourself where you want another volume."));
         }
         if !self.folder_of(target).is_dir() {
-            return Err(Error::refused("release_not_here", format!("The source of {target} is not here yet."))
-                .remedy(format!("Begin the update to {target}: it fetches the source and says what is different. Then say this again.")));
+            return Err(not_here(target));
         }
         self.compared(target, crate::upstream::renamed_volumes)?.ok_or_else(|| {
             Error::refused("nothing_to_move", format!("{target} brings no compose file."))
@@ -124,8 +177,14 @@ impl Compose {
     pub(super) fn placed_files(&self, mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
         let places = self.places()?;
         if places != Places::default() {
-            files.push(self.ours("places.yaml", &places.volumes_text())?);
+            files.push(self.ours("mounts.yaml", &places.mounts_only())?);
         }
         Ok(files)
     }
+}
+
+pub(super) fn not_here(target: &str) -> Error {
+    Error::refused("release_not_here", format!("The source of {target} is not here yet.")).remedy(format!(
+        "Begin the update to {target}: it fetches the source and says what is different. Then say this again."
+    ))
 }

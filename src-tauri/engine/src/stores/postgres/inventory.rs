@@ -93,6 +93,34 @@ pub fn count(client: &Client, database: &str, reporter: &dyn Reporter) -> Result
     counts(&mut session, reporter)
 }
 
+/// The rows of every table of `database` as one figure each, whatever order they lie in and whichever version reads them.
+///
+/// # Errors
+/// As [`count`].
+pub fn digests(client: &Client, database: &str, reporter: &dyn Reporter) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        digest: String,
+    }
+    let mut session = client.connect(database)?;
+    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+    // What a value looks like as text must not hang on the settings of a server.
+    for (name, value) in [("intervalstyle", "postgres"), ("extra_float_digits", "1"), ("bytea_output", "hex")] {
+        session.run(&format!("SET LOCAL {name} = '{value}'"))?;
+    }
+    let mut digests = BTreeMap::new();
+    for table in tables(&mut session)? {
+        let sql = format!(
+            "SELECT count(*) || ' ' || coalesce(sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint::numeric), 0) \
+             AS digest FROM ONLY {} t",
+            table.quoted()
+        );
+        let found: Vec<Row> = session.rows_watched(&sql, LONGEST, &mut || reporter.check())?;
+        digests.extend(found.into_iter().map(|it| (table.key(), it.digest)));
+    }
+    Ok(digests)
+}
+
 /// The transaction that comes next on the server: whatever is written from now on bears it or a later one.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ mod intake;
 pub mod inventory;
 pub mod lease;
 mod look;
+mod moved;
 pub mod quote;
 pub mod restore;
 pub mod scratch;

@@ -100,7 +100,7 @@ impl PostgresStore {
         self
     }
 
-    fn open(&self, endpoint: &Endpoint, database: &str) -> Result<Client> {
+    fn server(endpoint: &Endpoint) -> Result<Server> {
         let mut server = Server::new(&endpoint.host, endpoint.port, &endpoint.user);
         server.ssl_mode = ssl_mode(endpoint)?;
         let root = endpoint.parameters.iter().find(|(key, _)| key == "sslrootcert");
@@ -108,14 +108,23 @@ impl PostgresStore {
         if let Some(password) = &endpoint.password {
             server = server.password(Secret::new(password.clone()));
         }
+        Ok(server)
+    }
+
+    /// The server in a container, by its own tools there.
+    fn open_in(&self, endpoint: &Endpoint, container: &str) -> Result<Client> {
+        // The address is the one that the application knows; beside the server it is this one.
+        let server = Server { host: "127.0.0.1".to_owned(), ssl_root_cert: None, ..Self::server(endpoint)? };
+        let runner = InContainer::new(Arc::clone(&self.runner), container);
+        Client::open_inside(server, &self.label, &self.private_dir, Arc::new(runner))
+    }
+
+    fn open(&self, endpoint: &Endpoint, database: &str) -> Result<Client> {
         if let Some(inside) = &self.inside {
-            // The address is the one that the application knows; beside the server it is this one.
-            server.host = "127.0.0.1".to_owned();
-            server.ssl_root_cert = None;
             let container = inside.project.running(&inside.service)?.name;
-            let runner = InContainer::new(Arc::clone(&self.runner), container.trim_start_matches('/'));
-            return Client::open_inside(server, &self.label, &self.private_dir, Arc::new(runner));
+            return self.open_in(endpoint, container.trim_start_matches('/'));
         }
+        let server = Self::server(endpoint)?;
         Client::open(server, database, &self.label, &self.private_dir, &[], Arc::clone(&self.runner))
     }
 

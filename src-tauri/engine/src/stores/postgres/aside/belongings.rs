@@ -100,6 +100,15 @@ impl Belongings {
         ))
     }
 
+    /// The same with the comment, for a database on another server.
+    pub(in crate::stores::postgres) fn given_to(&self, now: &Self, name: &str) -> Vec<String> {
+        let mut all = self.statements(now, name);
+        if let Some(comment) = &self.comment {
+            all.push(format!("COMMENT ON DATABASE {} IS {}", ident(name), literal(comment)));
+        }
+        all
+    }
+
     /// The statements that give all of it but owner, tablespace and locale to the database `name`, which has
     /// `now`. The comment is left to the caller.
     pub(super) fn statements(&self, now: &Self, name: &str) -> Vec<String> {

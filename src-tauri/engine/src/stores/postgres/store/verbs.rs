@@ -18,7 +18,7 @@ use crate::stores::postgres::restore::{self, restore_live};
 use crate::stores::postgres::scratch::{Mould, Scratch};
 use crate::stores::postgres::tables::PostgresTables;
 use crate::stores::postgres::work::Work;
-use crate::stores::postgres::{empty, facts, foreign, globals, inventory, lease, look};
+use crate::stores::postgres::{empty, facts, foreign, globals, inventory, lease, look, moved};
 use crate::stores::tables::{Snapshot, Source};
 use crate::stores::{
     Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, ServerLease, StoreKind,
@@ -322,6 +322,27 @@ impl DataStore for PostgresStore {
 
     fn set_read_only(&self, on: bool) -> Result<bool> {
         empty::read_only(self.admin()?, self.database(), on).map(|()| true)
+    }
+
+    fn neighbours(&self) -> Result<Vec<String>> {
+        moved::neighbours(self.admin()?, self.database())
+    }
+
+    fn restore_elsewhere(
+        &self,
+        container: &str,
+        dumped: &Dumped,
+        from: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<Counts> {
+        let dump: Dump = field(&dumped.facts, "dump")?;
+        let endpoint = self.admin.as_ref().unwrap_or(&self.endpoint);
+        let there = self.open_in(endpoint, container)?;
+        dump.expect_not_newer_than(there.tools().major)?;
+        let archive = from.join(&dumped.file);
+        moved::to(self.admin()?, &there, self.database(), reporter, &mut |client| {
+            restore_live(client, self.database(), &archive, &dump, reporter)
+        })
     }
 
     fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {
