@@ -5,6 +5,8 @@ use std::fs;
 use liftlock_engine::model::ids::UpgradeId;
 use serde_json::Value;
 
+use crate::docker::Engine;
+use crate::support::registry::Registry;
 use crate::support::{Case, Ended, Expected, PATIENCE, World, judge, wait_for};
 
 /// What of the shop's service a person sees, save which release it is.
@@ -187,6 +189,36 @@ fn the_worker_is_killed_around_every_act_on_a_service() {
 }
 
 #[test]
+fn images_of_a_registry_are_given_to_swarm_by_their_digest_and_come_back_by_it() {
+    let world = World::in_swarm(&["1.1.0", "1.5.0"]);
+    let registry = Registry::start();
+    let docker = |words: &[&str]| world.engine.docker(words);
+    let name = format!("{}_shop", world.project);
+    for version in ["1.0.0", "1.1.0", "1.5.0"] {
+        registry.put(&world.engine, &format!("corner-shop:{version}"), &format!("corner-shop:{version}"));
+    }
+    let file = world.shop.join("compose.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("image: corner-shop:", &format!("image: {}/corner-shop:", registry.host))).unwrap();
+    // As `docker stack deploy` does it where it may ask the registry.
+    docker(&["pull", "--quiet", &format!("{}/corner-shop:1.0.0", registry.host)]);
+    world.demo(&["up"]);
+    let first = format!("{}/corner-shop:1.0.0", registry.host);
+    let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &first]);
+    let first = format!("{first}@{}", digest.split_once('@').unwrap().1);
+    docker(&["service", "update", "--quiet", "--no-resolve-image", "--image", &first, &name]);
+    let image = || docker(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Image}}", &name]);
+    let case = || {
+        let ours = format!("images = {{ shop = \"{}/corner-shop:{{version}}\" }}\n", registry.host);
+        world.case_with(|it| it.replace("images = { shop = \"corner-shop:{version}\" }\nlocal = true\n", &ours))
+    };
+    case().run("1.5.0", &[], &Expected::rolled_back("wrong_version"));
+    assert_eq!(image(), first, "the very image it ran from");
+    case().run("1.1.0", &[], &Expected::complete("1.1.0"));
+    assert!(image().starts_with(&format!("{}/corner-shop:1.1.0@sha256:", registry.host)), "{}", image());
+}
+
+#[test]
 fn what_swarm_cannot_roll_out_is_refused_before_anything_is_stopped() {
     let stack = Stack::with(&["1.1.0"]);
     let case = stack.world.case();
@@ -214,10 +246,26 @@ fn what_swarm_cannot_roll_out_is_refused_before_anything_is_stopped() {
     wait_for("the shop is well", PATIENCE, || stack.world.get("/health").filter(|it| it.0 == 200));
     wait_for("it is over", PATIENCE, || stack.update_state().ends_with("completed").then_some(()));
 
+    // Files that only tasks of the service get.
+    let secret = stack.world.dir.join("secret");
+    fs::write(&secret, "x").unwrap();
+    docker(&["secret", "create", "key", secret.to_str().unwrap()]);
+    docker(&["service", "update", "--quiet", "--secret-add=key", &name]);
+    assert!(classes().contains(&"swarm_secrets".to_owned()), "{:?}", classes());
+
     docker(&["service", "rm", &name]);
     assert!(classes().contains(&"service_missing".to_owned()), "{:?}", classes());
     stack.world.demo(&["up"]);
     wait_for("the shop is well", PATIENCE, || stack.world.get("/health").filter(|it| it.0 == 200));
+
+    // A worker of the swarm is asked, which may not tell.
+    let token = docker(&["swarm", "join-token", "--quiet", "worker"]);
+    let other = Engine::start();
+    other.join_swarm(&stack.world.engine, &token);
+    let host = other.host.clone();
+    let output = case.liftlock(&["plan", "--to", "1.1.0", "--json"]).env("DOCKER_HOST", host).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"not_a_manager\""), "{output:?}");
+    drop(other);
 
     docker(&["swarm", "leave", "--force"]);
     assert!(classes().contains(&"swarm_inactive".to_owned()), "{:?}", classes());

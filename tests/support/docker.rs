@@ -97,9 +97,31 @@ impl Engine {
 
     /// Makes it the manager of a swarm of its own, apart from every other on this machine.
     pub(crate) fn begin_swarm(&self) {
+        let number = self.on_a_bridge_of_its_own();
+        let (address, pool) = (format!("127.{number}.0.1"), format!("10.{number}.128.0/18"));
+        let (listen, data) = (format!("{address}:2377"), (20_000 + number).to_string());
+        let own = ["--default-addr-pool", &pool, "--default-addr-pool-mask-length=24", "--data-path-port", &data];
+        let reach = ["swarm", "init", "--listen-addr", &listen, "--advertise-addr", &address];
+        self.docker(&[reach.as_slice(), &own].concat());
+    }
+
+    /// Makes it a worker of the swarm of another engine, which has given this token.
+    pub(crate) fn join_swarm(&self, manager: &Self, token: &str) {
+        let address = |number: u16| format!("127.{number}.0.1");
+        let own = address(self.on_a_bridge_of_its_own());
+        let (listen, there) = (format!("{own}:2377"), format!("{}:2377", address(manager.number())));
+        let reach = ["--listen-addr", &listen, "--advertise-addr", &own, "--token", token];
+        self.docker(&[&["swarm", "join"], reach.as_slice(), &[&there]].concat());
+    }
+
+    fn number(&self) -> u16 {
         let name = self.dir.file_name().unwrap().to_str().unwrap();
-        let number: u16 = name.rsplit('-').next().unwrap().parse().unwrap();
-        // The bridge by which tasks reach their machine has one name for all engines, unless it is made before.
+        name.rsplit('-').next().unwrap().parse().unwrap()
+    }
+
+    /// The bridge by which tasks reach their machine has one name for all engines, unless it is made before.
+    fn on_a_bridge_of_its_own(&self) -> u16 {
+        let number = self.number();
         let bridge = format!("com.docker.network.bridge.name=br-gw-{number}");
         let subnet = format!("10.{number}.250.0/24");
         self.docker(&[
@@ -112,11 +134,7 @@ impl Engine {
             &bridge,
             "docker_gwbridge",
         ]);
-        let (address, pool) = (format!("127.{number}.0.1"), format!("10.{number}.128.0/18"));
-        let (listen, data) = (format!("{address}:2377"), (20_000 + number).to_string());
-        let own = ["--default-addr-pool", &pool, "--default-addr-pool-mask-length=24", "--data-path-port", &data];
-        let reach = ["swarm", "init", "--listen-addr", &listen, "--advertise-addr", &address];
-        self.docker(&[reach.as_slice(), &own].concat());
+        number
     }
 
     /// The process that keeps it.

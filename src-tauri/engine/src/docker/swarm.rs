@@ -1,133 +1,41 @@
 //! Services of a stack in Docker Swarm, as `docker service` tells them: what each is to be, how its last update went, and
 //! what of it runs where.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Docker, project::strange};
 use crate::error::{Error, Result};
 
-/// A service of a swarm.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct SwarmService {
-    /// What it is to be.
-    pub spec: ServiceSpec,
-    #[serde(default)]
-    update_status: Option<UpdateStatus>,
-}
-
-/// What a service is to be.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ServiceSpec {
-    /// Its labels.
-    #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
-    /// What each of its tasks is.
-    pub task_template: TaskTemplate,
-    /// How many there are: `{"Replicated": {"Replicas": 2}}`, `{"Global": {}}`.
-    #[serde(default)]
-    mode: Value,
-    /// How it is updated.
-    #[serde(default)]
-    pub update_config: Option<UpdateConfig>,
-    /// How an update of it is taken back.
-    #[serde(default)]
-    pub rollback_config: Option<UpdateConfig>,
-}
-
-/// What each task of a service is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct TaskTemplate {
-    /// Its container.
-    pub container_spec: ContainerSpec,
-    #[serde(default)]
-    placement: Option<Placement>,
-}
-
-/// The container of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ContainerSpec {
-    /// `name:tag`, with a digest after it where Swarm knows one.
-    pub image: String,
-    /// Its entry point, where it is not that of the image.
-    #[serde(default)]
-    pub command: Option<Vec<String>>,
-    /// Its words, where they are not those of the image.
-    #[serde(default)]
-    pub args: Option<Vec<String>>,
-    /// `KEY=value`. Values may be secrets.
-    #[serde(default)]
-    pub env: Option<Vec<String>>,
-    /// Whom it runs as.
-    #[serde(default)]
-    pub user: Option<String>,
-    /// The folder in which it runs.
-    #[serde(default)]
-    pub dir: Option<String>,
-    /// What is mounted into it.
-    #[serde(default)]
-    pub mounts: Option<Vec<SwarmMount>>,
-    #[serde(default)]
-    secrets: Option<Vec<Value>>,
-    #[serde(default)]
-    configs: Option<Vec<Value>>,
-}
+/// A service of a swarm, as `docker service inspect` tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SwarmService(Value);
 
 /// Something mounted into the container of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwarmMount {
     /// `bind`, `volume`, `tmpfs`.
-    #[serde(rename = "Type")]
     pub kind: String,
     /// What is mounted.
-    #[serde(default)]
     pub source: String,
     /// Where.
     pub target: String,
     /// Whether it can only be read.
-    #[serde(default)]
     pub read_only: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Placement {
-    #[serde(default)]
-    constraints: Option<Vec<String>>,
-}
-
 /// How a service is updated, or an update taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateConfig {
     /// How many tasks at a time; 0 for all.
-    #[serde(default)]
     pub parallelism: u64,
     /// What happens when one does not come up.
-    #[serde(default)]
     pub failure_action: String,
-    /// For how long one is watched after it came up, in nanoseconds.
-    #[serde(default)]
-    pub monitor: u64,
+    /// For how long one is watched after it came up.
+    pub monitor: Duration,
     /// What is first, the stop or the start.
-    #[serde(default)]
     pub order: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct UpdateStatus {
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    message: String,
 }
 
 /// How the last update of a service stands.
@@ -139,7 +47,9 @@ pub enum Rollout {
     UnderWay,
     /// Swarm has stopped in the middle and waits for a person.
     Paused,
-    /// Swarm takes it back, or has.
+    /// Swarm is taking it back.
+    BeingTakenBack,
+    /// Swarm has taken it back.
     TakenBack,
     /// Swarm wanted to take it back, and has stopped in the middle of that.
     StuckOnTheWayBack,
@@ -163,55 +73,123 @@ pub struct Task {
 }
 
 impl SwarmService {
-    /// The image of its tasks.
+    /// The answer of `docker service inspect` about one service.
+    ///
+    /// # Errors
+    /// `service_missing`, `docker_strange`.
+    pub fn read(answer: &str) -> Result<Self> {
+        let mut told: Value =
+            serde_json::from_str(answer).map_err(|cause| strange("docker service inspect", &cause))?;
+        let service = Self(told.get_mut(0).map(Value::take).unwrap_or_default());
+        if service.image().is_empty() { Err(super::understood("no such service")) } else { Ok(service) }
+    }
+
+    fn container(&self) -> &Value {
+        &self.0["Spec"]["TaskTemplate"]["ContainerSpec"]
+    }
+
+    /// The image of its tasks: `name:tag`, with a digest after it where Swarm knows one.
     pub fn image(&self) -> &str {
-        &self.spec.task_template.container_spec.image
+        self.container()["Image"].as_str().unwrap_or_default()
+    }
+
+    /// A text of its containers: `User`, `Dir`; empty where it is that of the image.
+    pub fn of_container(&self, key: &str) -> &str {
+        self.container()[key].as_str().unwrap_or_default()
+    }
+
+    /// A list of texts of its containers: `Env` (values may be secrets), `Command` (the entry point), `Args`.
+    pub fn list_of_container(&self, key: &str) -> Vec<&str> {
+        texts(&self.container()[key])
+    }
+
+    /// What is mounted into its containers.
+    pub fn mounts(&self) -> Vec<SwarmMount> {
+        let all = self.container()["Mounts"].as_array().into_iter().flatten();
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        all.map(|it| SwarmMount {
+            kind: text(&it["Type"]),
+            source: text(&it["Source"]),
+            target: text(&it["Target"]),
+            read_only: it["ReadOnly"] == true,
+        })
+        .collect()
     }
 
     /// One of its labels.
     pub fn label(&self, name: &str) -> Option<&str> {
-        self.spec.labels.as_ref()?.get(name).map(String::as_str)
+        self.0["Spec"]["Labels"][name].as_str()
     }
 
     /// Whether tasks may only be where this holds.
     pub fn has_constraint(&self, constraint: &str) -> bool {
-        let placement = self.spec.task_template.placement.as_ref();
         let plain = |it: &str| it.split_whitespace().collect::<String>();
-        let all = placement.and_then(|it| it.constraints.as_deref()).unwrap_or_default();
+        let all = texts(&self.0["Spec"]["TaskTemplate"]["Placement"]["Constraints"]);
         all.iter().any(|it| plain(it) == plain(constraint))
     }
 
     /// Whether its containers get files from Swarm that no other container can get.
     pub fn has_secrets(&self) -> bool {
-        let container = &self.spec.task_template.container_spec;
-        [&container.secrets, &container.configs].into_iter().flatten().any(|it| !it.is_empty())
+        ["Secrets", "Configs"].iter().any(|it| self.container()[it].as_array().is_some_and(|it| !it.is_empty()))
     }
 
     /// How many tasks there are to be; `None` where that is one a node.
     pub fn replicas(&self) -> Option<u64> {
-        self.spec.mode["Replicated"]["Replicas"].as_u64()
+        self.0["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64()
+    }
+
+    /// How it is updated, as Docker does it where nobody says anything.
+    pub fn update(&self) -> UpdateConfig {
+        config(&self.0["Spec"]["UpdateConfig"])
+    }
+
+    /// How an update of it is taken back.
+    pub fn rollback(&self) -> UpdateConfig {
+        config(&self.0["Spec"]["RollbackConfig"])
     }
 
     /// How its last update stands.
     pub fn rollout(&self) -> Rollout {
-        match self.update_status.as_ref().map_or("", |it| it.state.as_str()) {
+        match self.0["UpdateStatus"]["State"].as_str().unwrap_or_default() {
             "updating" => Rollout::UnderWay,
             "paused" => Rollout::Paused,
-            "rollback_started" | "rollback_completed" => Rollout::TakenBack,
+            "rollback_started" => Rollout::BeingTakenBack,
+            "rollback_completed" => Rollout::TakenBack,
             "rollback_paused" => Rollout::StuckOnTheWayBack,
             _ => Rollout::Done,
         }
     }
 
-    /// Whether the last update is one that Swarm has not ended yet, or will never end by itself.
-    pub fn is_in_between(&self) -> bool {
-        let state = self.update_status.as_ref().map_or("", |it| it.state.as_str());
-        matches!(state, "updating" | "paused" | "rollback_started" | "rollback_paused")
-    }
-
     /// What Swarm says of its last update.
     pub fn says(&self) -> &str {
-        self.update_status.as_ref().map_or("", |it| it.message.as_str())
+        self.0["UpdateStatus"]["Message"].as_str().unwrap_or_default()
+    }
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn config(told: &Value) -> UpdateConfig {
+    let text = |key: &str, usual: &str| told[key].as_str().filter(|it| !it.is_empty()).unwrap_or(usual).to_owned();
+    UpdateConfig {
+        // What is not said of one that is there is 0, which means all.
+        parallelism: told["Parallelism"].as_u64().unwrap_or(u64::from(told.is_null())),
+        failure_action: text("FailureAction", "pause"),
+        monitor: Duration::from_nanos(told["Monitor"].as_u64().unwrap_or(5_000_000_000)),
+        order: text("Order", "stop-first"),
+    }
+}
+
+impl Rollout {
+    /// Whether Swarm has not ended it yet, or will never end it by itself.
+    pub fn is_in_between(self) -> bool {
+        !matches!(self, Self::Done | Self::TakenBack)
+    }
+
+    /// Whether Swarm goes back, or has gone.
+    pub fn is_back(self) -> bool {
+        matches!(self, Self::BeingTakenBack | Self::TakenBack)
     }
 }
 
@@ -244,9 +222,7 @@ impl Docker {
     /// `service_missing`, `swarm_inactive`, `not_a_manager`, `docker_down` and its kin.
     pub fn swarm_service(&self, name: &str) -> Result<SwarmService> {
         let answer = self.ask(["service", "inspect", name])?;
-        let all: Vec<SwarmService> =
-            serde_json::from_str(&answer).map_err(|cause| strange("docker service inspect", &cause))?;
-        all.into_iter().next().ok_or_else(|| super::understood("Error: no such service"))
+        SwarmService::read(&answer)
     }
 
     /// The tasks of a service, also those of before, newest first.
@@ -300,27 +276,40 @@ mod tests {
         "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "Monitor": 5000000000, "Order": "stop-first"}},
         "UpdateStatus": {"State": "STATE", "Message": "as told"}}"#;
 
+    fn service(text: &str) -> SwarmService {
+        SwarmService(serde_json::from_str(text).unwrap())
+    }
+
     #[test]
     fn a_service_is_read() {
-        let service: SwarmService = serde_json::from_str(INSPECTED).unwrap();
-        assert_eq!(split(service.image()), ("shop:1.0.0", Some("sha256:1")));
-        assert!(service.has_constraint("node.labels.liftlock == held") && !service.has_constraint("node.role==worker"));
-        assert_eq!((service.replicas(), service.has_secrets()), (Some(2), false));
-        assert_eq!(service.rollout(), Rollout::Done, "a word of later is no reason to wait");
+        let it = service(INSPECTED);
+        assert_eq!(split(it.image()), ("shop:1.0.0", Some("sha256:1")));
+        assert!(it.has_constraint("node.labels.liftlock == held") && !it.has_constraint("node.role==worker"));
+        assert_eq!((it.replicas(), it.has_secrets()), (Some(2), false));
+        assert_eq!((it.label("com.docker.stack.namespace"), it.label("other")), (Some("s"), None));
+        assert_eq!((it.list_of_container("Env"), it.of_container("User")), (vec!["A=1"], ""));
+        assert!(it.mounts().len() == 2 && it.mounts()[1].read_only && it.mounts()[0].source == "/a");
+        assert_eq!(it.update().monitor, Duration::from_secs(5));
+        let usual = it.rollback();
+        assert_eq!(
+            (usual.parallelism, usual.order.as_str(), usual.failure_action.as_str()),
+            (1, "stop-first", "pause")
+        );
+        assert_eq!(it.rollout(), Rollout::Done, "a word of later is no reason to wait");
         for (state, rollout) in [
             ("updating", Rollout::UnderWay),
             ("paused", Rollout::Paused),
             ("completed", Rollout::Done),
-            ("rollback_started", Rollout::TakenBack),
+            ("rollback_started", Rollout::BeingTakenBack),
             ("rollback_completed", Rollout::TakenBack),
             ("rollback_paused", Rollout::StuckOnTheWayBack),
         ] {
-            let service: SwarmService = serde_json::from_str(&INSPECTED.replace("STATE", state)).unwrap();
-            assert_eq!(service.rollout(), rollout, "{state}");
-            assert_eq!(service.is_in_between(), !state.ends_with("completed"), "{state}");
+            let it = service(&INSPECTED.replace("STATE", state));
+            assert_eq!(it.rollout(), rollout, "{state}");
+            assert_eq!(it.rollout().is_in_between(), !state.ends_with("completed"), "{state}");
         }
         let secret = INSPECTED.replace(r#""Secrets": []"#, r#""Secrets": [{"SecretName": "x"}]"#);
-        assert!(serde_json::from_str::<SwarmService>(&secret).unwrap().has_secrets());
+        assert!(service(&secret).has_secrets());
     }
 
     #[test]

@@ -49,7 +49,6 @@ impl Swarm {
 
     fn invocation_of(&self, service: &str, line: &CommandLine, errand: &Errand<'_>, name: &str) -> Result<Invocation> {
         let found = self.docker().swarm_service(&self.compose.project.name_in_swarm(service)?)?;
-        let spec = found.spec.task_template.container_spec;
         let label = format!("{LABEL}={}", self.compose.project.name()?);
         let network = match (errand.network, &self.database) {
             (Some(network), _) => Some(network.to_owned()),
@@ -61,7 +60,7 @@ impl Swarm {
             run = run.arg("--network").arg(network);
         }
         // What is set for this errand comes last, and so wins.
-        let own = spec.env.iter().flatten().filter_map(|it| it.split_once('='));
+        let own = found.list_of_container("Env").into_iter().filter_map(|it| it.split_once('='));
         for (key, value) in own.chain(errand.variables.iter().map(|(key, value)| (key.as_str(), value.as_str()))) {
             run = if steers_docker(key) {
                 run.arg("--env").arg(format!("{key}={value}"))
@@ -69,21 +68,22 @@ impl Swarm {
                 run.arg("--env").arg(key).env(key, value)
             };
         }
-        for mount in spec.mounts.iter().flatten() {
-            run = run.arg("--mount").arg(words_of_mount(mount, errand.network.is_some()));
+        for mount in found.mounts() {
+            run = run.arg("--mount").arg(words_of_mount(&mount, errand.network.is_some()));
         }
-        for (option, value) in [("--user", &spec.user), ("--workdir", &spec.dir)] {
-            if let Some(value) = value.as_ref().filter(|it| !it.is_empty()) {
+        for (option, key) in [("--user", "User"), ("--workdir", "Dir")] {
+            let value = found.of_container(key);
+            if !value.is_empty() {
                 run = run.arg(option).arg(value);
             }
         }
-        let entry = spec.command.unwrap_or_default();
+        let entry = found.list_of_container("Command");
         if let Some(first) = entry.first() {
             run = run.arg("--entrypoint").arg(first);
         }
+        let run = run.arg(self.here(service, errand.place.version)?).args(entry.into_iter().skip(1));
         let words = words_of(line, errand.place)?;
-        let words = if words.is_empty() { spec.args.unwrap_or_default() } else { words };
-        Ok(run.arg(self.here(service, errand.place.version)?).args(entry.into_iter().skip(1)).args(words))
+        Ok(if words.is_empty() { run.args(found.list_of_container("Args")) } else { run.args(words) })
     }
 
     /// The image of a service in a release as it is called on this node.

@@ -104,7 +104,7 @@ impl Swarm {
     fn obstacles_of(&self, component: &str, version: Option<&str>) -> Result<Option<Finding>> {
         let (service, name) = (self.compose.service(component)?, self.name_of(component)?);
         let found = self.docker().swarm_service(&name)?;
-        if found.is_in_between() {
+        if found.rollout().is_in_between() {
             return Ok(Some(Finding::new(
                 Severity::Stop,
                 "swarm_update_unfinished",

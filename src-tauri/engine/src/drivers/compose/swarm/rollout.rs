@@ -35,15 +35,12 @@ struct OwnWay {
 
 impl OwnWay {
     fn of(service: &SwarmService) -> Self {
-        let text = |it: Option<&String>, usual: &str| {
-            it.filter(|it| !it.is_empty()).cloned().unwrap_or_else(|| usual.to_owned())
-        };
-        let (update, back) = (service.spec.update_config.as_ref(), service.spec.rollback_config.as_ref());
+        let update = service.update();
         Self {
-            parallelism: update.map_or(1, |it| it.parallelism),
-            back_parallelism: back.map_or(1, |it| it.parallelism),
-            order: text(update.map(|it| &it.order), "stop-first"),
-            failure_action: text(update.map(|it| &it.failure_action), "pause"),
+            parallelism: update.parallelism,
+            back_parallelism: service.rollback().parallelism,
+            order: update.order,
+            failure_action: update.failure_action,
             image: service.image().to_owned(),
         }
     }
@@ -117,8 +114,8 @@ impl Swarm {
         let service = self.docker().swarm_service(&name)?;
         let (is_held, is_other) = (service.has_constraint(HELD), service.image() != image);
         // Swarm has done this since it was asked to, whoever asked.
-        if is_held && is_other && service.rollout() == Rollout::TakenBack {
-            return Err(self.taken_back(component, &version, &service, reporter));
+        if is_held && is_other && service.rollout().is_back() {
+            return Err(self.not_up(Stand::TakenBack, component, &version, service.says(), reporter));
         }
         if is_held || is_other {
             self.compose.ensure(&version)?;
@@ -173,63 +170,39 @@ impl Swarm {
         loop {
             reporter.check()?;
             let service = self.docker().swarm_service(&name)?;
-            let update = service.spec.update_config.as_ref();
-            let awaits_verdict = update.is_some_and(|it| it.failure_action == "rollback");
-            let monitor = Duration::from_nanos(update.map_or(0, |it| it.monitor));
             let tasks = self.docker().tasks(&name)?;
-            match service.rollout() {
-                Rollout::TakenBack => return Err(self.taken_back(component, version, &service, reporter)),
-                Rollout::StuckOnTheWayBack => return Err(self.stuck(component, version, &service, reporter)),
-                Rollout::Paused => return Err(self.paused(component, version, &service, reporter)),
-                Rollout::UnderWay if awaits_verdict => {}
-                Rollout::UnderWay | Rollout::Done if is_up(&service, &tasks, image) => return Ok(()),
-                Rollout::UnderWay | Rollout::Done => {}
+            let is_late = clock.since_boot() >= begun + self.compose.limits.start_within + service.update().monitor;
+            match stand_of(&service, &tasks, image) {
+                Stand::Up => return Ok(()),
+                Stand::Coming if !is_late => std::thread::sleep(LOOK_EVERY),
+                Stand::Coming => {
+                    let wanted: Vec<&str> =
+                        tasks.iter().filter(|it| it.is_wanted).map(|it| it.state.as_str()).collect();
+                    let says = format!("its tasks: {}", wanted.join(", "));
+                    return Err(self.not_up(Stand::Coming, component, version, &says, reporter));
+                }
+                stand => return Err(self.not_up(stand, component, version, service.says(), reporter)),
             }
-            if clock.since_boot() >= begun + self.compose.limits.start_within + monitor {
-                return Err(self.not_in_time(component, version, &tasks, reporter));
-            }
-            std::thread::sleep(LOOK_EVERY);
         }
     }
 
-    fn taken_back(&self, component: &str, version: &str, service: &SwarmService, reporter: &dyn Reporter) -> Error {
-        let error = Error::failed(
-            "swarm_rolled_back",
-            format!("“{component}” did not come up as {version}, and Swarm has taken its update back."),
-        )
-        .remedy(format!("Look at the details, and at “docker service logs {}”.", self.shown(component)));
-        self.told(error, component, service.says(), reporter)
-    }
-
-    fn stuck(&self, component: &str, version: &str, service: &SwarmService, reporter: &dyn Reporter) -> Error {
-        let error = Error::failed(
-            "swarm_rollback_paused",
-            format!("“{component}” did not come up as {version}, and Swarm has stopped on its way back."),
-        )
-        .remedy(format!("Look at “docker service ps --no-trunc {}”.", self.shown(component)));
-        self.told(error, component, service.says(), reporter)
-    }
-
-    fn paused(&self, component: &str, version: &str, service: &SwarmService, reporter: &dyn Reporter) -> Error {
-        let error = Error::failed(
-            "swarm_paused",
-            format!("Swarm has stopped the update of “{component}” to {version} in the middle."),
-        )
-        .remedy(format!("Look at “docker service ps --no-trunc {}”.", self.shown(component)));
-        self.told(error, component, service.says(), reporter)
-    }
-
-    fn not_in_time(&self, component: &str, version: &str, tasks: &[Task], reporter: &dyn Reporter) -> Error {
-        let states: Vec<String> = tasks.iter().filter(|it| it.is_wanted).map(|it| it.state.clone()).collect();
-        let error = Error::failed(
-            "swarm_timed_out",
-            format!("Swarm did not bring “{component}” up as {version} within {} s.", self.compose.limits.start_within.as_secs()),
-        )
-        .remedy(format!(
-            "Look at “docker service ps --no-trunc {}”; make “start_within” in the profile longer where it only needs time.",
-            self.shown(component)
-        ));
-        self.told(error, component, &format!("its tasks: {}", states.join(", ")), reporter)
+    /// Why it is not up.
+    fn not_up(&self, stand: Stand, component: &str, version: &str, says: &str, reporter: &dyn Reporter) -> Error {
+        let (class, what) = match stand {
+            Stand::Up | Stand::Coming => ("swarm_timed_out", "Swarm has not brought it up in time"),
+            Stand::TakenBack => ("swarm_rolled_back", "Swarm has taken its update back"),
+            Stand::StuckOnTheWayBack => ("swarm_rollback_paused", "Swarm has stopped on its way back"),
+            Stand::Paused => ("swarm_paused", "Swarm has stopped its update in the middle"),
+        };
+        let name = self.name_of(component).unwrap_or_else(|_| component.to_owned());
+        let longer = if class == "swarm_timed_out" {
+            " Where it only needs time, make “start_within” in the profile longer."
+        } else {
+            ""
+        };
+        let error = Error::failed(class, format!("“{component}” did not come up as {version}: {what}."))
+            .remedy(format!("Look at the details, at “docker service ps --no-trunc {name}” and at “docker service logs {name}”.{longer}"));
+        self.told(error, component, says, reporter)
     }
 
     /// The error with what Swarm and the application say.
@@ -245,9 +218,30 @@ impl Swarm {
         let error = reasons.into_iter().take(4).fold(error, Error::detail);
         self.last_words(component, reporter).into_iter().fold(error, Error::detail)
     }
+}
 
-    fn shown(&self, component: &str) -> String {
-        self.name_of(component).unwrap_or_else(|_| component.to_owned())
+/// How a service stands that is to run from an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// All of it runs, and Swarm has nothing against it.
+    Up,
+    /// Swarm is at it.
+    Coming,
+    Paused,
+    TakenBack,
+    StuckOnTheWayBack,
+}
+
+fn stand_of(service: &SwarmService, tasks: &[Task], image: &str) -> Stand {
+    // Where Swarm is to take back what does not come up, its verdict counts.
+    let awaits_verdict = service.update().failure_action == "rollback";
+    match service.rollout() {
+        Rollout::BeingTakenBack | Rollout::TakenBack => Stand::TakenBack,
+        Rollout::StuckOnTheWayBack => Stand::StuckOnTheWayBack,
+        Rollout::Paused => Stand::Paused,
+        Rollout::UnderWay if awaits_verdict => Stand::Coming,
+        Rollout::UnderWay | Rollout::Done if is_up(service, tasks, image) => Stand::Up,
+        Rollout::UnderWay | Rollout::Done => Stand::Coming,
     }
 }
 
@@ -265,6 +259,46 @@ fn is_up(service: &SwarmService, tasks: &[Task], image: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn service(state: &str, action: &str, constraints: &str) -> SwarmService {
+        SwarmService::read(&format!(
+            r#"[{{"Spec": {{"TaskTemplate": {{"ContainerSpec": {{"Image": "shop:2@sha256:2"}}, "Placement": {{"Constraints": [{constraints}]}}}},
+            "Mode": {{"Replicated": {{"Replicas": 2}}}}, "UpdateConfig": {{"FailureAction": "{action}"}}}},
+            "UpdateStatus": {{"State": "{state}"}}}}]"#
+        ))
+        .unwrap()
+    }
+
+    fn tasks(states: &[&str]) -> Vec<Task> {
+        let task = |state: &&str| Task {
+            name: "shop.1".to_owned(),
+            node: "vm".to_owned(),
+            state: (*state).to_owned(),
+            is_wanted: true,
+            image: "shop:2@sha256:2".to_owned(),
+            error: String::new(),
+        };
+        states.iter().map(task).collect()
+    }
+
+    #[test]
+    fn what_swarm_says_of_a_rollout_is_its_verdict() {
+        let (both, one) = (tasks(&["running", "running"]), tasks(&["running", "starting"]));
+        let stand =
+            |state: &str, action: &str, tasks: &[Task]| stand_of(&service(state, action, ""), tasks, "shop:2@sha256:2");
+        assert_eq!(stand("completed", "rollback", &both), Stand::Up);
+        assert_eq!(stand("updating", "rollback", &both), Stand::Coming, "Swarm still looks at it");
+        assert_eq!(stand("updating", "pause", &both), Stand::Up, "nobody takes the old version back");
+        assert_eq!(stand("completed", "rollback", &one), Stand::Coming, "one ended after the verdict");
+        assert_eq!(stand("completed", "rollback", &both[..1]), Stand::Coming, "one of two");
+        assert_eq!(stand("paused", "pause", &both), Stand::Paused);
+        assert_eq!(stand("rollback_started", "pause", &both), Stand::TakenBack);
+        assert_eq!(stand("rollback_completed", "pause", &both), Stand::TakenBack);
+        assert_eq!(stand("rollback_paused", "pause", &both), Stand::StuckOnTheWayBack);
+        let done = |image: &str, constraints: &str| stand_of(&service("completed", "pause", constraints), &both, image);
+        assert_eq!(done("shop:1", ""), Stand::Coming, "another image is to run");
+        assert_eq!(done("shop:2@sha256:2", r#""node.labels.liftlock==held""#), Stand::Coming, "it is held");
+    }
 
     #[test]
     fn how_an_owner_has_it_updated_comes_back_as_it_was() {
