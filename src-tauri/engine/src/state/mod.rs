@@ -95,8 +95,11 @@ impl Db {
     }
 
     fn schema_version(&self) -> Result<usize> {
-        let application: i32 = self.conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        let version: i64 = self.conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        // Both as of one moment: another process may be writing them right now.
+        let moment = self.conn.unchecked_transaction()?;
+        let application: i32 = moment.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let version: i64 = moment.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        moment.finish()?;
         if application != APPLICATION_ID && (application != 0 || version != 0) {
             return Err(Error::refused("state_foreign", "The state file belongs to another program.")
                 .remedy("Set LIFTLOCK_HOME to a folder of Liftlock's own."));
