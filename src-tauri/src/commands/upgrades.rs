@@ -35,7 +35,7 @@ pub(crate) async fn notes(app: AppHandle, name: String, to: String, all: bool) -
 /// Mends what was found, where that takes no person, and looks again.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn fix_finding(app: AppHandle, name: String, fix: String, to: Option<String>) -> Answer<ConfirmView> {
-    ask(&app, move |engine| engine.fix_finding(&name, &fix, to.as_deref())).await
+    ask(&app, move |engine| engine.fix_finding(&name, &fix, to.as_deref(), &by())).await
 }
 
 /// Sets an update for a time; without one, takes that back.

@@ -1300,7 +1300,7 @@ original_place: string | null,
  */
 receipt: ReceiptView | null, };
 
-export type UpgradeKind = "upgrade" | "restore" | "rehearsal";
+export type UpgradeKind = "upgrade" | "restore" | "rehearsal" | "move";
 
 export type HolderView = { 
 /**
@@ -1572,7 +1572,11 @@ notes: NotesView,
 /**
  * When it is to begin by itself.
  */
-scheduled_for: string | null, };
+scheduled_for: string | null, 
+/**
+ * What mends a finding and takes a while: it has begun under this id, and is followed like an update.
+ */
+begun: string | null, };
 
 export type Estimate = { 
 /**

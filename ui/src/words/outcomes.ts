@@ -90,6 +90,7 @@ function successSays(card: InstallationCard, line: OutcomeLine, now: number): st
   const kind = said ?? (card.upgrade?.upgrade_id === upgrade_id ? card.upgrade.kind : null);
   if (kind === 'rehearsal') return m.unseen_rehearsed({ to });
   if (kind === 'restore') return m.unseen_restored();
+  if (kind === 'move') return m.unseen_moved();
   if (card.version !== to) return m.unseen_ended_well({ to });
   return finished_at === null ? m.unseen_runs({ to }) : m.unseen_success({ to, age: age(finished_at, now) });
 }

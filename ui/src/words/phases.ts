@@ -96,6 +96,7 @@ const KINDS: Record<UpgradeView['kind'], () => string> = {
   upgrade: m.crumb_update,
   restore: m.restore,
   rehearsal: m.phase_rehearsing,
+  move: m.crumb_move,
 };
 export const kindWord = (kind: UpgradeView['kind']): string => KINDS[kind]();
 
@@ -109,6 +110,8 @@ export function progressTitle(view: UpgradeView): string {
       return m.restoring_title({ app });
     case 'rehearsal':
       return m.rehearsing_title({ app, to: view.to });
+    case 'move':
+      return m.moving_title({ app });
     default:
       return view.kind satisfies never;
   }
@@ -120,6 +123,7 @@ export function taskLine(view: UpgradeView): string {
   if (view.state === 'rolling_back') return m.rail_bringing_back({ app });
   if (view.kind === 'restore') return m.rail_restoring({ app });
   if (view.kind === 'rehearsal') return m.rail_rehearsing({ app });
+  if (view.kind === 'move') return m.rail_moving({ app });
   return m.rail_updating({ app });
 }
 

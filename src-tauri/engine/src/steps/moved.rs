@@ -219,6 +219,10 @@ impl Step for MoveDatabase {
         // What a killed worker began is begun anew.
         mover.discard(&plan, &id, world.reporter)?;
         let container = mover.begin(&plan, &id, world.reporter)?;
+        let mut counts = std::collections::BTreeMap::new();
+        for store in &world.site.stores {
+            counts.insert(store.name().to_owned(), store.counts(world.reporter)?);
+        }
         for store in stores_on(world.site, &plan.service) {
             let folder = final_dump(world.home, world.id, store.name());
             if folder.exists() {
@@ -240,7 +244,7 @@ impl Step for MoveDatabase {
             std::fs::remove_dir_all(&folder).map_err(|cause| Error::io("clear", &folder, &cause))?;
         }
         mover.end(&plan, &id, world.reporter)?;
-        Ok(json!({ "volume": plan.new_volume }))
+        Ok(json!({ "volume": plan.new_volume, "counts": counts }))
     }
     fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
         let plan: DataMove = parse(intent)?;

@@ -22,6 +22,9 @@ pub fn done(step: &str, about: &str) -> String {
         "open_gate" => "Let everybody in",
         "restore_autostart" => "Let it start by itself again",
         "safety_copy" => "Made a backup of what was there",
+        "prepare_server" => "Fetched the new database server",
+        "move_database" => "Had the new database server make the data anew, and compared every row",
+        "switch_database" => "Put the new database server in the place of the old one",
         other => return with_about(&other.replace('_', " "), about),
     };
     with_about(known, about)
@@ -35,10 +38,12 @@ pub fn undone(step: &str, about: &str) -> String {
         "set_aside" | "swap" => "Put the original data back in its place",
         "migrate" | "pre_upgrade" | "post_upgrade" => "Leave the changed copy behind",
         "switch_release" => "Put the version before back in place",
+        "switch_database" => "Put the old database server back in place",
+        "move_database" => "Remove the new volume, unless people have worked with it",
         "start_behind_gate" => "Stop the new version",
         "open_gate" => "Close the door to the new version",
         "compare" | "verify" | "check" | "rehearse" | "take_backup" | "prove_backup" | "check_settings"
-        | "safety_copy" => "Nothing to undo",
+        | "safety_copy" | "prepare_server" => "Nothing to undo",
         "fetch_release" => "Keep the download for another time",
         "restore_autostart" => "Keep the application from starting by itself meanwhile",
         other => return with_about(&other.replace('_', " "), about),

@@ -17,11 +17,11 @@ use crate::steps::aside::{AsideAnswer, SetAside, aside_of};
 use crate::steps::backup::backup_of;
 use crate::steps::check::Way;
 use crate::steps::migrate::{Compare, losses, was_begun};
-use crate::steps::moved::planned;
+use crate::steps::moved::{MoveDatabase, planned};
 use crate::steps::rehearse::{Rehearse, Rehearsed};
 use crate::steps::restore::SafetyCopy;
 use crate::steps::serve::{RestoreAutostart, users_may_be_in};
-use crate::steps::{World, parse};
+use crate::steps::{Step, World, parse};
 use crate::stores::{AsideState, Counts, Grade, StoreKind};
 use crate::upgrade::drive::Drive;
 
@@ -274,7 +274,8 @@ fn store_lines(world: &World<'_>, outcome: Outcome) -> Vec<StoreLine> {
             before: world
                 .answer(&SetAside::key_of(store.name()))
                 .and_then(|it| parse::<AsideAnswer>(&it).ok())
-                .map(|it| it.counts),
+                .map(|it| it.counts)
+                .or_else(|| counts(world.answer(&MoveDatabase.key()).map(|it| it["counts"].clone()), store.name())),
             after: counts(world.answer(&Compare::key_of(store.name())), "after")
                 .filter(|_| outcome == Outcome::Success),
         })

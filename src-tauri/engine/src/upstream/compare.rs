@@ -99,7 +99,7 @@ fn databases(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
         findings.push(if sides.is_taken_over {
             Finding::new(
                 Severity::Stop,
-                "database_major",
+                if to > from { "database_major" } else { "database_older" },
                 format!("The new version brings PostgreSQL {to} for the service {name}, and your data is of PostgreSQL {from}: it would not start."),
                 if to > from {
                     format!(

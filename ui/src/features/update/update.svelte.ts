@@ -40,7 +40,8 @@ export class UpdateStore {
       );
       if (!view) return;
       this.plan.value = view;
-      if (!view.findings.some((it) => it.class === finding.class)) this.fixed = [...this.fixed, finding];
+      if (view.begun) go('app', this.name, 'upgrade', view.begun);
+      else if (!view.findings.some((it) => it.class === finding.class)) this.fixed = [...this.fixed, finding];
       else this.notFixed = { ...this.notFixed, [fix]: finding.remedy };
     } catch (reason) {
       this.notFixed = { ...this.notFixed, [fix]: asErrorView(reason).message };

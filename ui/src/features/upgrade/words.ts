@@ -12,6 +12,7 @@ export function resultTitle(view: UpgradeView): string {
     case 'complete':
       if (view.kind === 'rehearsal') return m.rehearsed_title();
       if (view.kind === 'restore') return m.restored_title({ app });
+      if (view.kind === 'move') return m.moved_title({ app });
       return m.complete_title({ app, to: view.to });
     case 'rolled_back':
       return m.rolled_back_title({ app, from });
@@ -35,6 +36,7 @@ export function paragraphs(view: UpgradeView, rehearsedSeconds: number | null): 
       if (view.kind === 'restore') return [view.receipt?.sentence ?? ''].filter((it) => it !== '');
       return [[aboutRows(view), aboutAway(view)].filter((it) => it !== '').join(' ')];
     case 'rolled_back':
+      if (view.kind === 'move') return view.error ? [m.moved_back_text({ reason })] : [m.moved_back_asked()];
       if (!view.error) return [m.rolled_back_asked({ to })];
       return view.data === 'untouched' || view.data === 'restored'
         ? [m.rolled_back_text({ to, reason })]
@@ -42,6 +44,8 @@ export function paragraphs(view: UpgradeView, rehearsedSeconds: number | null): 
     case 'needs_attention':
       return [`${m.needs_text({ from, reason })} ${aboutOriginal(view)}`, m.needs_try()];
     default:
+      if (view.kind === 'move' && view.error)
+        return [m.not_moved_text({ app, reason, remedy: sentence(view.error.remedy) }).trim()];
       if (view.result === 'aborted_by_user' || !view.error) return [m.aborted_text({ app, to })];
       return [m.failed_text({ app, to, reason, remedy: sentence(view.error?.remedy ?? '') }).trim()];
   }

@@ -4,6 +4,7 @@ use super::{named, phases};
 use crate::clock::same_boot;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::model::finding::{self, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::State;
 use crate::process::Silent;
@@ -33,6 +34,8 @@ const BYTES_A_SECOND: f64 = 180e6;
 const PRUNE: &str = "prune_backups";
 /// Lets files that were changed by hand stay behind in the folder of the version before.
 const LEAVE_CHANGES: &str = "leave_changes";
+/// Lets the new version find the data that its makers look for elsewhere.
+const MOVE_DATA: &str = "move_data";
 /// Begins the answer to the question which version the data is of; the version follows.
 const DATA_AT: &str = "data_at:";
 /// How many lines of a log are shown at once.
@@ -65,16 +68,23 @@ impl Engine {
         Ok(id)
     }
 
-    /// Mends what was found, where that takes no person, and looks again.
+    /// Mends what was found, where that takes no person, and looks again. What takes longer has begun then, and is told.
     ///
     /// # Errors
-    /// `locked`, `unknown_fix`, `busy`; as [`Engine::confirm_view`].
-    pub fn fix_finding(&self, name: &str, fix: &str, to: Option<&str>) -> Result<ConfirmView> {
+    /// `locked`, `unknown_fix`, `busy`; as [`Engine::confirm_view`] and [`Engine::move_data`].
+    pub fn fix_finding(&self, name: &str, fix: &str, to: Option<&str>, initiated_by: &str) -> Result<ConfirmView> {
         self.must_be_unlocked()?;
         let installation = named(name)?;
         match fix {
             PRUNE => drop(self.prune(&installation)?),
             LEAVE_CHANGES => self.db()?.set_note(&leave_key(&installation), "yes")?,
+            MOVE_DATA => {
+                // Nobody looks at an installation that is worked on.
+                let before = self.confirm_view(name, to)?;
+                if let Some(id) = self.move_data(&installation, to, initiated_by)?.upgrade_id {
+                    return Ok(ConfirmView { begun: Some(id.to_string()), ..before });
+                }
+            }
             it if it.starts_with(DATA_AT) => {
                 let version = it.trim_start_matches(DATA_AT).trim();
                 said(Some(version))?;
@@ -167,12 +177,9 @@ impl Engine {
             rehearsal: plan.rehearsal,
             breaking: false,
             path: plan.path,
-            findings: plan
-                .findings
-                .iter()
-                .map(|it| Finding { fix: fix_for(&it.class, can_prune), ..it.into() })
-                .collect(),
+            findings: plan.findings.iter().map(|it| Finding { fix: fix_for(it, can_prune), ..it.into() }).collect(),
             scheduled_for: self.scheduled(&db, &name)?.map(|it| it.at),
+            begun: None,
         })
     }
 
@@ -196,6 +203,7 @@ impl Engine {
             breaking: true,
             findings: Vec::new(),
             scheduled_for: None,
+            begun: None,
         })
     }
 
@@ -319,10 +327,11 @@ fn data_key(name: &InstallationName) -> String {
 }
 
 /// The act that mends a finding, where there is one.
-fn fix_for(class: &str, can_prune: bool) -> Option<String> {
-    match class {
+fn fix_for(finding: &finding::Finding, can_prune: bool) -> Option<String> {
+    match finding.class.as_str() {
         "no_room" | "disk_full" | "backups_over_budget" if can_prune => Some(PRUNE.to_owned()),
         "dirty_folder" => Some(LEAVE_CHANGES.to_owned()),
+        "volume_renamed" | "database_major" if finding.severity == Severity::Stop => Some(MOVE_DATA.to_owned()),
         // The version that a person says follows.
         "position_unclear" => Some(DATA_AT.to_owned()),
         _ => None,
@@ -365,6 +374,7 @@ impl UpgradeKind {
     pub(super) fn of(options: &Options) -> Self {
         match options {
             it if it.restore.is_some() => Self::Restore,
+            it if it.move_for.is_some() => Self::Move,
             it if it.rehearse_only => Self::Rehearsal,
             _ => Self::Upgrade,
         }

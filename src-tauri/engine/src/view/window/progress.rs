@@ -94,6 +94,8 @@ pub enum UpgradeKind {
     Restore,
     /// As far as the rehearsal.
     Rehearsal,
+    /// To another server of the database, with the same release.
+    Move,
 }
 
 /// Who works.

@@ -39,6 +39,8 @@ pub struct ConfirmView {
     pub notes: NotesView,
     /// When it is to begin by itself.
     pub scheduled_for: Option<DateTime<Utc>>,
+    /// What mends a finding and takes a while: it has begun under this id, and is followed like an update.
+    pub begun: Option<String>,
 }
 
 /// How long the application would be away, and how that is known.
