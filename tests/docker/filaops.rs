@@ -1,6 +1,10 @@
 //! The built-in profile of FilaOps on a project of its shape, with a stand-in for its backend.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::json;
 
 use crate::support::filaops::{Filaops, Kind, git};
 use crate::support::{PATIENCE, wait_for};
@@ -116,7 +120,7 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
     for (to, class, said) in [
         ("3.9.0", "volume_renamed", "filaops_pgdata"),
         ("3.10.0", "database_major", "PostgreSQL 15"),
-        ("3.11.0", "setting_missing", "Sessions are signed with it"),
+        ("3.11.0", "setting_asked", "Sessions are signed with it"),
     ] {
         assert_eq!(world.upgrade(to, &[]), ("failed".to_owned(), class.to_owned()));
         // Once its source is here, it is told before anybody agrees to anything.
@@ -175,6 +179,64 @@ fn data_in_a_volume_that_a_release_of_filaops_calls_otherwise_is_found_by_it() {
     // It was said once and for all.
     assert_eq!(world.upgrade("3.10.0", &[]).0, "complete");
     world.is_whole("3.10.0");
+}
+
+#[test]
+fn what_a_release_of_filaops_asks_for_is_said_once_written_by_the_update_and_taken_out_on_the_way_back() {
+    let world = Filaops::with(&[("3.9.0", Kind::NeedsSetting)]);
+    let env = world.app.join(".env");
+    let before = fs::read_to_string(&env).unwrap() + "# mine\r\nMAIL=x\r\n\nNO_END=1";
+    fs::write(&env, &before).unwrap();
+    fs::set_permissions(&env, fs::Permissions::from_mode(0o640)).unwrap();
+    let is_as_before = || {
+        assert_eq!(fs::read_to_string(&env).unwrap(), before);
+        assert_eq!(fs::metadata(&env).unwrap().permissions().mode() & 0o777, 0o640);
+    };
+    let started = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-db"];
+    let begun = world.engine.docker(&started);
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "setting_asked".to_owned()));
+
+    let (code, plan) = world.liftlock(&["plan"]);
+    let asked = &plan["asked"][0];
+    assert_eq!((code, &plan["possible"], &plan["lines"]), (3, &false.into(), &json!([])), "{plan:#}");
+    assert_eq!((&asked["key"], &asked["name"]), (&"SECRET_KEY".into(), &"Key of sessions".into()), "{plan:#}");
+    assert_eq!(asked["why"], "Sessions are signed with it");
+    assert_eq!((&asked["can_generate"], &asked["answered"]), (&true.into(), &false.into()), "{plan:#}");
+    let (code, refused) = world.liftlock(&["answer", "--set", "SECRET_KEY=everybody-reads-this"]);
+    assert_eq!((code, &refused["error"]["class"]), (2, &"secret_in_arguments".into()), "{refused:#}");
+    let (code, answer) = world.liftlock(&["answer", "--generate", "SECRET_KEY"]);
+    assert_eq!((code, &answer["asked"][0]["answered"]), (0, &true.into()), "{answer:#}");
+    let (_, plan) = world.liftlock(&["plan"]);
+    let line = json!([{ "file": ".env", "before": null, "after": "SECRET_KEY=••••••••" }]);
+    assert_eq!((&plan["possible"], &plan["lines"]), (&true.into(), &line), "{plan:#}");
+    is_as_before();
+    assert_eq!(world.engine.docker(&started), begun, "nothing was stopped");
+
+    // Whoever writes it dies over it; it stands there once.
+    let (_, ended) = world.liftlock_killed_at("forward/write_settings/mid_effect", &["upgrade", "--yes"]);
+    assert_eq!(ended["state"], "complete", "{ended:#}");
+    world.is_whole("3.9.0");
+    let added = fs::read_to_string(&env).unwrap();
+    let key = added.strip_prefix(&before).unwrap().trim().strip_prefix("SECRET_KEY=").unwrap();
+    assert_eq!((key.len(), key.chars().all(|it| it.is_ascii_alphanumeric())), (64, true), "{key}");
+    let inside = world.engine.docker(&["inspect", "--format", "{{json .Config.Env}}", "filaops-backend"]);
+    assert!(inside.contains(&format!("SECRET_KEY={key}")), "{inside}");
+    let tells =
+        Command::new("grep").args(["--recursive", "--files-with-matches", key]).arg(&world.dir).output().unwrap();
+    let tells = String::from_utf8_lossy(&tells.stdout).into_owned();
+    let mut tells: Vec<&str> = tells.lines().collect();
+    tells.sort_unstable();
+    let given = world.dir.join("home/given/filaops.json");
+    assert_eq!(tells, [env.to_str().unwrap(), given.to_str().unwrap()], "nothing else tells it");
+
+    let back = ["rollback", "--accept-loss-of-new-work", "--yes"];
+    let (_, ended) = world.liftlock_killed_at("back/write_settings/mid_effect", &back);
+    assert_eq!(ended["state"], "rolled_back", "{ended:#}");
+    world.is_whole("3.8.0");
+    is_as_before();
+    // It is not asked a second time.
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    assert_eq!(fs::read_to_string(&env).unwrap(), added);
 }
 
 #[test]

@@ -303,6 +303,17 @@ fn what_was_read_can_be_written_and_read_again() {
     }
 }
 
+#[test]
+fn a_secret_that_is_asked_for_has_no_default_and_only_what_is_made_up_a_length() {
+    let asked = "name = \"Secret of sessions\", generate = true";
+    let said = |to: &str| mistakes_with(EVERYTHING, asked, to).iter().map(|it| it.reason.clone()).collect::<Vec<_>>();
+    assert_eq!(said(&format!("{asked}, length = 32")), Vec::<String>::new());
+    assert_eq!(said(&format!("{asked}, default = \"x\"")), ["a secret has a default, which everybody would know"]);
+    assert_eq!(said("name = \"Secret\", length = 32"), ["“length” is about one that is made up"]);
+    assert_eq!(said(&format!("{asked}, length = 8")), ["“asked[0].length” of [[settings]] number 1 is out of bounds"]);
+    assert_eq!(said("generate = true").len(), 1, "it has a name");
+}
+
 /// `UPDATE_SCHEMA=1 cargo test -p liftlock-engine --test profile` writes it anew.
 #[test]
 fn the_published_schema_is_that_of_the_types() {

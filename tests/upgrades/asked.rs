@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use liftlock_engine::Engine;
+use liftlock_engine::engine::Say;
 use liftlock_engine::model::state::State;
 use liftlock_engine::state::upgrades::Options;
 use liftlock_engine::view::window::EstimateSource;
@@ -92,4 +93,41 @@ fn a_question_that_nobody_answers_ends_the_update_before_the_stop() {
     judge::judge(&case, &ended, &Expected::failed("longer_unanswered"));
     assert_eq!(world.version().as_deref(), Some("1.0.0"), "nobody was sent away");
     assert_eq!(question(), None);
+}
+
+#[test]
+fn a_setting_that_a_release_asks_for_is_said_once_and_given_to_every_attempt() {
+    let world = World::with(&["1.8.0"]);
+    let env = world.shop.join(".env");
+    let before = std::fs::read_to_string(&env).unwrap();
+    let case = world.case();
+    let say = |say: &Say| case.engine.say_of_setting(&case.name, "SHOP_CURRENCY", say).map_err(|it| it.class);
+    case.run("1.8.0", &[], &Expected::refused("setting_asked"));
+    let plan = case.engine.plan(&case.name, Some("1.8.0"), &Options::default()).unwrap();
+    let asked: Vec<_> = plan.asked.iter().map(|it| (it.key.as_str(), it.default.as_deref(), it.answered)).collect();
+    assert_eq!((asked, plan.possible), (vec![("SHOP_CURRENCY", Some("EUR"), false)], false));
+    for (bad, class) in [
+        (Say::Openly(" ".to_owned()), "bad_setting_value"),
+        (Say::Openly("two\nlines".to_owned()), "bad_setting_value"),
+        (Say::Generate, "cannot_generate"),
+    ] {
+        assert_eq!(say(&bad), Err(class.into()));
+    }
+    say(&Say::Openly("CHF".to_owned())).unwrap();
+    say(&Say::Nothing).unwrap();
+    case.run("1.8.0", &[], &Expected::refused("setting_asked"));
+    say(&Say::Openly("CHF".to_owned())).unwrap();
+
+    // An attempt that is brought back leaves the file as it was; the next one needs no answer.
+    let points = ["forward/write_settings/mid_effect", "forward/set_aside/shop/after_effect"].map(str::to_owned);
+    let id = case.ask("1.8.0");
+    let mut worker = case.worker(id, &["forward/switch_release/after_intent".to_owned()]);
+    case.end_of(&mut worker);
+    assert!(std::fs::read_to_string(&env).unwrap().ends_with("\nSHOP_CURRENCY=CHF\n"));
+    case.db().ask_to_cancel(id, "open_gate", chrono::Utc::now()).unwrap();
+    let ended = case.work(id, &["back/write_settings/mid_effect".to_owned()]);
+    judge::judge(&case, &ended, &Expected::rolled_back("cancelled"));
+    assert_eq!(std::fs::read_to_string(&env).unwrap(), before);
+    case.run("1.8.0", &points, &Expected::complete("1.8.0"));
+    assert_eq!(std::fs::read_to_string(&env).unwrap(), format!("{before}SHOP_CURRENCY=CHF\n"));
 }

@@ -71,7 +71,7 @@ fn what_can_be_known_beforehand_is_refused() {
     let refuse = |case: Case<'_>, to: &str, class: &str| {
         case.run(to, &[], &Expected::refused(class));
     };
-    refuse(world.case(), "1.8.0", "setting_missing");
+    refuse(world.case(), "1.8.0", "setting_asked");
     refuse(world.case(), "2.0.0", "breaking_release");
     refuse(world.case(), "1.0.0", "same_version");
     refuse(world.case(), "1.9.9", "unknown_release");

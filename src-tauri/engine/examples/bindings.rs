@@ -2,7 +2,7 @@
 
 use liftlock_engine::backups::{BackupKind, Kept};
 use liftlock_engine::export::manifest::{BytesForm, FileFormat};
-use liftlock_engine::model::finding::Severity;
+use liftlock_engine::model::finding::{ChangedLine, Severity};
 use liftlock_engine::model::maintenance::Reach;
 use liftlock_engine::model::notice::Quiet;
 use liftlock_engine::model::release::Trust;
@@ -13,9 +13,9 @@ use liftlock_engine::stores::look::TableLook;
 use liftlock_engine::stores::{Globals, Grade, StoreKind};
 use liftlock_engine::view::window::*;
 use liftlock_engine::view::{
-    BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView, PairAnswer,
-    PairField, PairView, PlannedUpdate, ProbeView, SetAsideUse, SetAsideView, SettingView, UnattendedUpdate,
-    UnattendedView, UpdateOffer,
+    AskedSettingView, BackupTable, Duplicates, EncryptionView, ErrorView, FileView, FreshState, HoleView, LockView,
+    PairAnswer, PairField, PairView, PlannedUpdate, ProbeView, SetAsideUse, SetAsideView, SettingView,
+    UnattendedUpdate, UnattendedView, UpdateOffer,
 };
 use ts_rs::{Config, TS};
 
@@ -115,6 +115,8 @@ fn main() {
         StepOfReceipt,
         LogLine,
         ConfirmView,
+        AskedSettingView,
+        ChangedLine,
         Estimate,
         EstimateSource,
         NotesView,

@@ -2,6 +2,7 @@
 //! probes. Read anew at every start of a worker, because settings files are the user's to change.
 
 mod api;
+pub mod asked;
 mod folder;
 mod sources;
 

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-pub use crate::model::finding::{Finding, Severity};
+pub use crate::model::finding::{ChangedLine, Finding, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::release::Trust;
 use crate::model::state::{Stage, State};
@@ -331,12 +331,41 @@ pub struct PlanView {
     pub sha256: Option<String>,
     /// The stops on the way.
     pub path: Vec<String>,
+    /// Settings that the new version needs and that are not there yet, where that is known. It does not begin before
+    /// something was said of each.
+    pub asked: Vec<AskedSettingView>,
+    /// Lines of your settings that are changed.
+    pub lines: Vec<ChangedLine>,
     /// Everything found, stops first.
     pub findings: Vec<Finding>,
     /// The steps in order.
     pub steps: Vec<PlannedStep>,
     /// The release notes.
     pub notes: String,
+}
+
+/// A setting that a new version needs and that is not there yet.
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AskedSettingView {
+    /// The file in which it will stand.
+    pub file: String,
+    /// Its name in the file.
+    pub key: String,
+    /// What people call it, where the profile says so.
+    pub name: Option<String>,
+    /// Why it is needed.
+    pub why: Option<String>,
+    /// What it may be.
+    pub default: Option<String>,
+    /// Whether Liftlock can make it up.
+    pub can_generate: bool,
+    /// Whether it is hidden.
+    pub secret: bool,
+    /// Whether something was said.
+    pub answered: bool,
+    /// What was said, where it is no secret.
+    pub value: Option<String>,
 }
 
 /// A line of the history.

@@ -91,6 +91,20 @@ pub(crate) struct Upgrading {
     pub(crate) leave_changes: bool,
 }
 
+/// What is said of settings that the new version asks for.
+#[derive(Debug, Args)]
+pub(crate) struct Saying {
+    /// Say what a setting that the new version asks for is to be, where that is no secret; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Say where that is kept: KEY=file:/path/to/it, keychain:NAME, env:NAME or fd:NUMBER; may be given several times
+    #[arg(long, value_name = "KEY=WHERE")]
+    pub(crate) set_from: Vec<String>,
+    /// Let Liftlock make it up, where the profile says that it may; may be given several times
+    #[arg(long, value_name = "KEY")]
+    pub(crate) generate: Vec<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look after an installed application from now on; changes nothing in it
@@ -162,12 +176,30 @@ pub(crate) enum Command {
         #[command(flatten)]
         how: Upgrading,
     },
+    /// Say what settings are to be that a new version asks for; without options, they are asked for
+    ///
+    /// Where nobody sits at a terminal, they are listed.
+    /// It is kept until the update adds it to the settings file, and longer where the update is brought back.
+    Answer {
+        #[command(flatten)]
+        of: Named,
+        /// The version that asks; the newest one that can be reached otherwise
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+        #[command(flatten)]
+        saying: Saying,
+        /// Forget what was said of a setting; may be given several times
+        #[arg(long, value_name = "KEY")]
+        forget: Vec<String>,
+    },
     /// Update an application, and follow it to its end; Ctrl-C ends only the following
     Upgrade {
         #[command(flatten)]
         of: Named,
         #[command(flatten)]
         how: Upgrading,
+        #[command(flatten)]
+        saying: Saying,
         /// Start it and return at once
         #[arg(long)]
         detach: bool,

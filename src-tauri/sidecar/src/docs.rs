@@ -84,6 +84,12 @@ const DOCUMENTS: &[Document] = &[
     document("`notice dismiss`, `skip`, `remind`, `pause`, `stay`, `resume`", None, shape::<view::NoticeView>, ""),
     document("`plan`", None, shape::<view::PlanView>, "Exit code 3 where `possible` is false."),
     document(
+        "`answer`",
+        Some("asked"),
+        shape::<Vec<view::AskedSettingView>>,
+        "Exit code 3 where something is still asked for.",
+    ),
+    document(
         "`upgrade`, `retry`, `rollback`, `resume ID`, `backup restore`",
         None,
         shape::<view::UpgradeStatus>,

@@ -50,6 +50,7 @@ pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + '
         upgrades::plan,
         upgrades::notes,
         upgrades::fix_finding,
+        upgrades::say_of_setting,
         upgrades::start_upgrade,
         upgrades::answer,
         upgrades::schedule_upgrade,

@@ -38,6 +38,18 @@ pub(crate) async fn fix_finding(app: AppHandle, name: String, fix: String, to: O
     ask(&app, move |engine| engine.fix_finding(&name, &fix, to.as_deref(), &by())).await
 }
 
+/// What a setting that the update asks for is to be; without a value one is made up. Answers what the update would do now.
+#[tauri::command(rename_all = "snake_case")]
+pub(crate) async fn say_of_setting(
+    app: AppHandle,
+    name: String,
+    key: String,
+    value: Option<String>,
+    to: Option<String>,
+) -> Answer<ConfirmView> {
+    ask(&app, move |engine| engine.say_on_page(&name, &key, value, to.as_deref())).await
+}
+
 /// Sets an update for a time; without one, takes that back.
 #[tauri::command(rename_all = "snake_case")]
 pub(crate) async fn schedule_upgrade(

@@ -18,6 +18,8 @@ use crate::docker::{Engine, demo_program};
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops.toml");
 const COMPOSE: &str = include_str!("../filaops/docker-compose.yml");
 const REPOSITORY: &str = "/repos/BLB3DPrinting/filaops";
+/// In the words of a profile.
+const ASKED: &str = "asked = [{ key = \"SECRET_KEY\", name = \"Key of sessions\", generate = true, length = 64 }]\n";
 const PASSWORD: &str = "a-password-of-the-owner";
 
 /// What is special about a release.
@@ -107,6 +109,8 @@ impl Filaops {
         it.sql("INSERT INTO products (sku) SELECT 'SKU-' || n FROM generate_series(1, 500) n");
 
         let profile = PROFILE.replace("port = \"8000\"", &format!("port = \"{port}\""));
+        let example = "example = \".env.example\"\n";
+        let profile = profile.replace(example, &format!("{example}{ASKED}"));
         let profile = profile.replace("repository = ", &format!("api = \"{server}\"\nrepository = "));
         fs::write(it.dir.join("filaops.toml"), profile).unwrap();
         let (code, added) =

@@ -60,6 +60,7 @@ describe('a part whose command the app does not have', () => {
     ['welcome', 'start_sample', [], 'way-sample'],
     ['welcome', 'find_applications', [], 'way-find'],
     ['update-findings', 'fix_finding', [], 'act-fix'],
+    ['update-asked', 'say_of_setting', [], 'act-generate'],
     ['update', 'schedule_upgrade', ['act-later'], 'menu-tonight'],
     ['update-breaking', 'leaving', [], 'act-export-data'],
     ['help', 'save_report', [], 'act-save-report'],

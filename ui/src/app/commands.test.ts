@@ -57,6 +57,7 @@ const ACTS: Record<keyof Commands, Act> = {
   plan: { scene: 'update' },
   notes: { scene: 'update-cut', press: ['notes-all'] },
   fix_finding: { scene: 'update-findings', press: ['act-fix'] },
+  say_of_setting: { scene: 'update-asked', press: ['act-generate'] },
   start_upgrade: { scene: 'update', press: ['act-update-now'] },
   schedule_upgrade: { scene: 'update', press: ['act-later', 'menu-tonight'] },
   forget_missed: { scene: 'home-missed', press: ['act-forget-missed'] },

@@ -93,6 +93,7 @@ export type Commands = {
   plan: (a: { name: string; to: string | null }) => ConfirmView;
   notes: (a: { name: string; to: string; all: boolean }) => NotesView;
   fix_finding: (a: { name: string; fix: string; to?: string | null }) => ConfirmView;
+  say_of_setting: (a: { name: string; key: string; value: string | null; to: string | null }) => ConfirmView;
   start_upgrade: (a: { name: string; to: string; rehearse_only: boolean }) => UpgradeView;
   schedule_upgrade: (a: { name: string; to: string; at: string | null }) => ConfirmView;
   forget_missed: (a: { name: string }) => AppView;

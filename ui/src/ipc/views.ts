@@ -1534,7 +1534,7 @@ from: string | null,
  */
 to: string | null, 
 /**
- * Whether nothing stops it.
+ * Whether nothing stops it but settings of which nothing was said yet.
  */
 possible: boolean, 
 /**
@@ -1562,7 +1562,15 @@ breaking: boolean,
  */
 path: Array<string>, 
 /**
- * Everything found, stops first.
+ * Settings that it asks for: it does not begin before something was said of each.
+ */
+asked: Array<AskedSettingView>, 
+/**
+ * Lines of the user's settings that are changed.
+ */
+lines: Array<ChangedLine>, 
+/**
+ * Everything else that was found, stops first.
  */
 findings: Array<Finding>, 
 /**
@@ -1577,6 +1585,58 @@ scheduled_for: string | null,
  * What mends a finding and takes a while: it has begun under this id, and is followed like an update.
  */
 begun: string | null, };
+
+export type AskedSettingView = { 
+/**
+ * The file in which it will stand.
+ */
+file: string, 
+/**
+ * Its name in the file.
+ */
+key: string, 
+/**
+ * What people call it, where the profile says so.
+ */
+name: string | null, 
+/**
+ * Why it is needed.
+ */
+why: string | null, 
+/**
+ * What it may be.
+ */
+default: string | null, 
+/**
+ * Whether Liftlock can make it up.
+ */
+can_generate: boolean, 
+/**
+ * Whether it is hidden.
+ */
+secret: boolean, 
+/**
+ * Whether something was said.
+ */
+answered: boolean, 
+/**
+ * What was said, where it is no secret.
+ */
+value: string | null, };
+
+export type ChangedLine = { 
+/**
+ * The file.
+ */
+file: string, 
+/**
+ * As it stands there now; `None` for one that is added.
+ */
+before: string | null, 
+/**
+ * As it will stand there. What is secret is not shown.
+ */
+after: string, };
 
 export type Estimate = { 
 /**

@@ -240,7 +240,12 @@ impl Project {
     /// # Errors
     /// `compose_file`, `setting_missing`, `compose_missing`, `docker_missing`.
     pub fn config(&self, over: &[&Path]) -> Result<Config> {
+        self.config_with(over, &[])
+    }
+
+    fn config_with(&self, over: &[&Path], variables: &[(String, String)]) -> Result<Config> {
         let question = self.compose(over).args(["config", "--format", "json"]).quiet();
+        let question = variables.iter().fold(question, |question, (key, value)| question.env(key, value));
         let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
         let answer = self.docker.again(ask)?.stdout;
         serde_json::from_str(&answer).map_err(|cause| strange("docker compose config", &cause))
@@ -268,12 +273,12 @@ impl Project {
         Ok(self.name.get_or_init(|| name))
     }
 
-    /// The volumes of a service, as Docker Compose writes them out.
+    /// The volumes of a service, as Docker Compose writes them out where these variables are set.
     ///
     /// # Errors
     /// As [`Project::config`].
-    pub fn volumes_of(&self, service: &str) -> Result<Vec<serde_json::Value>> {
-        Ok(self.config(&[])?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
+    pub fn volumes_of(&self, service: &str, variables: &[(String, String)]) -> Result<Vec<serde_json::Value>> {
+        Ok(self.config_with(&[], variables)?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
     }
 
     /// The containers of a service, whether they run or not; those of single commands are left out.

@@ -24,10 +24,11 @@ use serde_json::Value;
 
 use crate::docker::{Docker, Project};
 use crate::error::{Error, Result};
-use crate::model::finding::Finding;
+use crate::model::finding::{ChangedLine, Finding};
 use crate::model::profile::{self, CommandLine, Profile};
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 pub use crate::process::Ending;
+use crate::upstream::Difference;
 
 pub use compose::{Compose, Swarm};
 pub use mover::{DataMove, DataMover};
@@ -143,12 +144,20 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// The line of the user's settings that a switch to `target` changes, where there is one.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn changes_line(&self, _target: &str) -> Result<Option<ChangedLine>> {
+        Ok(None)
+    }
+
     /// What a release that was fetched asks of the installation that the one in use did not.
     ///
     /// # Errors
     /// It cannot be told.
-    fn differences(&self, _version: &str) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
+    fn differences(&self, _version: &str) -> Result<Difference> {
+        Ok(Difference::default())
     }
 
     /// Lets a release that was fetched find the data where it is, although it calls the place otherwise. Nothing is moved.
@@ -198,11 +207,18 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(Value::Null)
     }
 
-    /// Gets all that a release runs from, while the old one is in use.
+    /// Gets all that a release runs from, while the old one is in use. `variables` are settings that it needs and that do
+    /// not stand in the user's file yet; values may be secrets.
     ///
     /// # Errors
     /// As [`Driver::identify`]; `image_moved` where it is not what was fixed; `build_failed`, `disk_full`.
-    fn prepare(&self, _version: &str, _identity: &Value, _reporter: &dyn Reporter) -> Result<Value> {
+    fn prepare(
+        &self,
+        _version: &str,
+        _identity: &Value,
+        _variables: &Variables,
+        _reporter: &dyn Reporter,
+    ) -> Result<Value> {
         Ok(Value::Null)
     }
 

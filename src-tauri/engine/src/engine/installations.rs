@@ -16,7 +16,7 @@ use crate::state::installations::Installation;
 use crate::state::upgrades::Options;
 use crate::steps::check::{Way, survey};
 use crate::upgrade::plan::steps_of;
-use crate::view::{CheckView, ErrorView, InstallationView, PlanView, PlannedStep, ProbeView};
+use crate::view::{AskedSettingView, CheckView, ErrorView, InstallationView, PlanView, PlannedStep, ProbeView};
 
 /// What is needed to look after an installation.
 #[derive(Debug, Clone)]
@@ -132,6 +132,8 @@ impl Engine {
             trust: survey.pinned.as_ref().map(|it| it.trust),
             asset: survey.pinned.as_ref().map(|it| it.asset.name.clone()),
             sha256: survey.pinned.and_then(|it| it.sha256),
+            asked: survey.asked.iter().map(AskedSettingView::of).collect(),
+            lines: survey.lines,
             findings: survey.findings,
             steps: steps_of(&site, options)
                 .iter()

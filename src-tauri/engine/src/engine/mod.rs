@@ -3,6 +3,7 @@
 //! A verb answers with a view or an [`Error`]; neither face decides anything. Reading verbs touch nothing.
 
 mod alarms;
+mod asked;
 mod backups;
 mod compare;
 mod copied;
@@ -70,6 +71,7 @@ pub struct Engine {
     pub(crate) key: lock::Key,
 }
 
+pub use asked::Say;
 pub use compare::RESTORE;
 pub use discovery::Look;
 pub use exports::ExportChoice;
@@ -212,6 +214,7 @@ impl Engine {
         let is_sample = self.is_sample(name)?;
         self.db()?.remove_installation(name)?;
         self.forget_installation(name);
+        crate::state::given::Given::at(self.home.given(name)).forget()?;
         if is_sample {
             self.stop_sample()?;
         }

@@ -31,6 +31,18 @@ pub struct Finding {
     pub remedy: String,
 }
 
+/// A line of the user's settings that an upgrade changes, shown before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct ChangedLine {
+    /// The file.
+    pub file: String,
+    /// As it stands there now; `None` for one that is added.
+    pub before: Option<String>,
+    /// As it will stand there. What is secret is not shown.
+    pub after: String,
+}
+
 impl Finding {
     /// A finding.
     pub fn new(severity: Severity, class: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {

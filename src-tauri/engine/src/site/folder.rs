@@ -17,29 +17,6 @@ use crate::site::Site;
 use crate::stores::files::tree::{self, Difference, Tree};
 
 impl Site {
-    /// Settings that a release's example names and the user's file does not have: file and key.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn missing_settings(&self, version: &str) -> Result<Vec<(String, String)>> {
-        let release = self.release_folder(version)?;
-        let mut missing = Vec::new();
-        for declared in &self.profile.settings {
-            let Some(example) = &declared.example else { continue };
-            let example = example.under(&release);
-            if !example.exists() {
-                continue;
-            }
-            let example = fs::read_to_string(&example).map_err(|cause| Error::io("read", &example, &cause))?;
-            let path = declared.file.under(&self.installation.folder);
-            let actual = fs::read_to_string(&path).map_err(|cause| Error::io("read", &path, &cause))?;
-            missing.extend(
-                settings::missing(&example, &actual).into_iter().map(|it| (declared.file.as_str().to_owned(), it.key)),
-            );
-        }
-        Ok(missing)
-    }
-
     /// Writes down what the files of a release are like, so that changes by hand are noticed later.
     ///
     /// # Errors

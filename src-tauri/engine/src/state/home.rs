@@ -85,6 +85,10 @@ impl Home {
     pub fn credential(&self, installation: &InstallationName, store: &str) -> PathBuf {
         self.root.join("credentials").join(format!("{installation}-{store}.pgpass"))
     }
+    /// What a person said of settings that a release of an installation asks for.
+    pub fn given(&self, installation: &InstallationName) -> PathBuf {
+        self.root.join("given").join(format!("{installation}.json"))
+    }
     /// Private copies of the worker by their digest.
     pub fn workers(&self) -> PathBuf {
         self.root.join("workers")

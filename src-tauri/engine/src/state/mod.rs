@@ -5,6 +5,7 @@
 
 pub mod discovery;
 pub mod fresh;
+pub mod given;
 pub mod home;
 pub mod installations;
 pub mod journal;

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use crate::drivers::Gate;
 use crate::error::{Error, Kind, Result};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{ChangedLine, Finding, Severity};
 use crate::model::state::State;
 use crate::ports::Reporter;
 use crate::probes::{Observation, Outcome};
 use crate::releases::{Line, Pinned, Release};
 use crate::site::Site;
+use crate::site::asked::Asked;
 use crate::space::{Needs, human};
 use crate::state::journal::StepKey;
 use crate::state::upgrades::Options;
@@ -78,6 +79,10 @@ pub struct Survey {
     pub rehearsal: Option<String>,
     /// What the driver knows the release by, beside its folder.
     pub identity: Value,
+    /// Settings that the release needs and that are not there yet, where that is known.
+    pub asked: Vec<Asked>,
+    /// Lines of the user's settings that are changed.
+    pub lines: Vec<ChangedLine>,
     /// What was found, stops first.
     pub findings: Vec<Finding>,
 }
@@ -135,9 +140,22 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         line.reporter,
     ));
     let mut identity = Value::Null;
+    let (mut asked, mut lines) = (Vec::new(), Vec::new());
     if let Some(target) = &target {
-        match site.driver.identify(&target.version.to_string()) {
+        let target = target.version.to_string();
+        match site.driver.identify(&target) {
             Ok(it) => identity = it,
+            Err(error) => found.push(stop(error)?),
+        }
+        // What keeps a line from being changed has been found above.
+        lines.extend(site.driver.changes_line(&target).ok().flatten());
+        match site.asks(&target) {
+            Ok((differs, asks)) => {
+                found.extend(differs);
+                found.extend(asks.iter().filter_map(|it| it.finding(site)));
+                lines.extend(asks.iter().filter_map(Asked::line));
+                asked = asks;
+            }
             Err(error) => found.push(stop(error)?),
         }
     }
@@ -175,7 +193,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         found.extend(needs_a_person(&path, &ways, rehearsal.as_deref()));
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.severity));
-    Ok(Survey { from, target, path, pinned, ways, rehearsal, identity, findings: found })
+    Ok(Survey { from, target, path, pinned, ways, rehearsal, identity, asked, lines, findings: found })
 }
 
 /// What is never done while nobody is there.

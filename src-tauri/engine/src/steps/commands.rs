@@ -36,7 +36,8 @@ pub(crate) fn run(
     signs: &[&dyn SignOfWork],
 ) -> Result<Finished> {
     let dir = &world.site.installation.folder;
-    let mut variables = Vec::new();
+    // First, so that what a command is pointed at wins.
+    let mut variables = world.given()?;
     for (store, place) in &pointed.at {
         for (variable, template) in store.point_at() {
             variables.push((variable.clone(), point(template, place, pointed, dir)?));

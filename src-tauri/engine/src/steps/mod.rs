@@ -15,6 +15,7 @@ pub mod rehearse;
 pub mod release;
 pub mod restore;
 pub mod serve;
+pub mod settings;
 pub(crate) mod target;
 pub mod touched;
 pub mod words;

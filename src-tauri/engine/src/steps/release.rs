@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::archive::{self, Limits};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::finding::Severity;
 use crate::model::state::State;
 use crate::releases::{fetch, recheck};
 use crate::site::{is_release_from, mark_release};
@@ -125,49 +124,9 @@ impl Step for Prepare {
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         let checked = world.checked()?;
-        let answer = world.site.driver.prepare(&checked.to, &checked.identity, world.reporter)?;
+        let answer = world.site.driver.prepare(&checked.to, &checked.identity, &world.given()?, world.reporter)?;
         world.halfway("forward", &self.key());
         Ok(answer)
-    }
-}
-
-/// Looks whether the release needs settings that this installation does not have.
-#[derive(Debug)]
-pub struct CheckSettings;
-
-impl Step for CheckSettings {
-    fn phase(&self) -> State {
-        State::Downloading
-    }
-    fn key(&self) -> StepKey {
-        key("check_settings")
-    }
-    fn does(&self) -> String {
-        "Look whether the new version needs settings that are not there yet.".to_owned()
-    }
-    fn observe(&self, _world: &World<'_>, _intent: &Value) -> Result<Observed> {
-        Ok(Observed::NotStarted)
-    }
-    fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
-        let checked = world.checked()?;
-        let missing = world.site.missing_settings(&checked.to)?;
-        world.halfway("forward", &self.key());
-        if missing.is_empty() {
-            let found = world.site.driver.differences(&checked.to)?;
-            for finding in &found {
-                world.reporter.say(&format!("{}: {} {}", finding.class, finding.message, finding.remedy));
-            }
-            if let Some(stop) = found.iter().find(|it| it.severity == Severity::Stop) {
-                return Err(stop.to_error());
-            }
-            return Ok(json!({ "missing": 0 }));
-        }
-        let names: Vec<_> = missing.iter().map(|(file, key)| format!("{key} in {file}")).collect();
-        Err(Error::refused(
-            "setting_missing",
-            format!("{} needs settings that are not there: {}.", checked.to, names.join(", ")),
-        )
-        .remedy("Add them (the release's example file explains each), then start the update again."))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::model::profile::Driver;
 use crate::site::Site;
 use crate::state::upgrades::Options;
 use crate::steps::Step;
@@ -12,9 +13,10 @@ use crate::steps::check::Check;
 use crate::steps::migrate::{Compare, Migrate};
 use crate::steps::moved::{CheckMove, CountMoved, MoveDatabase, PrepareServer, SwitchDatabase};
 use crate::steps::rehearse::Rehearse;
-use crate::steps::release::{CheckSettings, Fetch, Prepare, Switch};
+use crate::steps::release::{Fetch, Prepare, Switch};
 use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
+use crate::steps::settings::{CheckSettings, WriteSettings};
 
 /// The steps, in the order in which they are taken.
 pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
@@ -33,6 +35,9 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     steps.push(Box::new(HoldAutostart));
     for component in site.driver.components().into_iter().rev() {
         steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
+    }
+    if !site.profile.settings.is_empty() || matches!(site.profile.driver, Driver::Compose(_)) {
+        steps.push(Box::new(WriteSettings));
     }
     // All are set aside before any is changed.
     for store in &site.stores {

@@ -41,22 +41,8 @@ fn missing_settings(sides: &Sides<'_>, difference: &mut Difference) {
     for (name, words) in needed.into_iter().filter(|(name, _)| !is_set(name)) {
         let offer = offered.iter().find(|it| it.name == name);
         let why = words.map(str::to_owned).or_else(|| offer.and_then(|it| it.comment.clone()));
-        let can_generate = sides.generated.iter().any(|it| it == name);
-        let default = offer.map(|it| it.value.clone()).filter(|it| !it.is_empty() && !can_generate);
-        let because = why.as_ref().map(|it| format!(": {}", it.trim_end_matches('.'))).unwrap_or_default();
-        difference.findings.push(Finding::new(
-            Severity::Stop,
-            "setting_missing",
-            format!("The new version needs the setting {name}, which is not set{because}."),
-            match (can_generate, &default) {
-                (true, _) => format!("Add a line {name}=… with a long random value to .env, then try again."),
-                (false, Some(value)) => {
-                    format!("Add the line {name}={value} to .env, or another value, then try again.")
-                }
-                (false, None) => format!("Add a line {name}=… to .env, then try again."),
-            },
-        ));
-        difference.questions.push(Question { name: name.to_owned(), why, default, can_generate });
+        let default = offer.map(|it| it.value.clone()).filter(|it| !it.is_empty());
+        difference.questions.push(Question { name: name.to_owned(), why, default });
     }
 }
 

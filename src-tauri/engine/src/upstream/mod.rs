@@ -34,8 +34,6 @@ pub struct Sides<'s> {
     pub settings: &'s BTreeMap<String, String>,
     /// The release's example of those settings, as text: its comments say why.
     pub example: &'s str,
-    /// Settings that the profile lets be made up: passwords that only this installation has to know.
-    pub generated: &'s [String],
     /// Whether the release's file becomes the user's, as with a checkout of git. Otherwise the user's stays.
     pub is_taken_over: bool,
 }
@@ -56,8 +54,6 @@ pub struct Question {
     pub name: String,
     /// Why it is needed, in the release's own words where it has some.
     pub why: Option<String>,
-    /// What it may be.
+    /// What the release's own example sets it to.
     pub default: Option<String>,
-    /// Whether it can be made up.
-    pub can_generate: bool,
 }

@@ -41,16 +41,7 @@ fn without(service: &str) -> Value {
 fn said(documents: [&Value; 3], example: &str, is_taken_over: bool) -> Difference {
     let [before, mine, after] = documents.map(|it| Project::read(it, "/srv/shop"));
     let settings = [("DB_PASSWORD".to_owned(), "s3cret".to_owned())].into();
-    let generated = ["SECRET_KEY".to_owned()];
-    compare(&Sides {
-        before: &before,
-        mine: &mine,
-        after: &after,
-        settings: &settings,
-        example,
-        generated: &generated,
-        is_taken_over,
-    })
+    compare(&Sides { before: &before, mine: &mine, after: &after, settings: &settings, example, is_taken_over })
 }
 
 /// Class, severity and sentence of every finding, with the remedy.
@@ -77,7 +68,7 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
     let data = "/var/lib/postgresql/data";
     let place = "/services/db/volumes";
     // What upstream's new file says; what is found where it is taken over; what where the user's stays.
-    let cases: [(&str, Value, &str, Severity, Option<Severity>); 12] = [
+    let cases: [(&str, Value, &str, Severity, Option<Severity>); 11] = [
         ("a renamed volume", with(place, volume("filaops_pgdata", data)), "volume_renamed", Stop, Some(Note)),
         (
             "a volume at another folder",
@@ -131,13 +122,6 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
             Warning,
             Some(Note),
         ),
-        (
-            "a setting",
-            with("/services/web/environment", json!({ "KEY": "${KEY:?for sessions}" })),
-            "setting_missing",
-            Stop,
-            Some(Stop),
-        ),
     ];
     for (what, after, class, taken, kept) in cases {
         for (is_taken_over, severity) in [(true, Some(taken)), (false, kept)] {
@@ -189,11 +173,7 @@ fn settings_that_are_missing_are_asked_for_with_a_reason() {
     let example =
         "# Who mail comes from.\n# One address.\nMAIL_FROM=shop@example.org\n\nCURRENCY=EUR\nSECRET_KEY=changeme\n";
     let difference = said([&usual(), &usual(), &after], example, false);
-    insta::assert_snapshot!(lines(&difference), @r#"
-    Stop setting_missing: The new version needs the setting CURRENCY, which is not set: the shop does not start without it. → Add the line CURRENCY=EUR to .env, or another value, then try again.
-    Stop setting_missing: The new version needs the setting MAIL_FROM, which is not set: Who mail comes from. One address. → Add the line MAIL_FROM=shop@example.org to .env, or another value, then try again.
-    Stop setting_missing: The new version needs the setting SECRET_KEY, which is not set. → Add a line SECRET_KEY=… with a long random value to .env, then try again.
-    "#);
+    assert_eq!(difference.findings, [], "a question is no finding");
     insta::assert_debug_snapshot!(difference.questions, @r#"
     [
         Question {
@@ -204,7 +184,6 @@ fn settings_that_are_missing_are_asked_for_with_a_reason() {
             default: Some(
                 "EUR",
             ),
-            can_generate: false,
         },
         Question {
             name: "MAIL_FROM",
@@ -214,13 +193,13 @@ fn settings_that_are_missing_are_asked_for_with_a_reason() {
             default: Some(
                 "shop@example.org",
             ),
-            can_generate: false,
         },
         Question {
             name: "SECRET_KEY",
             why: None,
-            default: None,
-            can_generate: true,
+            default: Some(
+                "changeme",
+            ),
         },
     ]
     "#);
@@ -267,7 +246,6 @@ fn a_volume_under_another_name_is_known_by_what_the_engine_calls_it() {
             after: &after,
             settings: &settings,
             example: "",
-            generated: &[],
             is_taken_over: true,
         };
         renamed_volumes(&sides).into_iter().map(|it| (it.key, it.volume)).collect::<Vec<_>>()

@@ -81,7 +81,8 @@ pub(crate) fn twice(question: &str) -> Result<Zeroizing<String>> {
         .remedy("Nothing was set. Try again."))
 }
 
-fn ask(question: &str) -> Result<Zeroizing<String>> {
+/// What is typed on the terminal, unseen.
+pub(crate) fn ask(question: &str) -> Result<Zeroizing<String>> {
     let failed = |cause: std::io::Error| {
         Error::failed("no_terminal", "The passphrase could not be read from the terminal.")
             .remedy(format!("Name a file that holds it in {FILE}."))

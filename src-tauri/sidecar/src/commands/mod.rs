@@ -1,5 +1,6 @@
 //! The commands: each asks one verb of the engine and lays out its view.
 
+mod answer;
 mod backup;
 mod copies;
 mod doctor;
@@ -55,7 +56,14 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Releases { of, notes: true } => releases::news(engine, screen, &named(engine, of)?),
         Command::Releases { of, .. } => releases::releases(engine, screen, &named(engine, of)?),
         Command::Plan { of, how } => plan::plan(engine, screen, &named(engine, of)?, how),
-        Command::Upgrade { of, how, detach } => upgrade::upgrade(engine, screen, &named(engine, of)?, how, detach),
+        Command::Answer { of, to, saying, forget } => {
+            answer::answer(engine, screen, &named(engine, of)?, to.as_deref(), saying, forget)
+        }
+        Command::Upgrade { of, how, saying, detach } => {
+            let name = named(engine, of)?;
+            answer::say(engine, &name, saying)?;
+            upgrade::upgrade(engine, screen, &name, how, detach)
+        }
         Command::MoveData { of, to, detach } => moved::run(engine, screen, &named(engine, of)?, to.as_deref(), detach),
         Command::Status { of, upgrade: None, follow } => {
             status::of_installation(engine, screen, &named(engine, of)?, follow)

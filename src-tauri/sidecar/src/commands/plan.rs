@@ -2,7 +2,7 @@
 
 use liftlock_engine::model::ids::InstallationName;
 use liftlock_engine::state::upgrades::Options;
-use liftlock_engine::view::PlanView;
+use liftlock_engine::view::{ChangedLine, PlanView};
 use liftlock_engine::{Engine, Result};
 
 use crate::args::Upgrading;
@@ -68,5 +68,16 @@ pub(crate) fn print(screen: &Screen, plan: &PlanView) {
     if let Some(asset) = &plan.asset {
         screen.line(format!("  The release is {asset} ({}).", plan.trust.unwrap_or_default()));
     }
+    print_lines(screen, &plan.lines);
     print_findings(screen, &plan.findings);
+}
+
+/// Every line of the user's settings that is changed.
+pub(crate) fn print_lines(screen: &Screen, lines: &[ChangedLine]) {
+    for line in lines {
+        screen.line(match &line.before {
+            Some(before) => format!("  One line of {} is changed: {before} becomes {}.", line.file, line.after),
+            None => format!("  One line is added to {}: {}", line.file, line.after),
+        });
+    }
 }

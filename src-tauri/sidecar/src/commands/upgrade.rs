@@ -6,7 +6,7 @@ use liftlock_engine::view::StatusView;
 use liftlock_engine::{Engine, Error, Result};
 
 use crate::args::Upgrading;
-use crate::commands::{plan, status};
+use crate::commands::{answer, plan, status};
 use crate::follow::{STOPPED_WATCHING, Watching, follow};
 use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
@@ -29,6 +29,9 @@ pub(crate) fn upgrade(
             && let Some(version) = screen.type_in(&unclear.message)
         {
             options.data_at = Some(version);
+            view = engine.plan(name, to.as_deref(), &options)?;
+        }
+        if answer::ask_for_all(engine, screen, name, &view.asked)? {
             view = engine.plan(name, to.as_deref(), &options)?;
         }
         plan::print(screen, &view);

@@ -16,6 +16,12 @@ export class UpdateStore {
   isStarting = $state(false);
   readonly stop = $derived(this.plan.value?.findings.find((it) => it.severity === 'stop'));
 
+  /** The setting that is being said. */
+  saying = $state<string>();
+  notSaid = $state.raw<ErrorView>();
+  /** Nothing was said yet of a setting that the new version asks for. */
+  readonly waitsForSettings = $derived(this.plan.value?.asked.some((it) => !it.answered) ?? false);
+
   constructor(
     readonly mirror: Mirror,
     readonly name: string,
@@ -47,6 +53,30 @@ export class UpdateStore {
       this.notFixed = { ...this.notFixed, [fix]: asErrorView(reason).message };
     } finally {
       this.fixing = undefined;
+    }
+  }
+
+  /** What a setting is to be; without a value one is made up. Answers whether it was taken. */
+  async sayOfSetting(key: string, value: string | null): Promise<boolean> {
+    this.saying = key;
+    this.notSaid = undefined;
+    try {
+      const view = await this.mirror.guard(() =>
+        this.mirror.client.call('say_of_setting', {
+          name: this.name,
+          key,
+          value,
+          to: this.plan.value?.to ?? null,
+        }),
+      );
+      if (!view) return false;
+      this.plan.value = view;
+      return true;
+    } catch (reason) {
+      this.notSaid = asErrorView(reason);
+      return false;
+    } finally {
+      this.saying = undefined;
     }
   }
 

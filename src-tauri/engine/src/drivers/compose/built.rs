@@ -14,6 +14,7 @@ use super::checkout::Checkout;
 use super::images::{Image, Images};
 use super::{Compose, OURS, overlay};
 use crate::docker::{Project, built};
+use crate::drivers::Variables;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::ports::{Patience, Reporter};
@@ -104,7 +105,7 @@ impl Compose {
     }
 
     /// Builds the images of a release, unless they are there, and writes down what both releases run from.
-    pub(super) fn prepare_built(&self, version: &str, reporter: &dyn Reporter) -> Result<Value> {
+    pub(super) fn prepare_built(&self, version: &str, variables: &Variables, reporter: &dyn Reporter) -> Result<Value> {
         self.keep_changes(reporter)?;
         let mut all = self.images_record().all()?;
         let is_there = |it: &Images| it.values().all(|it| self.id_of(&it.id).is_ok());
@@ -115,7 +116,7 @@ impl Compose {
                 all.insert(current, images);
                 self.write_down(&all)?;
             }
-            let images = self.build(version, reporter)?;
+            let images = self.build(version, variables, reporter)?;
             crate::crash::point("forward", "build_images", crate::crash::Moment::MidEffect);
             all.insert(version.to_owned(), images);
         }
@@ -126,7 +127,7 @@ impl Compose {
         super::images::recorded(&all.remove(version).unwrap_or_default())
     }
 
-    fn build(&self, version: &str, reporter: &dyn Reporter) -> Result<Images> {
+    fn build(&self, version: &str, variables: &Variables, reporter: &dyn Reporter) -> Result<Images> {
         let folder = self.folder_of(version);
         let mut images = Images::new();
         for service in self.layout.services() {
@@ -152,6 +153,7 @@ impl Compose {
         }
         build = files.iter().fold(build, |build, file| build.arg("--file").arg(file));
         build = build.arg("build").args(self.layout.services());
+        build = variables.iter().fold(build, |build, (key, value)| build.env(key, value));
         reporter.say(&format!("Building the images of {version} from its source."));
         let docker = self.project.docker();
         docker.again(|| built(docker.runner().run(&build, BUILD, &[], reporter)))?;

@@ -8,14 +8,13 @@ use serde_json::Value;
 use super::Compose;
 use crate::docker::Project;
 use crate::error::{Error, Result};
-use crate::model::finding::Finding;
 use crate::model::profile::EnvFile;
-use crate::upstream::{self, Sides};
+use crate::upstream::{self, Difference, Sides};
 
 impl Compose {
-    /// What differs, in sentences; nothing where the release is not here yet, or brings no compose file.
-    pub(super) fn differences_to(&self, target: &str) -> Result<Vec<Finding>> {
-        Ok(self.compared(target, |sides| upstream::compare(sides).findings)?.unwrap_or_default())
+    /// What differs, and what it asks for; nothing where the release is not here yet, or brings no compose file.
+    pub(super) fn differences_to(&self, target: &str) -> Result<Difference> {
+        Ok(self.compared(target, upstream::compare)?.unwrap_or_default())
     }
 
     /// The documents laid side by side, for a question about them; `None` where the release is not here yet, or brings no
@@ -47,7 +46,6 @@ impl Compose {
             after: &self.read(&self.project.with_files(files))?,
             settings: &self.settings(),
             example: &example.and_then(|it| fs::read_to_string(it).ok()).unwrap_or_default(),
-            generated: &[],
             is_taken_over: self.layout.is_built(),
         };
         Ok(Some(ask(&sides)))

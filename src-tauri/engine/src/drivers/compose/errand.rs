@@ -36,7 +36,7 @@ impl Compose {
         let mut over = self.always();
         over.push(self.ours("errand-images.yaml", &self.images_override(errand.place.version)?)?);
         if let Some(network) = errand.network {
-            let volumes = project.volumes_of(service)?;
+            let volumes = project.volumes_of(service, errand.variables)?;
             over.push(self.ours("errand-alone.yaml", &overlay::alone(service, network, &volumes))?);
         }
         let over: Vec<&Path> = over.iter().map(PathBuf::as_path).collect();

@@ -35,10 +35,11 @@ use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, Variables};
 use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::finding::Finding;
+use crate::model::finding::{ChangedLine, Finding};
 use crate::model::profile::{self, ComposeDriver, InsidePath, Limits, Profile, Run};
 use crate::model::release::TagPattern;
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
+use crate::upstream::Difference;
 
 /// The folder of ours in that of the project.
 const OURS: &str = ".liftlock";
@@ -337,9 +338,8 @@ impl Driver for Compose {
         if let Err(error) = self.is_new_enough() {
             found.push(Finding::stop(&error));
         }
-        match pin::change(&self.dir, &self.layout, target) {
-            Ok(finding) => found.extend(finding),
-            Err(error) => found.push(Finding::stop(&error)),
+        if let Err(error) = pin::can_be_changed(&self.dir, &self.layout) {
+            found.push(Finding::stop(&error));
         }
         if self.layout.is_built() {
             match self.findings_of_build(target) {
@@ -351,14 +351,14 @@ impl Driver for Compose {
             Ok(findings) => found.extend(findings),
             Err(error) => found.push(Finding::stop(&error)),
         }
-        match target.map_or(Ok(Vec::new()), |it| self.differences_to(it)) {
-            Ok(findings) => found.extend(findings),
-            Err(error) => found.push(Finding::stop(&error)),
-        }
         found
     }
 
-    fn differences(&self, version: &str) -> Result<Vec<Finding>> {
+    fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {
+        pin::change(&self.dir, &self.layout, target)
+    }
+
+    fn differences(&self, version: &str) -> Result<Difference> {
         self.differences_to(version)
     }
 
@@ -392,9 +392,15 @@ impl Driver for Compose {
         self.identify_images(version)
     }
 
-    fn prepare(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
+    fn prepare(
+        &self,
+        version: &str,
+        identity: &Value,
+        variables: &Variables,
+        reporter: &dyn Reporter,
+    ) -> Result<Value> {
         if self.layout.is_built() {
-            return self.prepare_built(version, reporter);
+            return self.prepare_built(version, variables, reporter);
         }
         self.prepare_images(version, identity, reporter)
     }

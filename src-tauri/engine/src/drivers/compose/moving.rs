@@ -157,7 +157,7 @@ impl Compose {
 
     /// What the version mounts into the service, written out.
     fn mounts_of(&self, version: &str, service: &str) -> Result<Vec<Value>> {
-        self.project.with_files(self.files_in(&self.folder_of(version))?).volumes_of(service)
+        self.project.with_files(self.files_in(&self.folder_of(version))?).volumes_of(service, &[])
     }
 
     /// The container of a service is of what was said: made anew where it is on another volume or of another image.

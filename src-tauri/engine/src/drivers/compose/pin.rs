@@ -5,9 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::drivers::settings;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::ChangedLine;
 use crate::model::profile::{ComposeDriver, EnvFile, Pin};
 
 /// The first line of an override file of ours; one without it is not ours.
@@ -46,21 +47,20 @@ pub(super) fn write(
     }
 }
 
-/// What will be written, for whoever confirms it.
-pub(super) fn change(dir: &Path, layout: &ComposeDriver, target: Option<&str>) -> Result<Option<Finding>> {
-    let now = said(dir, layout)?;
-    let Some(pin) = &layout.pin else {
-        may_be_written(&override_file(dir, layout), layout.is_built())?;
-        return Ok(None);
-    };
-    let (Some(now), Some(target)) = (now, target) else { return Ok(None) };
-    Ok((now != target).then(|| {
-        Finding::new(
-            Severity::Note,
-            "setting_changes",
-            format!("One line of {} is changed: {key}={now} becomes {key}={target}.", pin.file, key = pin.key),
-            "Nothing to do. Nothing else in your files is changed.",
-        )
+/// Whether what says the version can be changed.
+pub(super) fn can_be_changed(dir: &Path, layout: &ComposeDriver) -> Result<()> {
+    said(dir, layout)?;
+    if layout.pin.is_some() { Ok(()) } else { may_be_written(&override_file(dir, layout), layout.is_built()) }
+}
+
+/// The line that will be written, for whoever confirms it.
+pub(super) fn change(dir: &Path, layout: &ComposeDriver, target: &str) -> Result<Option<ChangedLine>> {
+    let Some(pin) = &layout.pin else { return Ok(None) };
+    let (key, now) = (&pin.key, said(dir, layout)?);
+    Ok(now.filter(|it| it != target).map(|now| ChangedLine {
+        file: pin.file.as_str().to_owned(),
+        before: Some(format!("{key}={now}")),
+        after: format!("{key}={target}"),
     }))
 }
 
@@ -76,23 +76,7 @@ fn write_line(dir: &Path, pin: &Pin, version: &str) -> Result<()> {
     if new == text {
         return durable::fsync_dir(durable::parent(&file)?);
     }
-    let meta = fs::metadata(&file).map_err(|cause| Error::io("read", &file, &cause))?;
-    let parent = durable::parent(&file)?;
-    let failed = |cause: std::io::Error| Error::io("write", &file, &cause);
-    let mut beside = tempfile::Builder::new().prefix(".liftlock-").tempfile_in(parent).map_err(failed)?;
-    std::io::Write::write_all(beside.as_file_mut(), new.as_bytes()).map_err(failed)?;
-    beside.as_file().set_permissions(meta.permissions()).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        // Only root may give a file away, and only root finds one that is not its own.
-        if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(beside.path(), Some(meta.uid()), Some(meta.gid())).map_err(failed)?;
-        }
-    }
-    beside.as_file().sync_all().map_err(failed)?;
-    beside.persist(&file).map_err(|it| failed(it.error))?;
-    durable::fsync_dir(parent)
+    settings::rewrite(&file, &new)
 }
 
 /// The text with another value in the last line that sets `key`; all else stays byte for byte.

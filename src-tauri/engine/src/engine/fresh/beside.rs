@@ -160,7 +160,7 @@ fn expect_settings(new: &Site, to: &str) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = missing.iter().map(|(file, key)| format!("{key} in {file}")).collect();
+    let names: Vec<_> = missing.iter().map(|(file, it)| format!("{} in {file}", it.key)).collect();
     let folder = new.installation.folder.display();
     Err(Error::refused("setting_missing", format!("{to} needs settings that are not there: {}.", names.join(", ")))
         .remedy(format!("Add them to the file in {folder}, then go on with the fresh start.")))

@@ -2,13 +2,15 @@
 
 use super::{named, phases};
 use crate::clock::same_boot;
-use crate::engine::Engine;
+use crate::engine::{Engine, Say};
 use crate::error::{Error, Result};
 use crate::model::finding::{self, Severity};
 use crate::model::ids::{InstallationName, UpgradeId};
 use crate::model::state::State;
 use crate::process::Silent;
 use crate::receipt::{Receipt, StepLine};
+use crate::secrets::Secret;
+use crate::site::asked;
 use crate::state::Db;
 use crate::state::installations::Installation;
 use crate::state::journal::{Direction, runs_of};
@@ -99,6 +101,16 @@ impl Engine {
         self.confirm_view(name, to)
     }
 
+    /// Remembers what a person says of a setting that a new version asks for, or makes one up, and looks again.
+    ///
+    /// # Errors
+    /// As [`Engine::say_of_setting`] and [`Engine::confirm_view`].
+    pub fn say_on_page(&self, name: &str, key: &str, value: Option<String>, to: Option<&str>) -> Result<ConfirmView> {
+        let say = value.map_or(Say::Generate, |it| Say::Kept(Secret::new(it)));
+        self.say_of_setting(&named(name)?, key, &say)?;
+        self.confirm_view(name, to)
+    }
+
     /// What a person has decided about the next update on its page.
     fn chosen_options(&self, db: &Db, name: &InstallationName) -> Result<Options> {
         let (leave_changes, data_at) = (db.note(&leave_key(name))?.is_some(), db.note(&data_key(name))?);
@@ -155,7 +167,9 @@ impl Engine {
         if let Some(offer) = breaking {
             return self.breaking_view(&name, offer.to);
         }
-        let plan = self.plan(&name, to, &self.chosen_options(&db, &name)?)?;
+        let mut plan = self.plan(&name, to, &self.chosen_options(&db, &name)?)?;
+        // Each has its field on the page.
+        plan.findings.retain(|it| it.class != asked::FINDING);
         let can_prune = self.prune_preview(&name).is_ok_and(|it| !it.goes.is_empty());
         let installation = db.installation(&name)?;
         let notes = plan.to.iter().map(|version| NotesOfRelease {
@@ -170,13 +184,15 @@ impl Engine {
             estimate: self.estimate(&db, &name, plan.to.as_deref())?,
             notes: NotesView { releases: notes.collect(), cut: false },
             from: plan.from,
+            possible: plan.to.is_some() && plan.findings.iter().all(|it| it.severity < Severity::Stop),
             to: plan.to,
-            possible: plan.possible,
             trust: plan.trust,
             way: plan.way,
             rehearsal: plan.rehearsal,
             breaking: false,
             path: plan.path,
+            asked: plan.asked,
+            lines: plan.lines,
             findings: plan.findings.iter().map(|it| Finding { fix: fix_for(it, can_prune), ..it.into() }).collect(),
             scheduled_for: self.scheduled(&db, &name)?.map(|it| it.at),
             begun: None,
@@ -201,6 +217,8 @@ impl Engine {
             way: "copy".to_owned(),
             rehearsal: false,
             breaking: true,
+            asked: Vec::new(),
+            lines: Vec::new(),
             findings: Vec::new(),
             scheduled_for: None,
             begun: None,

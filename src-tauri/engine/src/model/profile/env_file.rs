@@ -50,7 +50,7 @@ fn entry(line: &str) -> Option<(String, String)> {
 }
 
 /// Whether a text can be the name of an environment variable.
-pub(super) fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_')
         && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
 }

@@ -28,6 +28,7 @@ use schemars::JsonSchema;
 use semver::Version;
 use serde::Serialize;
 
+pub(crate) use self::env_file::is_variable;
 pub use self::{
     api::{Api, ApiField, Call, EntityApi, FieldType, Find, Method, fill, holes},
     command::{CommandLine, Migrations, Run, SchemaVersion, UnitScope},
@@ -196,6 +197,35 @@ pub struct SettingsFile {
     /// Values that some releases do not start with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedSetting>,
+    /// Settings in words that people understand: one that a release needs and that is not set is asked for in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedSetting>,
+}
+
+/// A setting, as a person is asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedSetting {
+    /// The setting.
+    pub key: String,
+    /// What people call it.
+    pub name: String,
+    /// Why it is needed, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What it is where nobody wants anything else. Never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Liftlock may make it up: a secret that only this installation has to know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generate: bool,
+    /// How many letters and digits one that is made up has; 48 otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 16, max = 256))]
+    pub length: Option<u16>,
+    /// It is hidden like a password; one that can be made up always is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
 }
 
 /// A value of a setting that a release refuses to start with, so that it is told before anything is stopped.
@@ -253,6 +283,13 @@ pub struct Gate {
     /// The address it listens on; the maintenance page is bound to the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind: Option<Reference>,
+}
+
+impl SettingsFile {
+    /// The words in which one of its settings is asked for.
+    pub fn asks_for(&self, key: &str) -> Option<&AskedSetting> {
+        self.asked.iter().find(|it| it.key == key)
+    }
 }
 
 impl Profile {

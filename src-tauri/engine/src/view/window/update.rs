@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Finding;
+use crate::model::finding::ChangedLine;
 use crate::model::release::Trust;
+use crate::view::AskedSettingView;
 
 /// What would happen, worked out without touching anything.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,7 +20,7 @@ pub struct ConfirmView {
     pub from: Option<String>,
     /// Where it would go.
     pub to: Option<String>,
-    /// Whether nothing stops it.
+    /// Whether nothing stops it but settings of which nothing was said yet.
     pub possible: bool,
     /// How the release is trusted.
     pub trust: Option<Trust>,
@@ -33,7 +35,11 @@ pub struct ConfirmView {
     pub breaking: bool,
     /// The versions on the way.
     pub path: Vec<String>,
-    /// Everything found, stops first.
+    /// Settings that it asks for: it does not begin before something was said of each.
+    pub asked: Vec<AskedSettingView>,
+    /// Lines of the user's settings that are changed.
+    pub lines: Vec<ChangedLine>,
+    /// Everything else that was found, stops first.
     pub findings: Vec<Finding>,
     /// What is new.
     pub notes: NotesView,

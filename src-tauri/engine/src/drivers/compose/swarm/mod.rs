@@ -19,9 +19,10 @@ use super::{Compose, pin};
 use crate::docker::{Docker, SwarmService, Task, split};
 use crate::drivers::{Autostart, Driver, Ending, Errand, Gate, Variables, plain_version};
 use crate::error::{Error, Result};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{ChangedLine, Finding, Severity};
 use crate::model::profile::{self, ComposeDriver, Profile, Store};
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
+use crate::upstream::Difference;
 
 /// An installation that is a stack of Docker Swarm.
 #[derive(Debug)]
@@ -200,22 +201,23 @@ impl Driver for Swarm {
         self.run_errand(line, errand, patience, signs, reporter)
     }
 
-    fn obstacles(&self, target: Option<&str>) -> Vec<Finding> {
+    fn obstacles(&self, _target: Option<&str>) -> Vec<Finding> {
         let mut found = Vec::new();
-        match pin::change(&self.compose.dir, &self.compose.layout, target) {
-            Ok(finding) => found.extend(finding),
-            Err(error) => found.push(Finding::stop(&error)),
+        if let Err(error) = pin::can_be_changed(&self.compose.dir, &self.compose.layout) {
+            found.push(Finding::stop(&error));
         }
-        for findings in [self.findings(), target.map_or(Ok(Vec::new()), |it| self.compose.differences(it))] {
-            match findings {
-                Ok(findings) => found.extend(findings),
-                Err(error) => found.push(Finding::stop(&error)),
-            }
+        match self.findings() {
+            Ok(findings) => found.extend(findings),
+            Err(error) => found.push(Finding::stop(&error)),
         }
         found
     }
 
-    fn differences(&self, version: &str) -> Result<Vec<Finding>> {
+    fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {
+        self.compose.changes_line(target)
+    }
+
+    fn differences(&self, version: &str) -> Result<Difference> {
         self.compose.differences(version)
     }
 
@@ -231,8 +233,14 @@ impl Driver for Swarm {
         self.compose.identify(version)
     }
 
-    fn prepare(&self, version: &str, identity: &Value, reporter: &dyn Reporter) -> Result<Value> {
-        let answer = self.compose.prepare(version, identity, reporter)?;
+    fn prepare(
+        &self,
+        version: &str,
+        identity: &Value,
+        variables: &Variables,
+        reporter: &dyn Reporter,
+    ) -> Result<Value> {
+        let answer = self.compose.prepare(version, identity, variables, reporter)?;
         if let Some(current) = self.compose.current_release()?.filter(|it| it != version) {
             self.note_digests(&current)?;
         }

@@ -19,9 +19,9 @@ use self::{
 };
 use super::{
     super::{
-        Api, Application, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export, FORMAT, Gate,
-        Limits, Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
-        SettingsFile, Source, Store, Template, VersionQuestion,
+        Api, Application, AskedSetting, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export,
+        FORMAT, Gate, Limits, Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting,
+        Releases, Run, SettingsFile, Source, Store, Template, VersionQuestion,
     },
     check,
     commands::template,
@@ -288,8 +288,31 @@ fn settings(node: &Node<'_>) -> Option<SettingsFile> {
     let file = table.required("file", "file = \".env\"", inside);
     let example = table.optional("example", inside);
     let refused = table.list("refused", refused_setting);
+    let asked = table.list("asked", asked_setting);
     table.finish();
-    Some(SettingsFile { file: file?, example, refused })
+    Some(SettingsFile { file: file?, example, refused, asked })
+}
+
+fn asked_setting(node: &Node<'_>) -> Option<AskedSetting> {
+    let table = node.table()?;
+    let key = table.required("key", "key = \"SESSION_KEY\"", variable);
+    let name = table.required("name", "name = \"Key of sessions\"", words);
+    let why = table.optional("why", advice);
+    let default = table.optional("default", words);
+    let generate = table.optional("generate", Node::flag).unwrap_or(false);
+    let length = table.optional("length", |it| u16::try_from(it.number(16..257)?).ok());
+    let secret = table.optional("secret", Node::flag).unwrap_or(false);
+    if default.is_some() && (generate || secret) {
+        node.mistake(
+            "a secret has a default, which everybody would know",
+            "leave out “default”, or “generate” and “secret”",
+        );
+    }
+    if length.is_some() && !generate {
+        node.mistake("“length” is about one that is made up", "write “generate = true” beside it, or leave it out");
+    }
+    table.finish();
+    Some(AskedSetting { key: key?, name: name?, why, default, generate, length, secret })
 }
 
 fn refused_setting(node: &Node<'_>) -> Option<RefusedSetting> {
