@@ -159,8 +159,8 @@ impl Step for WriteSettings {
                 let added: Vec<_> = added.iter().map(|(key, value)| (*key, value.as_str())).collect();
                 rewrite(&file, &with_lines(&text, &added))?;
             }
-            world.halfway("forward", &self.key());
         }
+        world.halfway("forward", &self.key());
         Ok(json!({ "files": files.len() }))
     }
     fn undo(&self, world: &World<'_>, intent: &Value) -> Result<()> {
@@ -170,8 +170,8 @@ impl Step for WriteSettings {
             if let Some(text) = text_of(&file)? {
                 put_back(&file, &text, it)?;
             }
-            world.halfway("back", &self.key());
         }
+        world.halfway("back", &self.key());
         Ok(())
     }
 }
