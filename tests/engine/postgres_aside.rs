@@ -1,5 +1,7 @@
 //! Setting aside, swapping, putting back.
 
+use std::time::{Duration, Instant};
+
 use liftlock_engine::process::Silent;
 use liftlock_engine::stores::postgres::aside::{self, Aside, AsideState, Strategy};
 use liftlock_engine::stores::postgres::facts;
@@ -38,7 +40,8 @@ fn a_database_is_set_aside_swapped_and_put_back_by_its_owner() {
     assert_eq!(aside::observe(&client, &it).unwrap(), AsideState::Untouched);
 
     // The application is still connected.
-    let application = client.connect(&name).unwrap();
+    let mut application = client.connect(&name).unwrap();
+    application.run("SET application_name = 'shop'").unwrap();
     let error = aside::close(&client, &it, &|_| false).unwrap_err();
     assert_eq!(error.class, "foreign_sessions");
     assert_eq!(aside::observe(&client, &it).unwrap(), AsideState::Untouched, "a refusal changes nothing");
@@ -54,7 +57,20 @@ fn a_database_is_set_aside_swapped_and_put_back_by_its_owner() {
     assert_eq!(aside::carried_over(&client, &it).unwrap(), Vec::<String>::new());
 
     client.connect(&it.next_name).unwrap().run("ALTER TABLE public.item ADD COLUMN colour text").unwrap();
-    aside::swap(&client, std::slice::from_ref(&it), &|_| false).unwrap();
+    // One of Liftlock's own sessions is over only when the server has noticed: that is waited for.
+    let ours = client.connect(&it.next_name).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let closed = format!("SELECT count(*) AS n FROM pg_database WHERE oid = {next_oid} AND NOT datallowconn");
+            let mut outside = admin.connect("postgres").unwrap();
+            let until = Instant::now() + Duration::from_secs(15);
+            while outside.one::<N>(&closed).unwrap().n == 0 && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            drop(ours);
+        });
+        aside::swap(&client, std::slice::from_ref(&it), &|_| false).unwrap();
+    });
     assert_eq!(aside::observe(&client, &it).unwrap(), AsideState::Swapped { next_oid });
     aside::swap(&client, std::slice::from_ref(&it), &|_| false).unwrap();
     assert_eq!(aside::carried_over(&client, &it).unwrap(), Vec::<String>::new(), "with the comment now");

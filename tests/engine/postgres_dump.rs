@@ -340,7 +340,7 @@ fn a_hostile_dump_runs_nothing_with_rights_that_its_owner_never_had() {
             &format!(
                 "CREATE FUNCTION public.trap(word text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
                  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN \
-                 EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}'''; END IF; RETURN true; END $$"
+                 EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch} && cat > /dev/null'''; END IF; RETURN true; END $$"
             ),
             "CREATE TABLE public.bait (word text CHECK (public.trap(word)))",
             "INSERT INTO public.bait VALUES ('x')",

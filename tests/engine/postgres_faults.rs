@@ -179,7 +179,8 @@ fn what_stands_in_the_way_is_found_before_anything_is_touched() {
     );
     drop(inside);
     let stranger = client_on(cluster::shared(), &format!("{name}_stranger"), "pw").unwrap();
-    let theirs = stranger.connect(&name).unwrap();
+    let mut theirs = stranger.connect(&name).unwrap();
+    theirs.run("SET application_name = 'report'").unwrap();
     let client = client_on(cluster::shared(), &owner, "pw").unwrap();
     let found = facts::facts(&client, &name).unwrap();
     let classes: Vec<_> = facts::obstacles(&found).into_iter().map(|it| it.class.into_owned()).collect();
@@ -381,7 +382,8 @@ fn several_databases_change_places_in_one_transaction_or_none() {
     let (_, two, _) = copied(&admin);
     let both = [one.clone(), two.clone()];
     // Somebody works on the second copy.
-    let stranger = admin.connect(&two.next_name).unwrap();
+    let mut stranger = admin.connect(&two.next_name).unwrap();
+    stranger.run("SET application_name = 'report'").unwrap();
     assert_eq!(aside::swap(&admin, &both, &|_| false).unwrap_err().class, "foreign_sessions");
     assert!(matches!(aside::observe(&admin, &one).unwrap(), AsideState::Copied { .. }));
     drop(stranger);

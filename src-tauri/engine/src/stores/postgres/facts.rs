@@ -133,6 +133,11 @@ impl Other {
         let name = self.application.to_ascii_lowercase();
         KNOWN.iter().any(|it| name.starts_with(it))
     }
+
+    /// Whether it is one of Liftlock's. The server may need a moment to notice that it is over; it is waited for.
+    pub fn is_ours(&self) -> bool {
+        self.application.starts_with("liftlock/")
+    }
 }
 
 /// Settings of the server that matter here.

@@ -264,7 +264,7 @@ fn not_as_left(aside: &Aside, state: &AsideState) -> Error {
         .detail(format!("original object id {}, cluster {}", aside.original_oid, aside.system_identifier))
 }
 
-/// Ends the sessions in a database that may be ended, until there are none.
+/// Ends the sessions in a database that may be ended, and waits for ours to be over, until there are none.
 fn empty_out(session: &mut Session, oid: u32, name: &str, may_end: &dyn Fn(&Other) -> bool) -> Result<()> {
     let clock = SystemClock;
     let until = clock.since_boot() + LEAVING;
@@ -273,17 +273,19 @@ fn empty_out(session: &mut Session, oid: u32, name: &str, may_end: &dyn Fn(&Othe
         if there.is_empty() {
             return Ok(());
         }
-        let foreign: Vec<&Other> = there.iter().filter(|it| !may_end(it)).collect();
+        let foreign: Vec<&Other> = there.iter().filter(|it| !may_end(it) && !it.is_ours()).collect();
         if !foreign.is_empty() {
             return Err(in_use(name, &foreign));
         }
         if clock.since_boot() >= until {
             return Err(in_use(name, &there.iter().collect::<Vec<_>>()));
         }
-        let pids = there.iter().map(|it| it.pid.to_string()).collect::<Vec<_>>().join(", ");
-        session.run(&format!(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid IN ({pids}) AND datid = {oid}"
-        ))?;
+        let pids = there.iter().filter(|it| may_end(it)).map(|it| it.pid.to_string()).collect::<Vec<_>>().join(", ");
+        if !pids.is_empty() {
+            session.run(&format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid IN ({pids}) AND datid = {oid}"
+            ))?;
+        }
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -28,7 +28,7 @@ pub fn close(client: &Client, aside: &Aside, may_end: &dyn Fn(&Other) -> bool) -
             }
             // Looked at first, so that a database which others use is not closed at all.
             let there = sessions_in(session, aside.original_oid)?;
-            let foreign: Vec<&Other> = there.iter().filter(|it| !may_end(it)).collect();
+            let foreign: Vec<&Other> = there.iter().filter(|it| !may_end(it) && !it.is_ours()).collect();
             if !foreign.is_empty() {
                 return Err(in_use(&aside.name, &foreign));
             }

@@ -78,7 +78,8 @@ impl DataStore for PostgresStore {
         let mut found: Vec<Finding> = facts::obstacles(&rights).iter().map(Finding::stop).collect();
         // The kind of somebody else's session is hidden from an ordinary role.
         let is_program = |kind: &str| kind.is_empty() || kind == "client backend";
-        let strangers: Vec<_> = facts.sessions.iter().filter(|it| !self.may_end(it) && is_program(&it.kind)).collect();
+        let strangers: Vec<_> =
+            facts.sessions.iter().filter(|it| !self.may_end(it) && !it.is_ours() && is_program(&it.kind)).collect();
         if let Some(stranger) = strangers.first() {
             found.push(Finding::stop(
                 &Error::refused(
