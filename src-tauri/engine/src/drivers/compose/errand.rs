@@ -6,10 +6,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Compose, Errand, OURS, overlay};
+use crate::docker::Docker;
 use crate::drivers::command::words_of;
 use crate::error::{Error, Result};
 use crate::model::profile::CommandLine;
-use crate::ports::{Finished, Patience, Reporter, SignOfWork};
+use crate::ports::{Finished, Invocation, Patience, Reporter, SignOfWork};
 use crate::process::Silent;
 
 /// On every container that runs a command; its value is the project.
@@ -17,6 +18,35 @@ pub(super) const LABEL: &str = "liftlock.errand";
 const QUICK: Patience = Patience { deadline: Duration::from_secs(120), stall_after: None };
 /// How long a daemon may take to come back after a restart of the computer.
 const DAEMON_WITHIN: Duration = Duration::from_secs(60);
+
+/// The service in whose container a command runs.
+pub(super) fn service_of(line: &CommandLine) -> Result<&str> {
+    line.service.as_deref().ok_or_else(|| {
+        Error::bug("service_missing", "A command of the profile names no service although it was checked.")
+    })
+}
+
+/// Runs a command in its container, called `name`, to its end. What Docker itself says is told apart from what the command
+/// does.
+pub(super) fn watched(
+    docker: &Docker,
+    run: &Invocation,
+    name: &str,
+    patience: Patience,
+    signs: &[&dyn SignOfWork],
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    let finished = docker.runner().run(run, patience, signs, reporter);
+    if finished.is_err() {
+        // Whoever stopped waiting has not stopped the container.
+        let _ = docker.act(["rm", "--force", "--volumes", name], QUICK, &Silent);
+    }
+    let finished = finished?;
+    if !finished.succeeded() && is_dockers_own(&finished) {
+        return Err(crate::docker::understood(&finished.stderr));
+    }
+    Ok(finished)
+}
 
 impl Compose {
     pub(super) fn run_errand(
@@ -27,9 +57,7 @@ impl Compose {
         signs: &[&dyn SignOfWork],
         reporter: &dyn Reporter,
     ) -> Result<Finished> {
-        let service = line.service.as_deref().ok_or_else(|| {
-            Error::bug("service_missing", "A command of the profile names no service although it was checked.")
-        })?;
+        let service = service_of(line)?;
         let id = Uuid::new_v4().simple().to_string();
         self.ensure(errand.place.version)?;
         let project = self.project_of(errand.place.version)?;
@@ -57,16 +85,7 @@ impl Compose {
             run = run.arg("--env").arg(key).env(key, value);
         }
         run = run.arg(service).args(words_of(line, errand.place)?);
-        let finished = self.project.docker().runner().run(&run, patience, signs, reporter);
-        if finished.as_ref().is_err() {
-            // Whoever stopped waiting has not stopped the container.
-            let _ = self.project.docker().act(["rm", "--force", "--volumes", &name], QUICK, &Silent);
-        }
-        let finished = finished?;
-        if !finished.succeeded() && is_dockers_own(&finished) {
-            return Err(crate::docker::understood(&finished.stderr));
-        }
-        Ok(finished)
+        watched(self.project.docker(), &run, &name, patience, signs, reporter)
     }
 
     /// Ends the commands that a killed worker has left behind.
@@ -87,7 +106,7 @@ impl Compose {
 }
 
 /// Whether it was Docker that refused, and not the command that failed.
-pub(super) fn is_dockers_own(finished: &Finished) -> bool {
+fn is_dockers_own(finished: &Finished) -> bool {
     let says = |line: &str| {
         [
             "Cannot connect to the Docker daemon",

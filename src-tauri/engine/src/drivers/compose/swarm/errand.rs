@@ -4,21 +4,16 @@
 //! A network of a stack takes no containers but those of Swarm, so such a container shares that of the database. Secrets
 //! and configs of Swarm are given to its tasks alone; a service that has some is refused before.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use super::Swarm;
-use crate::docker::{SwarmMount, invocation, understood};
+use crate::docker::{SwarmMount, invocation};
 use crate::drivers::Errand;
 use crate::drivers::command::words_of;
-use crate::drivers::compose::errand::{LABEL, is_dockers_own};
-use crate::error::{Error, Result};
+use crate::drivers::compose::errand::{LABEL, service_of, watched};
+use crate::error::Result;
 use crate::model::profile::CommandLine;
 use crate::ports::{Finished, Invocation, Patience, Reporter, SignOfWork};
-use crate::process::Silent;
-
-const QUICK: Patience = Patience { deadline: Duration::from_secs(120), stall_after: None };
 
 impl Swarm {
     pub(super) fn run_errand(
@@ -29,22 +24,11 @@ impl Swarm {
         signs: &[&dyn SignOfWork],
         reporter: &dyn Reporter,
     ) -> Result<Finished> {
-        let service = line.service.as_deref().ok_or_else(|| {
-            Error::bug("service_missing", "A command of the profile names no service although it was checked.")
-        })?;
+        let service = service_of(line)?;
         self.compose.ensure(errand.place.version)?;
         let name = format!("liftlock-{}", Uuid::new_v4().simple());
         let run = self.invocation_of(service, line, errand, &name)?;
-        let finished = self.docker().runner().run(&run, patience, signs, reporter);
-        if finished.is_err() {
-            // Whoever stopped waiting has not stopped the container.
-            let _ = self.docker().act(["rm", "--force", "--volumes", &name], QUICK, &Silent);
-        }
-        let finished = finished?;
-        if !finished.succeeded() && is_dockers_own(&finished) {
-            return Err(understood(&finished.stderr));
-        }
-        Ok(finished)
+        watched(self.docker(), &run, &name, patience, signs, reporter)
     }
 
     fn invocation_of(&self, service: &str, line: &CommandLine, errand: &Errand<'_>, name: &str) -> Result<Invocation> {
