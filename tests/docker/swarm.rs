@@ -238,6 +238,12 @@ fn what_swarm_cannot_roll_out_is_refused_before_anything_is_stopped() {
     assert!(classes().contains(&"stack_differs".to_owned()), "{:?}", classes());
     fs::write(&settings, &before).unwrap();
 
+    // Somebody's own update is through, but for the time that Swarm still watches it.
+    docker(&["service", "update", "--detach", "--quiet", "--update-monitor=3s", "--env-add=SEEN=1", &name]);
+    wait_for("Swarm is at it", PATIENCE, || (stack.update_state() == "updating").then_some(()));
+    let (_, plan) = case.answer(&["plan", "--to", "1.1.0"]);
+    assert_eq!(plan["possible"], true, "{plan:#}");
+
     // Somebody's own update hangs.
     docker(&["service", "update", "--detach", "--quiet", "--update-monitor=1s", "--health-cmd=false", &name]);
     wait_for("it hangs", PATIENCE, || (stack.update_state() == "paused").then_some(()));

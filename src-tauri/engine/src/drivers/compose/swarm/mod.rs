@@ -16,13 +16,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Compose, pin};
-use crate::docker::{Docker, SwarmService, Task, split};
+use crate::clock::SystemClock;
+use crate::docker::{Docker, Rollout, SwarmService, Task, split};
 use crate::drivers::{Autostart, Driver, Ending, Errand, Gate, Variables, plain_version};
 use crate::error::{Error, Result};
 use crate::model::finding::{ChangedLine, Finding, Severity};
 use crate::model::profile::{self, ComposeDriver, Profile, Store};
-use crate::ports::{Finished, Patience, Reporter, SignOfWork};
+use crate::ports::{Clock, Finished, Patience, Reporter, SignOfWork};
 use crate::upstream::Difference;
+
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// What an update that somebody else has asked for may take before it is said to be under way: as long as Swarm watches
+/// tasks by itself, and twice.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
 /// An installation that is a stack of Docker Swarm.
 #[derive(Debug)]
@@ -101,10 +107,24 @@ impl Swarm {
         self.compose.write_down(&all)
     }
 
+    /// A service, as soon as an update that Swarm is at has come to its end, or has had time for it: who asks for one with
+    /// `docker service update` or `docker stack deploy` gets the prompt back before Swarm has written down that it is done.
+    fn settled(&self, name: &str) -> Result<SwarmService> {
+        let clock = SystemClock;
+        let until = clock.since_boot() + SETTLES_WITHIN;
+        loop {
+            let found = self.docker().swarm_service(name)?;
+            if found.rollout() != Rollout::UnderWay || clock.since_boot() >= until {
+                return Ok(found);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// What stands in the way of a rollout of a component.
     fn obstacles_of(&self, component: &str, version: Option<&str>) -> Result<Option<Finding>> {
         let (service, name) = (self.compose.service(component)?, self.name_of(component)?);
-        let found = self.docker().swarm_service(&name)?;
+        let found = self.settled(&name)?;
         if found.rollout().is_in_between() {
             return Ok(Some(Finding::new(
                 Severity::Stop,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Swarm, WRITTEN};
+use super::{LOOK_EVERY, Swarm, WRITTEN};
 use crate::clock::SystemClock;
 use crate::docker::{Rollout, SwarmService, Task, split};
 use crate::drivers::{Driver, Ending};
@@ -18,7 +18,6 @@ const HELD: &str = "node.labels.liftlock == held";
 const OWN_WAY: &str = "liftlock.own-way";
 /// By which `docker stack deploy` tells whether its file names another image than the last time.
 const STACK_IMAGE: &str = "com.docker.stack.image";
-const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// What Swarm may take beyond what a service may.
 const AFTER_SWARM: Duration = Duration::from_secs(60);
 
