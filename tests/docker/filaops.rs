@@ -1,7 +1,7 @@
 //! The built-in profile of FilaOps on a project of its shape, with a stand-in for its backend.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use serde_json::json;
@@ -122,13 +122,14 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
         ("3.10.0", "database_major", "PostgreSQL 15"),
         ("3.11.0", "setting_asked", "Sessions are signed with it"),
     ] {
-        assert_eq!(world.upgrade(to, &[]), ("failed".to_owned(), class.to_owned()));
-        // Once its source is here, it is told before anybody agrees to anything.
+        // It is told before anybody agrees to anything.
         let (_, plan) = world.liftlock(&["plan", "--to", to]);
         let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == class).unwrap();
         assert_eq!((&plan["possible"], &found["severity"]), (&false.into(), &"stop".into()), "{plan:#}");
         assert!(found["message"].as_str().unwrap().contains(said), "{found:#}");
         assert!(!found["remedy"].as_str().unwrap().is_empty(), "{found:#}");
+        assert!(!world.app.join(".liftlock/releases").join(to).exists(), "it was only looked at");
+        assert_eq!(world.upgrade(to, &[]), ("failed".to_owned(), class.to_owned()));
         world.is_whole("3.8.0");
     }
     assert_eq!(world.engine.docker(&since), begun, "nothing was stopped");
@@ -147,7 +148,6 @@ fn data_in_a_volume_that_a_release_of_filaops_calls_otherwise_is_found_by_it() {
     // Before the release is here nobody knows what it calls its volumes.
     let (code, answer) = world.liftlock(&["move-data", "--to", "3.9.0"]);
     assert_eq!((code, &answer["error"]["class"]), (3, &"release_not_here".into()), "{answer:#}");
-    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "volume_renamed".to_owned()));
     let (_, plan) = world.liftlock(&["plan", "--to", "3.9.0"]);
     let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "volume_renamed").unwrap();
     assert!(found["remedy"].as_str().unwrap().contains("liftlock move-data"), "{found:#}");
@@ -194,13 +194,26 @@ fn what_a_release_of_filaops_asks_for_is_said_once_written_by_the_update_and_tak
     };
     let started = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-db"];
     let begun = world.engine.docker(&started);
-    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "setting_asked".to_owned()));
+    // Where its source cannot be had, the plan says so.
+    let looked = world.dir.join("home/looked");
+    fs::write(&looked, "").unwrap();
+    let (_, plan) = world.liftlock(&["plan"]);
+    let note = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "not_looked_into");
+    assert_eq!((&plan["asked"], &note.unwrap()["severity"]), (&json!([]), &"note".into()), "{plan:#}");
+    fs::remove_file(&looked).unwrap();
 
+    // The very first plan asks, and the next one fetches nothing.
     let (code, plan) = world.liftlock(&["plan"]);
     let asked = &plan["asked"][0];
     assert_eq!((code, &plan["possible"], &plan["lines"]), (3, &false.into(), &json!([])), "{plan:#}");
     assert_eq!((&asked["key"], &asked["name"]), (&"SECRET_KEY".into(), &"Key of sessions".into()), "{plan:#}");
     assert_eq!(asked["why"], "Sessions are signed with it");
+    let file = || fs::metadata(looked.join("filaops/3.9.0/docker-compose.yml")).unwrap().ino();
+    let there = file();
+    world.liftlock(&["plan"]);
+    assert_eq!(file(), there);
+    assert!(!world.app.join(".liftlock/releases").exists(), "it was only looked at");
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "setting_asked".to_owned()));
     assert_eq!((&asked["can_generate"], &asked["answered"]), (&true.into(), &false.into()), "{plan:#}");
     let (code, refused) = world.liftlock(&["answer", "--set", "SECRET_KEY=everybody-reads-this"]);
     assert_eq!((code, &refused["error"]["class"]), (2, &"secret_in_arguments".into()), "{refused:#}");
@@ -215,6 +228,7 @@ fn what_a_release_of_filaops_asks_for_is_said_once_written_by_the_update_and_tak
     // Whoever writes it dies over it; it stands there once.
     let (_, ended) = world.liftlock_killed_at("forward/write_settings/mid_effect", &["upgrade", "--yes"]);
     assert_eq!(ended["state"], "complete", "{ended:#}");
+    assert!(!looked.join("filaops").exists(), "the update has it");
     world.is_whole("3.9.0");
     let added = fs::read_to_string(&env).unwrap();
     let key = added.strip_prefix(&before).unwrap().trim().strip_prefix("SECRET_KEY=").unwrap();

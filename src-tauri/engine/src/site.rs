@@ -4,6 +4,7 @@
 mod api;
 pub mod asked;
 mod folder;
+pub mod looked;
 mod sources;
 
 use std::fmt;
@@ -80,7 +81,7 @@ impl Site {
         // A worker waits for what comes back; a question of a person's is answered now.
         let patience = if label.contains('/') { DOCKER_WITHIN } else { Duration::ZERO };
         let docker = Docker::new(Arc::clone(&runner)).patient(patience);
-        let driver = drivers::of(&profile, &installation.folder, &docker);
+        let driver = drivers::of(&profile, &installation.folder, Some(home.looked_into(&installation.name)), &docker);
         let scratch = scratch_of(home, &installation)?;
         let mut site = Self {
             installation,

@@ -152,6 +152,11 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether a release is run by files that come with it, so that they are worth a look before anything begins.
+    fn is_run_by_its_files(&self) -> bool {
+        false
+    }
+
     /// What a release that was fetched asks of the installation that the one in use did not.
     ///
     /// # Errors
@@ -261,14 +266,15 @@ pub trait Driver: Send + Sync + fmt::Debug {
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()>;
 }
 
-/// The driver that a profile names, for the installation in `dir`; what runs `docker` runs all else.
-pub fn of(profile: &Profile, dir: &Path, docker: &Docker) -> Box<dyn Driver> {
+/// The driver that a profile names, for the installation in `dir`; what runs `docker` runs all else. In `looked` lie releases
+/// that were only fetched to be looked at.
+pub fn of(profile: &Profile, dir: &Path, looked: Option<PathBuf>, docker: &Docker) -> Box<dyn Driver> {
     match &profile.driver {
         profile::Driver::Native(layout) => Box::new(Native::new(profile, layout, dir, Arc::clone(docker.runner()))),
         profile::Driver::Compose(layout) if layout.stack.is_some() => {
             Box::new(Swarm::new(profile, layout, dir, docker))
         }
-        profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, docker)),
+        profile::Driver::Compose(layout) => Box::new(Compose::new(profile, layout, dir, docker).looking_in(looked)),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::finding::Severity;
 use crate::model::ids::InstallationName;
 use crate::model::profile::Profile;
+use crate::ports::Reporter;
 use crate::process::{Silent, SystemRunner};
 use crate::profiles;
 use crate::site::Site;
@@ -115,10 +116,24 @@ impl Engine {
     /// # Errors
     /// `unknown_installation`; a profile that cannot be looked up. What would stop the upgrade is a finding.
     pub fn plan(&self, name: &InstallationName, to: Option<&str>, options: &Options) -> Result<PlanView> {
+        self.plan_telling(name, to, options, &Silent)
+    }
+
+    /// The same, telling how far it is: files of the release may have to be fetched to be looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; what the reporter says.
+    pub fn plan_telling(
+        &self,
+        name: &InstallationName,
+        to: Option<&str>,
+        options: &Options,
+        reporter: &dyn Reporter,
+    ) -> Result<PlanView> {
         let installation = self.db()?.installation(name)?;
         let site = self.site(&installation)?;
         let cache = site.answers()?;
-        let survey = survey(&site, to, options, site.line(&cache, &Silent))?;
+        let survey = survey(&site, to, options, site.line(&cache, reporter))?;
         let path: Vec<String> = survey.path.iter().map(ToString::to_string).collect();
         let version = path.last().cloned();
         Ok(PlanView {

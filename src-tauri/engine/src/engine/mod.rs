@@ -215,6 +215,7 @@ impl Engine {
         self.db()?.remove_installation(name)?;
         self.forget_installation(name);
         crate::state::given::Given::at(self.home.given(name)).forget()?;
+        crate::site::looked::forget(&self.home, name)?;
         if is_sample {
             self.stop_sample()?;
         }

@@ -89,6 +89,10 @@ impl Home {
     pub fn given(&self, installation: &InstallationName) -> PathBuf {
         self.root.join("given").join(format!("{installation}.json"))
     }
+    /// The files of a release of an installation that were only fetched to be looked at.
+    pub fn looked_into(&self, installation: &InstallationName) -> PathBuf {
+        self.root.join("looked").join(installation.as_str())
+    }
     /// Private copies of the worker by their digest.
     pub fn workers(&self) -> PathBuf {
         self.root.join("workers")

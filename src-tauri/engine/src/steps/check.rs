@@ -149,6 +149,9 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         }
         // What keeps a line from being changed has been found above.
         lines.extend(site.driver.changes_line(&target).ok().flatten());
+        if let Some(error) = pinned.as_ref().and_then(|it| site.look_into(it, &line).err()) {
+            found.push(not_looked_into(&target, &stop(error)?));
+        }
         match site.asks(&target) {
             Ok((differs, asks)) => {
                 found.extend(differs);
@@ -224,6 +227,16 @@ fn in_place_or_listed(store: &dyn DataStore, in_place: bool) -> Way {
 fn stop(error: Error) -> Result<Finding> {
     let stops = error.kind == Kind::LeaseLost || matches!(error.class.as_ref(), "cancelled" | "deadline");
     if stops { Err(error) } else { Ok(Finding::stop(&error)) }
+}
+
+/// It is looked at once more when the release is here.
+fn not_looked_into(version: &str, why: &Finding) -> Finding {
+    Finding::new(
+        Severity::Note,
+        "not_looked_into",
+        format!("What {version} changes around your data, and what it asks for, is not known yet: {}", why.message),
+        "Nothing to do: it is looked at when the update begins, before anything is stopped.",
+    )
 }
 
 /// A required probe that is down stops an upgrade: one never begins with an application that is not well.

@@ -91,6 +91,8 @@ impl Step for Fetch {
             durable::fsync_dir(parent)?;
         }
         world.site.take_baseline(&checked.to, world.reporter)?;
+        // What is left of it is replaced by the next look.
+        let _ = world.site.forget_look();
         Ok(answer)
     }
 }

@@ -7,6 +7,7 @@ use liftlock_engine::{Engine, Result};
 
 use crate::args::Upgrading;
 use crate::commands::doctor::print_findings;
+use crate::progress::Progress;
 use crate::screen::{Line, Screen, Style};
 use crate::words::label;
 
@@ -16,7 +17,7 @@ const REFUSED: u8 = 3;
 /// Exit code 3 where the upgrade would be refused.
 pub(crate) fn plan(engine: &Engine, screen: &Screen, name: &InstallationName, how: Upgrading) -> Result<u8> {
     let to = how.to.clone();
-    let view = engine.plan(name, to.as_deref(), &options(how))?;
+    let view = engine.plan_telling(name, to.as_deref(), &options(how), &Progress::begin(screen, "Looking"))?;
     if screen.json {
         screen.document(&view);
     } else {

@@ -24,7 +24,7 @@ pub(crate) fn upgrade(
     let mut to = how.to.clone();
     let mut options = plan::options(how);
     if screen.can_ask() && !screen.yes {
-        let mut view = engine.plan(name, to.as_deref(), &options)?;
+        let mut view = engine.plan_telling(name, to.as_deref(), &options, &Progress::begin(screen, "Looking"))?;
         if let Some(unclear) = view.findings.iter().find(|it| it.class == "position_unclear")
             && let Some(version) = screen.type_in(&unclear.message)
         {

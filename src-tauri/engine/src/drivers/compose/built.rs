@@ -37,6 +37,12 @@ impl Compose {
         self.dir.join(OURS).join("releases").join(version)
     }
 
+    /// Where the source of a release lies: among those that are run, or where it is only looked at.
+    pub(super) fn source_of(&self, version: &str) -> Option<PathBuf> {
+        let looked = self.looked.as_ref().map(|it| it.join(version));
+        [Some(self.folder_of(version)), looked].into_iter().flatten().find(|it| it.is_dir())
+    }
+
     /// The compose files that a release brings.
     pub(super) fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let files = match self.layout.files.as_slice() {

@@ -1,4 +1,5 @@
-//! What the compose file of a release asks of the project: laid beside the user's as soon as the release lies unpacked.
+//! What the compose file of a release asks of the project: laid beside the user's as soon as the release lies unpacked, be it
+//! only to be looked at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +21,7 @@ impl Compose {
     /// The documents laid side by side, for a question about them; `None` where the release is not here yet, or brings no
     /// compose file.
     pub(super) fn compared<T>(&self, target: &str, ask: impl FnOnce(&Sides<'_>) -> T) -> Result<Option<T>> {
-        let folder = self.folder_of(target);
-        if !folder.is_dir() {
-            return Ok(None);
-        }
+        let Some(folder) = self.source_of(target) else { return Ok(None) };
         let files = match self.files_in(&folder) {
             Ok(files) => self.placed_files(files)?,
             Err(error) if self.layout.is_built() => return Err(error),

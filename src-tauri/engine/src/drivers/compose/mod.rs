@@ -64,6 +64,8 @@ pub struct Compose {
     example: Option<InsidePath>,
     /// How tags bear versions, in a checkout.
     tags: TagPattern,
+    /// Where releases lie that were only fetched to be looked at.
+    looked: Option<PathBuf>,
 }
 
 /// How a service was found, for the journal.
@@ -92,7 +94,15 @@ impl Compose {
             limits: profile.limits.clone(),
             example: profile.settings.iter().find(|it| it.file.as_str() == ".env").and_then(|it| it.example.clone()),
             tags: profile.releases.tag.clone(),
+            looked: None,
         }
+    }
+
+    /// The same, with a folder in which releases lie that were only fetched to be looked at.
+    #[must_use]
+    pub fn looking_in(mut self, folder: Option<PathBuf>) -> Self {
+        self.looked = folder;
+        self
     }
 
     fn service(&self, component: &str) -> Result<&str> {
@@ -356,6 +366,10 @@ impl Driver for Compose {
 
     fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {
         pin::change(&self.dir, &self.layout, target)
+    }
+
+    fn is_run_by_its_files(&self) -> bool {
+        self.layout.is_built()
     }
 
     fn differences(&self, version: &str) -> Result<Difference> {

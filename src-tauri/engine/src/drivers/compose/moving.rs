@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::images::Image;
-use super::places::{Places, Server};
+use super::places::{Places, Server, not_here};
 use super::{Compose, overlay};
 use crate::docker::{Container, succeeded};
 use crate::drivers::mover::{DataMove, DataMover};
@@ -27,9 +27,7 @@ impl DataMover for Compose {
         if !self.layout.is_built() {
             return Ok(None);
         }
-        if !self.folder_of(version).is_dir() {
-            return Err(super::places::not_here(version));
-        }
+        self.files_of(version)?;
         let asked = self.compared(version, asked_for)?.flatten().transpose()?;
         let Some(mut plan) = asked else { return Ok(None) };
         plan.version = version.to_owned();
@@ -75,10 +73,10 @@ impl DataMover for Compose {
         }
         docker.act(["volume", "create", "--label", &label, &plan.new_volume], PATIENCE, reporter)?;
         docker.act(["network", "create", "--internal", "--label", &label, &name], PATIENCE, reporter)?;
-        let folder = self.folder_of(&plan.version);
+        let files = self.files_of(&plan.version)?;
         let places = self.after(plan)?;
         let over = self.ours("moving.yaml", &alone(plan, &places, &name))?;
-        let project = self.project.with_files(self.files_in(&folder)?);
+        let project = self.project.with_files(files);
         let run =
             project.compose(&[over.as_path()]).args(["run", "--detach", "--no-deps", "--no-TTY", "--name", &name]);
         let run = run.args(["--label", &label, &plan.service]);
@@ -155,9 +153,14 @@ impl Compose {
         Ok(there.lines().any(|it| it.trim() == name))
     }
 
+    /// The compose files of a version that is here.
+    fn files_of(&self, version: &str) -> Result<Vec<PathBuf>> {
+        self.files_in(&self.source_of(version).ok_or_else(|| not_here(version))?)
+    }
+
     /// What the version mounts into the service, written out.
     fn mounts_of(&self, version: &str, service: &str) -> Result<Vec<Value>> {
-        self.project.with_files(self.files_in(&self.folder_of(version))?).volumes_of(service, &[])
+        self.project.with_files(self.files_of(version)?).volumes_of(service, &[])
     }
 
     /// The container of a service is of what was said: made anew where it is on another volume or of another image.

@@ -164,9 +164,7 @@ impl Compose {
             )
             .remedy("Nothing needs to be done. Change that file yourself where you want another volume."));
         }
-        if !self.folder_of(target).is_dir() {
-            return Err(not_here(target));
-        }
+        self.source_of(target).ok_or_else(|| not_here(target))?;
         self.compared(target, crate::upstream::renamed_volumes)?.ok_or_else(|| {
             Error::refused("nothing_to_move", format!("{target} brings no compose file."))
                 .remedy("Nothing needs to be done.")
@@ -185,6 +183,6 @@ impl Compose {
 
 pub(super) fn not_here(target: &str) -> Error {
     Error::refused("release_not_here", format!("The source of {target} is not here yet.")).remedy(format!(
-        "Begin the update to {target}: it fetches the source and says what is different. Then say this again."
+        "Look at the update to {target} (`liftlock plan`): that fetches the source and says what is different. Then say this again."
     ))
 }

@@ -98,7 +98,7 @@ impl Engine {
                 continue;
             }
             let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
-            let driver = drivers::of(&profile, folder, &Docker::new(Arc::new(SystemRunner::new())));
+            let driver = drivers::of(&profile, folder, None, &Docker::new(Arc::new(SystemRunner::new())));
             let mut found = Found {
                 folder: folder.to_owned(),
                 application: (*id).to_owned(),
