@@ -9,21 +9,26 @@ use rustix::process::Signal;
 use crate::support::registry::Registry;
 use crate::support::{Case, Expected, PATIENCE, World, judge, signal, wait_for};
 
-/// Corner Shop with images from a registry, where 1.1.0 is and this machine does not have it.
+/// Corner Shop with images from a registry, where the new release is and this machine does not have it.
 struct Published {
     world: World,
     registry: Registry,
-    /// What 1.1.0 is there.
+    /// What the new release is there.
     good: String,
 }
 
 fn published() -> Published {
-    let world = World::with(&["1.1.0"]);
+    published_as("1.1.0")
+}
+
+fn published_as(version: &str) -> Published {
+    let world = World::with(&[version]);
     let registry = Registry::start();
     let (docker, host) = (|words: &[&str]| world.engine.docker(words), registry.host.clone());
-    registry.put(&world.engine, "corner-shop:1.1.0", "corner-shop:1.1.0");
-    let good = docker(&["image", "inspect", "--format", "{{.Id}}", "corner-shop:1.1.0"]);
-    docker(&["image", "rm", "corner-shop:1.1.0"]);
+    let image = format!("corner-shop:{version}");
+    registry.put(&world.engine, &image, &image);
+    let good = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
+    docker(&["image", "rm", &image]);
     docker(&["tag", "corner-shop:1.0.0", &format!("{host}/corner-shop:1.0.0")]);
     let file = world.shop.join("compose.yaml");
     let text = fs::read_to_string(&file).unwrap();
@@ -79,4 +84,33 @@ fn a_registry_that_goes_away_stops_nothing() {
     goes_on(&case, id, worker, &Expected::failed("registry_unreachable"));
     shop.case().run("1.1.0", &[], &Expected::refused("registry_unreachable"));
     assert_eq!(shop.world.inspect("shop", ".State.StartedAt"), since);
+}
+
+#[test]
+fn images_of_a_release_that_nobody_goes_back_to_are_removed_and_said_to_be_so_large() {
+    let it = published_as("1.5.0");
+    let case = it.case();
+    let ended = case.run("1.5.0", &[], &Expected::rolled_back("wrong_version"));
+    let images = || {
+        it.world.engine.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=*/*:1.5.0"])
+    };
+    case.engine.choose("keep_originals_days", Some("1")).unwrap();
+    case.answer(&["resume"]);
+    assert_ne!(images(), "", "its day has not passed");
+    // As if all of it had been two days ago, and the shop well since.
+    case.tamper(
+        "UPDATE system_updates SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, '-2 days');
+         UPDATE original SET kept_since = strftime('%Y-%m-%dT%H:%M:%fZ', kept_since, '-2 days');
+         INSERT INTO day_seen SELECT name, date('now', '-2 days'), 1 FROM installation;
+         INSERT INTO day_seen SELECT name, date('now', '-1 days'), 1 FROM installation;
+         DELETE FROM setting WHERE key = '_looked_over';",
+    );
+    case.answer(&["resume"]);
+    let log = case.engine.log(ended.id, 0, 10_000).unwrap();
+    assert_eq!(images(), "", "{log:?}");
+    assert!(log.iter().any(|it| it.2.contains("Release 1.5.0") && it.2.contains("its images had ")), "{log:?}");
+    // What runs, and what would be gone back to, is as before.
+    assert_eq!(it.world.current(), "1.0.0");
+    let kept = it.world.engine.docker(&["images", "--quiet", "--filter", "reference=liftlock-kept/*:1.0.0"]);
+    assert!(!kept.is_empty());
 }

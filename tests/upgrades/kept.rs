@@ -1,34 +1,14 @@
 //! What an upgrade keeps beside: shown with its size, removed by rule, and never before.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use liftlock_engine::Engine;
-use liftlock_engine::clock::SystemClock;
-use liftlock_engine::ports::Clock;
 use liftlock_engine::state::upgrades::Options;
 use serde_json::Value;
 
 use crate::support::{Case, Expected, World, judge};
 
-/// The wall clock of a later day; deadlines run on the real one.
-struct Later(TimeDelta);
-
-impl Clock for Later {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + self.0
-    }
-    fn since_boot(&self) -> Duration {
-        SystemClock.since_boot()
-    }
-    fn boot_id(&self) -> String {
-        SystemClock.boot_id()
-    }
-}
-
 fn in_days(case: &Case<'_>, days: i64) -> Engine {
-    case.engine.clone().with_clock(Arc::new(Later(TimeDelta::days(days))))
+    case.ahead(TimeDelta::days(days))
 }
 
 fn databases(world: &World, like: &str) -> String {

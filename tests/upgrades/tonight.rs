@@ -1,32 +1,13 @@
 //! Updates at a time that a person chose.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use liftlock_engine::clock::SystemClock;
+use chrono::{TimeDelta, Utc};
 use liftlock_engine::engine::Face;
 use liftlock_engine::model::state::State;
-use liftlock_engine::ports::Clock;
 use liftlock_engine::view::window::InstallationCard;
 
 use crate::support::{Case, Ended, Expected, World, judge, wait_for};
-
-/// A clock that is ahead.
-#[derive(Debug)]
-struct Ahead(TimeDelta);
-
-impl Clock for Ahead {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + self.0
-    }
-    fn since_boot(&self) -> Duration {
-        SystemClock.since_boot()
-    }
-    fn boot_id(&self) -> String {
-        SystemClock.boot_id()
-    }
-}
 
 fn card(case: &Case<'_>) -> InstallationCard {
     case.engine.app(&Face::default()).installations.remove(0)
@@ -38,9 +19,7 @@ fn an_update_begins_once_when_its_time_has_come_and_says_why_where_it_does_not()
     let case = world.case();
     let name = case.name.as_str();
     let program = std::path::PathBuf::from(env!("CARGO_BIN_EXE_liftlock"));
-    let at = |minutes: i64| {
-        case.engine.clone().with_clock(Arc::new(Ahead(TimeDelta::minutes(minutes)))).with_worker(program.clone())
-    };
+    let at = |minutes: i64| case.ahead(TimeDelta::minutes(minutes)).with_worker(program.clone());
     let tonight = Utc::now() + TimeDelta::hours(2);
 
     for bad in [Utc::now() - TimeDelta::minutes(1), Utc::now() + TimeDelta::days(40)] {

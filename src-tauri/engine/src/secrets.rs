@@ -34,7 +34,7 @@ pub(crate) fn remember(secret: &str) {
         }
         let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
         known.push(form.to_owned());
-        known.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        known.sort_unstable_by_key(|it| std::cmp::Reverse(it.len()));
     }
 }
 

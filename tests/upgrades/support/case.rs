@@ -5,11 +5,15 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use liftlock_engine::Engine;
+use liftlock_engine::clock::SystemClock;
 use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::model::state::State;
+use liftlock_engine::ports::Clock;
 use liftlock_engine::state::Db;
 use liftlock_engine::state::home::Home;
 use liftlock_engine::state::lease::Lease;
@@ -193,6 +197,11 @@ impl<'w> Case<'w> {
         Ended { id, killed: 0, heard: Vec::new() }
     }
 
+    /// The engine by a clock that is ahead.
+    pub(crate) fn ahead(&self, by: TimeDelta) -> Engine {
+        self.engine.clone().with_clock(Arc::new(Ahead(by)))
+    }
+
     /// Runs statements in Liftlock's own state, behind its back.
     pub(crate) fn tamper(&self, sql: &str) {
         let conn = rusqlite::Connection::open(self.home.database()).unwrap();
@@ -299,5 +308,20 @@ impl<'w> Case<'w> {
             });
         }
         story
+    }
+}
+
+/// A wall clock that is ahead; deadlines run on the real one.
+struct Ahead(TimeDelta);
+
+impl Clock for Ahead {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + self.0
+    }
+    fn since_boot(&self) -> Duration {
+        SystemClock.since_boot()
+    }
+    fn boot_id(&self) -> String {
+        SystemClock.boot_id()
     }
 }

@@ -179,6 +179,6 @@ pub fn is_ahead(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 
 fn in_order(backups: &mut [Backup], findings: &mut [Error]) {
     // The name decides between two of the same moment, so that the order is always the same.
-    backups.sort_by(|a, b| (b.manifest.made_at, &b.path).cmp(&(a.manifest.made_at, &a.path)));
-    findings.sort_by(|a, b| a.message.cmp(&b.message));
+    backups.sort_unstable_by(|a, b| (b.manifest.made_at, &b.path).cmp(&(a.manifest.made_at, &a.path)));
+    findings.sort_unstable_by(|a, b| a.message.cmp(&b.message));
 }

@@ -191,12 +191,21 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// Lets go of what a release ran from beside its folder, which nobody goes back to.
+    /// Releases of which something is kept beside their folder, without the one in use.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn remembered(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Lets go of what a release ran from beside its folder, which nobody goes back to. Answers how large that was, in
+    /// bytes.
     ///
     /// # Errors
     /// It cannot be asked about.
-    fn forget(&self, _version: &str) -> Result<()> {
-        Ok(())
+    fn forget(&self, _version: &str) -> Result<u64> {
+        Ok(0)
     }
 
     /// What it does to make a release ready beside its folder, in one sentence; `None` where a folder is all there is.

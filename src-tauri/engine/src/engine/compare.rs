@@ -131,7 +131,7 @@ mod tests {
         let then =
             counts(&[("public.orders", 26), ("public.order_lines", 50), ("public.items", 7), ("public.gone", 2)]);
         let mut lost = lost(StoreKind::Postgres, &now, &then, plain);
-        lost.sort();
+        lost.sort_unstable();
         assert_eq!(
             lost.into_iter().map(|it| it.1).collect::<Vec<_>>(),
             ["1 new entered since then.", "14 orders entered since then.", "40 order lines entered since then."]

@@ -5,7 +5,7 @@ use crate::engine::disk;
 use crate::engine::rescue::Rebuilt;
 use crate::error::Result;
 use crate::history::{self, Verdict};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Finding, Severity, most_severe_first};
 use crate::state::lease::Lease;
 use crate::view::{DoctorView, HistoryCheck};
 
@@ -106,7 +106,7 @@ impl Engine {
                 ));
             }
         }
-        findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
+        most_severe_first(&mut findings);
         Ok(DoctorView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             home: self.home.root().display().to_string(),

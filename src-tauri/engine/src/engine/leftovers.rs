@@ -1,9 +1,12 @@
-//! What updates leave behind that is nobody's data: the folders of releases that Liftlock unpacked itself, and the lists by
-//! which files that are never rewritten were set aside. They go by the rule of what is kept (see `kept`).
+//! What updates leave behind that is nobody's data: the folders of releases that Liftlock unpacked itself, the images that
+//! releases ran from, and the lists by which files that are never rewritten were set aside. They go by the rule of what is
+//! kept (see `kept`).
 //!
 //! Never the release in use, nor what the newest update would go back to, nor anything of an update that keeps an
-//! original, nor a release of which there is a backup: returning to it needs the release. Absent on purpose: releases that somebody else put there, and any in which one byte was changed.
+//! original, nor a release of which there is a backup: returning to it needs the release. Absent on purpose: releases
+//! that somebody else put there, and any in which one byte was changed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -16,6 +19,7 @@ use crate::model::ids::UpgradeId;
 use crate::model::state::State;
 use crate::process::Silent;
 use crate::site::Site;
+use crate::space::human;
 use crate::state::Db;
 use crate::state::upgrades::Upgrade;
 
@@ -42,7 +46,8 @@ impl Engine {
     /// What lies there and is needed by nobody. Only to be asked while no update is open.
     pub(super) fn leftovers(&self, db: &Db, site: &Site) -> Result<Vec<Leftover>> {
         let name = &site.installation.name;
-        let releases = site.unpacked_releases()?;
+        let releases: BTreeSet<String> =
+            site.unpacked_releases()?.into_iter().chain(site.driver.remembered()?).collect();
         let mut lists = Vec::new();
         for store in &site.stores {
             lists.extend(store.lists()?);
@@ -97,10 +102,14 @@ impl Engine {
     pub(super) fn remove_leftovers(&self, db: &mut Db, site: &Site) -> Result<()> {
         for left in self.leftovers(db, site)?.into_iter().filter(|it| it.is_due) {
             let line = match &left.what {
-                What::Release(version) if site.remove_release(version, &Silent)? => {
-                    format!("The folder of release {version}, which was needed no longer, was removed.")
-                }
-                What::Release(_) => continue,
+                What::Release(version) => match site.remove_release(version, &Silent)? {
+                    None => continue,
+                    Some(0) => format!("Release {version}, which was needed no longer, was removed."),
+                    Some(images) => format!(
+                        "Release {version}, which was needed no longer, was removed; its images had {}.",
+                        human(images)
+                    ),
+                },
                 What::List(path) => {
                     fs::remove_file(path).map_err(|cause| Error::io("remove", path, &cause))?;
                     durable::fsync_dir(durable::parent(path)?)?;

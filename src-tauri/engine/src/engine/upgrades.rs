@@ -277,7 +277,7 @@ impl Engine {
             self.resume_leaving()?;
             let mut names: Vec<_> = db.originals(None)?.into_iter().map(|it| it.installation).collect();
             names.extend(self.to_look_over(&db)?);
-            names.sort();
+            names.sort_unstable();
             names.dedup();
             for name in names {
                 // What cannot be removed stays and is shown; it keeps nobody from going on with an upgrade.

@@ -200,7 +200,7 @@ fn kept_files(folder: &Path, manifest: &Manifest) -> Result<Vec<String>> {
             names.push(format!("{kept}/{}", name.to_string_lossy()));
         }
     }
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }
 

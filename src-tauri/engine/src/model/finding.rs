@@ -43,6 +43,11 @@ pub struct ChangedLine {
     pub after: String,
 }
 
+/// Puts what matters most first; what matters alike stays in its order.
+pub fn most_severe_first(findings: &mut [Finding]) {
+    findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
+}
+
 impl Finding {
     /// A finding.
     pub fn new(severity: Severity, class: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {

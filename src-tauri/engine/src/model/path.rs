@@ -54,7 +54,7 @@ pub fn path(
     not_directly: &[NotDirectly],
 ) -> Result<Vec<Version>, NoPath> {
     let mut on_the_way: Vec<&Version> = stops.iter().filter(|it| *it > from && *it < to).collect();
-    on_the_way.sort();
+    on_the_way.sort_unstable();
     on_the_way.dedup();
     if let Some(missing) = on_the_way.iter().find(|it| !out.contains(it)) {
         return Err(NoPath::StopMissing((**missing).clone()));
@@ -77,7 +77,7 @@ fn shortest(
 ) -> Result<Vec<Version>, NoPath> {
     let may = |from: &Version, to: &Version| !not_directly.iter().any(|it| it.forbids(from, to));
     let mut between: Vec<&Version> = out.iter().filter(|it| *it > from && *it < to && it.pre.is_empty()).collect();
-    between.sort_by(|one, other| other.cmp(one));
+    between.sort_unstable_by(|one, other| other.cmp(one));
     between.insert(0, to);
     let mut came_from: BTreeMap<&Version, &Version> = BTreeMap::new();
     let mut open = VecDeque::from([from]);

@@ -313,7 +313,7 @@ impl Advisory {
                 .filter_map(|it| Version::parse(it).ok())
                 .filter(|it| *it > finished)
                 .collect();
-            told.sort();
+            told.sort_unstable();
             told.into_iter().next()
         })
     }

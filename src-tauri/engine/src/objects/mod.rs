@@ -191,7 +191,7 @@ impl Storage {
             names.extend(page.contents.into_iter().map(|it| it.key));
             next = page.next_continuation_token;
             if next.is_none() {
-                names.sort();
+                names.sort_unstable();
                 return Ok(names);
             }
         }

@@ -186,6 +186,6 @@ pub(super) fn add_descendants(table: &[Row], found: &mut HashSet<u32>, may_join:
 pub fn marked(key: &str, value: &str) -> Vec<Identity> {
     let mut found: Vec<Row> = table::all();
     found.retain(|row| !row.is_dead && row.pid != std::process::id() && table::has_variable(row.pid, key, value));
-    found.sort_by_key(|row| (row.started, row.pid));
+    found.sort_unstable_by_key(|row| (row.started, row.pid));
     found.iter().map(Identity::from_row).collect()
 }

@@ -78,7 +78,7 @@ pub fn discover(inquiries: &[Inquiry], line: &Line<'_>, at_once: usize) -> Resul
             async move { (at, ask(it, line, shared).await) }
         });
         let mut answers: Vec<_> = stream::iter(questions).buffer_unordered(at_once.max(1)).collect().await;
-        answers.sort_by_key(|(at, _)| *at);
+        answers.sort_unstable_by_key(|(at, _)| *at);
         Ok(answers.into_iter().map(|(_, it)| it).collect())
     })
 }

@@ -87,18 +87,22 @@ impl Site {
     }
 
     /// Removes a release that Liftlock unpacked, which can be fetched again. One in which anything was changed, added or
-    /// taken away since then stays: that is somebody's work. Answers whether it was removed.
+    /// taken away since then stays: that is somebody's work. Of one without a folder, what is kept beside it goes. Answers
+    /// how large that was, in bytes; `None` where nothing was removed.
     ///
     /// # Errors
     /// `release_in_use`; what the disk answered.
-    pub fn remove_release(&self, version: &str, reporter: &dyn Reporter) -> Result<bool> {
+    pub fn remove_release(&self, version: &str, reporter: &dyn Reporter) -> Result<Option<u64>> {
         if self.driver.current_release()?.as_deref() == Some(version) {
             return Err(Error::bug("release_in_use", "The release in use was to be removed."));
         }
         let folder = self.release_folder(version)?;
+        if !folder.exists() {
+            return self.driver.forget(version).map(Some);
+        }
         let is_untouched = self.since_unpacked(version, reporter)? == Some(Difference::default());
         if !is_untouched || !folder.join(RELEASE_MARK).is_file() {
-            return Ok(false);
+            return Ok(None);
         }
         // Under its own name it is whole or not there at all: half of one would be taken for a release.
         let bin = durable::parent(&folder)?.join(".removing");
@@ -109,8 +113,7 @@ impl Site {
         durable::remove_tree_that_we_made(&bin, REMOVING)?;
         let baseline = self.home.baseline(&self.installation.name, version);
         fs::remove_file(&baseline).map_err(|cause| Error::io("remove", &baseline, &cause))?;
-        self.driver.forget(version)?;
-        Ok(true)
+        self.driver.forget(version).map(Some)
     }
 
     /// What stands in the way in the installation's folder. `leave_changes`: a person knows that files changed by hand

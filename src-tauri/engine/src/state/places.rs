@@ -83,7 +83,7 @@ impl Home {
         }
         let before = std::mem::replace(&mut chosen.folder, folder.map(Path::to_owned));
         chosen.earlier.extend(before);
-        chosen.earlier.sort();
+        chosen.earlier.sort_unstable();
         chosen.earlier.dedup();
         chosen.earlier.retain(|it| chosen.folder.as_ref() != Some(it));
         let text = serde_json::to_vec_pretty(&chosen)

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::drivers::Gate;
 use crate::error::{Error, Kind, Result};
-use crate::model::finding::{ChangedLine, Finding, Severity};
+use crate::model::finding::{ChangedLine, Finding, Severity, most_severe_first};
 use crate::model::state::State;
 use crate::ports::Reporter;
 use crate::probes::{Observation, Outcome};
@@ -195,7 +195,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
     if options.unattended {
         found.extend(needs_a_person(&path, &ways, rehearsal.as_deref()));
     }
-    found.sort_by_key(|it| std::cmp::Reverse(it.severity));
+    most_severe_first(&mut found);
     Ok(Survey { from, target, path, pinned, ways, rehearsal, identity, asked, lines, findings: found })
 }
 

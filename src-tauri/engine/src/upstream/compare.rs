@@ -6,7 +6,7 @@ use super::database::major_of;
 use super::project::{Mount, Project, Service};
 use super::variables::{Without, filled};
 use super::{Difference, Question, Sides};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Finding, Severity, most_severe_first};
 
 /// Lays the documents side by side.
 pub fn compare(sides: &Sides<'_>) -> Difference {
@@ -17,7 +17,7 @@ pub fn compare(sides: &Sides<'_>) -> Difference {
     volumes(sides, findings);
     services(sides, findings);
     ports(sides, findings);
-    findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
+    most_severe_first(findings);
     difference
 }
 

@@ -176,7 +176,7 @@ impl CopyPlace for Folder {
             }
         }
         // Names begin with the instant at which the backup was made.
-        ids.sort();
+        ids.sort_unstable();
         Ok(ids)
     }
 

@@ -212,7 +212,7 @@ fn copy_to(backup: &Backup, place: &dyn CopyPlace, reporter: &dyn Reporter) -> R
 fn names(backup: &Backup) -> Result<Vec<String>> {
     let mut names = files_in(&backup.path)?;
     names.retain(|it| it != PINNED);
-    names.sort_by_key(|name| (name == MANIFEST, name.clone()));
+    names.sort_unstable_by_key(|name| (name == MANIFEST, name.clone()));
     Ok(names)
 }
 

@@ -255,10 +255,13 @@ impl Compose {
     }
 
     /// Lets go of a release that nobody goes back to: names of ours, and images that we fetched. One that a container
-    /// still uses stays, because Docker does not remove it.
-    pub(super) fn forget_images(&self, version: &str) -> Result<()> {
+    /// still uses stays, because Docker does not remove it. Answers how large the images were that are gone, each counted
+    /// whole, in bytes: what they share with others is still there.
+    pub(super) fn forget_images(&self, version: &str) -> Result<u64> {
         let mut all = self.images_record().all()?;
-        let Some(images) = all.remove(version) else { return Ok(()) };
+        let Some(images) = all.remove(version) else { return Ok(0) };
+        let sizes: BTreeMap<&str, u64> =
+            images.values().filter_map(|it| Some((it.id.as_str(), self.size_of(&it.id).ok()?))).collect();
         for (service, image) in &images {
             let mut names = vec![self.kept_name(service, version)?];
             if self.layout.is_built() || (!self.layout.local && image.digest.is_some()) {
@@ -271,7 +274,19 @@ impl Compose {
                 }
             }
         }
-        self.write_down(&all)
+        self.write_down(&all)?;
+        Ok(sizes.into_iter().filter(|(id, _)| self.id_of(id).is_err()).map(|it| it.1).sum())
+    }
+
+    fn size_of(&self, id: &str) -> Result<u64> {
+        let answer = self.project.docker().ask(["image", "inspect", "--format", "{{.Size}}", id])?;
+        Ok(answer.trim().parse().unwrap_or_default())
+    }
+
+    /// Releases of which images are known that do not run now.
+    pub(super) fn remembered_images(&self) -> Result<Vec<String>> {
+        let current = super::Driver::current_release(self)?;
+        Ok(self.images_record().all()?.into_keys().filter(|it| current.as_ref() != Some(it)).collect())
     }
 
     fn kept_name(&self, service: &str, version: &str) -> Result<String> {

@@ -388,7 +388,11 @@ impl Driver for Compose {
         if self.layout.is_built() { self.changes_in_checkout() } else { Ok(Vec::new()) }
     }
 
-    fn forget(&self, version: &str) -> Result<()> {
+    fn remembered(&self) -> Result<Vec<String>> {
+        self.remembered_images()
+    }
+
+    fn forget(&self, version: &str) -> Result<u64> {
         self.forget_images(version)
     }
 

@@ -246,7 +246,7 @@ impl Intake for ApiIntake {
             runs.extend(beside.runs()?);
         }
         // Their ids begin with the time.
-        runs.sort_by(|one, other| other.cmp(one));
+        runs.sort_unstable_by(|one, other| other.cmp(one));
         runs.dedup();
         Ok(runs)
     }

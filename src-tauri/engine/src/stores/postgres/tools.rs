@@ -155,7 +155,7 @@ fn children(parent: &Path, prefix: &str) -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
         .map(|entry| entry.path())
         .collect();
-    dirs.sort();
+    dirs.sort_unstable();
     dirs.reverse();
     dirs
 }

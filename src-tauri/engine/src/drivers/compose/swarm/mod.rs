@@ -241,7 +241,11 @@ impl Driver for Swarm {
         self.compose.differences(version)
     }
 
-    fn forget(&self, version: &str) -> Result<()> {
+    fn remembered(&self) -> Result<Vec<String>> {
+        self.compose.remembered()
+    }
+
+    fn forget(&self, version: &str) -> Result<u64> {
         self.compose.forget(version)
     }
 

@@ -62,9 +62,10 @@ impl<'d> Document<'d> {
     /// What was found, in the order of the text.
     pub(super) fn findings(self) -> (Vec<Mistake>, Vec<Warning>) {
         let (mut mistakes, mut warnings) = (self.mistakes.into_inner(), self.warnings.into_inner());
-        mistakes.sort_by(|a, b| (a.line, a.column, &a.key, &a.reason).cmp(&(b.line, b.column, &b.key, &b.reason)));
+        mistakes
+            .sort_unstable_by(|a, b| (a.line, a.column, &a.key, &a.reason).cmp(&(b.line, b.column, &b.key, &b.reason)));
         mistakes.dedup();
-        warnings.sort_by(|a, b| (a.line, a.column, &a.key).cmp(&(b.line, b.column, &b.key)));
+        warnings.sort_unstable_by(|a, b| (a.line, a.column, &a.key).cmp(&(b.line, b.column, &b.key)));
         (mistakes, warnings)
     }
     /// A part of the text is no TOML.

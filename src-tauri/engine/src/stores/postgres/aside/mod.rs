@@ -299,7 +299,7 @@ fn in_use(name: &str, who: &[&Other]) -> Error {
             format!("{program} as {}{from}", it.user)
         })
         .collect();
-    names.sort();
+    names.sort_unstable();
     names.dedup();
     Error::failed("foreign_sessions", format!("Other programs are using the database {name}: {}.", names.join("; ")))
         .remedy("Close these programs, then try again. Liftlock ends only what belongs to the application.")
