@@ -17,6 +17,7 @@ use crate::steps::release::{Fetch, Prepare, Switch};
 use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 use crate::steps::settings::{CheckSettings, WriteSettings};
+use crate::stores::DataStore;
 
 /// The steps, in the order in which they are taken.
 pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
@@ -43,11 +44,15 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     for store in &site.stores {
         steps.push(Box::new(SetAside { store: Arc::clone(store) }));
     }
-    let swaps: Vec<_> = site.stores.iter().map(|store| Box::new(Swap { store: Arc::clone(store) })).collect();
-    // Where it was not proven that commands follow when they are pointed elsewhere, they would find the original.
-    let pointable = site.profile.can_rehearse();
-    let (before, after) = if pointable { (Vec::new(), swaps) } else { (swaps, Vec::new()) };
-    steps.extend(before.into_iter().map(|it| it as Box<dyn Step>));
+    // Where it was not proven that commands follow when they are pointed elsewhere, they would find the original; so they would
+    // where they cannot be pointed elsewhere at all.
+    let follows = |it: &dyn DataStore| {
+        let is_pointed = site.profile.store(it.name()).is_some_and(|it| !it.point_at().is_empty());
+        site.profile.can_rehearse() && (is_pointed || !it.changes_places())
+    };
+    let (after, before): (Vec<_>, Vec<_>) = site.stores.iter().partition(|it| follows(it.as_ref()));
+    let swap = |store: &Arc<dyn DataStore>| Box::new(Swap { store: Arc::clone(store) }) as Box<dyn Step>;
+    steps.extend(before.into_iter().map(swap));
     if let Some(migrations) = &site.profile.migrations {
         let lines = [
             ("pre_upgrade", &migrations.pre_upgrade),
@@ -63,7 +68,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     for store in &site.stores {
         steps.push(Box::new(Compare { store: Arc::clone(store) }));
     }
-    steps.extend(after.into_iter().map(|it| it as Box<dyn Step>));
+    steps.extend(after.into_iter().map(swap));
     steps.extend(to_the_users(site.profile.gate.is_some()));
     steps
 }
