@@ -20,3 +20,4 @@ mod support;
 mod swarm;
 mod upgrades;
 mod variants;
+mod volumes;

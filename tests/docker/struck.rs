@@ -12,12 +12,12 @@ use crate::support::{Case, Ended, Expected, PATIENCE, World, judge, limit, sampl
 
 /// A step of the plan, as points name it, and whether something was changed by then.
 #[derive(Debug, Clone)]
-struct Planned {
-    name: String,
-    has_a_way_back: bool,
+pub(crate) struct Planned {
+    pub(crate) name: String,
+    pub(crate) has_a_way_back: bool,
 }
 
-fn plan(case: &Case<'_>, to: &str) -> Vec<Planned> {
+pub(crate) fn plan(case: &Case<'_>, to: &str) -> Vec<Planned> {
     let (code, plan) = case.answer(&["plan", "--to", to]);
     assert_eq!((code, &plan["possible"]), (0, &true.into()), "{plan:#}");
     let text = |it: &serde_json::Value| it.as_str().map(str::to_owned);
@@ -48,7 +48,7 @@ fn judge_any(case: &Case<'_>, ended: &Ended) {
 }
 
 /// Puts the shop back to 1.0.0 by Liftlock's own way back, where it is at another one.
-fn back_to_the_old_one(case: &Case<'_>, id: UpgradeId) {
+pub(crate) fn back_to_the_old_one(case: &Case<'_>, id: UpgradeId) {
     if case.upgrade(id).state == State::Complete {
         let (code, answer) = case.answer(&["rollback", "--accept-loss-of-new-work", "--yes"]);
         assert_eq!(answer["state"], "rolled_back", "{code} {answer:#}");

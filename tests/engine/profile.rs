@@ -3,11 +3,16 @@
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf};
 
 use liftlock_engine::{
-    model::profile::{Driver, Mistake, Profile},
+    model::profile::{Mistake, Profile},
     profiles,
 };
 use proptest::prelude::*;
 use serde_json::Value;
+
+#[path = "profile/containers.rs"]
+mod containers;
+
+use containers::in_a_stack;
 
 const EVERYTHING: &str = include_str!("../fixtures/profiles/everything.toml");
 const WRONG: &str = include_str!("../fixtures/profiles/wrong.toml");
@@ -56,24 +61,6 @@ fn text_that_is_no_toml_is_told_by_line_without_guesses_about_what_is_missing() 
     insta::assert_debug_snapshot!(said);
     let twice = mistakes_with(corner_shop(), "channel =", "tag = \"v{version}\"\nchannel =");
     insta::assert_snapshot!(twice[0], @"line 13: this is not TOML: duplicate key – keep one of the two");
-}
-
-#[test]
-fn what_is_built_from_a_checkout_has_no_images_and_no_line_that_pins_them() {
-    let page = fs::read_to_string(docs("profiles.md")).unwrap();
-    let text = page.split("```toml\n").find(|it| it.contains("id = \"tickets\"")).unwrap();
-    let text = text.split("```").next().unwrap();
-    let images = text.lines().find(|it| it.starts_with("images = ")).unwrap();
-    let built = text.replace(images, "build = [\"web\", \"jobs\", \"migrate\"]");
-    let said: Vec<String> = Profile::parse(&built).unwrap_err().iter().map(ToString::to_string).collect();
-    assert!(said.len() == 2 && said[0].contains("“pin”") && said[1].contains("“local”"), "{said:#?}");
-    let alone = |it: &&str| !it.starts_with("pin = ") && !it.starts_with("local = ");
-    let good = built.lines().filter(alone).collect::<Vec<_>>().join("\n");
-    let Driver::Compose(driver) = Profile::parse(&good).unwrap().driver else { panic!("it is a compose project") };
-    assert!(driver.is_built() && driver.services().eq(["web", "jobs", "migrate"]), "{driver:?}");
-    let both = mistakes_with(&good, "build = [", &format!("{images}\nbuild = ["));
-    assert!(both.iter().any(|it| it.key == "driver.images"), "{both:#?}");
-    assert!(!mistakes_with(&good, "build = [\"web\", \"jobs\", \"migrate\"]", "build = []").is_empty());
 }
 
 #[test]
@@ -350,34 +337,6 @@ fn the_profiles_in_the_documentation_are_good() {
         assert_eq!(checked.warnings, [], "{text}");
     }
     assert_eq!(texts.len(), 5);
-}
-
-/// The documented project of Compose, deployed as a stack.
-fn in_a_stack() -> String {
-    let text = documented().into_iter().find(|it| it.contains("id = \"tickets\"")).expect("it is documented");
-    let (before, rest) = text.split_once("[gate]").expect("it has a gate");
-    let (_, after) = rest.split_once("[migrations]").expect("it has migrations");
-    let text = format!("{before}[migrations]{after}");
-    let text = text.replace("kind = \"compose\"\n", "kind = \"compose\"\nstack = \"tickets\"\n");
-    let lines = text.lines().filter(|it| !it.starts_with("carry = ")).map(|it| it.to_owned() + "\n");
-    lines.collect::<String>().replace("127.0.0.1:{port}", "127.0.0.1:8080")
-}
-
-#[test]
-fn a_stack_has_a_line_that_pins_it_and_no_gate() {
-    let good = in_a_stack();
-    let checked = Profile::check(&good);
-    assert_eq!((checked.mistakes, checked.warnings), (vec![], vec![]));
-    let Driver::Compose(driver) = Profile::parse(&good).unwrap().driver else { panic!("it is a compose project") };
-    assert_eq!(driver.stack.as_deref(), Some("tickets"));
-    let keys =
-        |from: &str, to: &str| -> Vec<String> { mistakes_with(&good, from, to).into_iter().map(|it| it.key).collect() };
-    assert_eq!(keys("pin = { file = \".env\", key = \"TICKETS_VERSION\" }", ""), ["driver"]);
-    assert_eq!(keys("local = false", "carry = { web = [\"/app/avatars\"] }"), ["driver.carry"]);
-    assert!(keys("local = false", "build = [\"web\"]").contains(&"driver.build".to_owned()));
-    assert_eq!(keys("stack = \"tickets\"", "stack = \"--help\""), ["driver.stack"]);
-    let gate = "[gate]\ncomponent = \"web\"\ncontainer_port = 8000\nport = 8080\n\n[migrations]";
-    assert_eq!(keys("[migrations]", gate), ["gate"]);
 }
 
 /// A key that only one of the two knew would be a surprise in an editor or on the command line.

@@ -21,7 +21,7 @@ use crate::docker::Docker;
 use crate::drivers::command::{Place, reader, secret};
 use crate::drivers::{self, Autostart, Driver, Gate};
 use crate::error::{Error, Result};
-use crate::model::profile::{Profile, Store};
+use crate::model::profile::{FilesAt, Profile, Store};
 use crate::model::release::Channel;
 use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
@@ -56,7 +56,7 @@ pub struct Site {
     /// Databases that are only read.
     pub sources: Vec<Arc<dyn tables::Source>>,
     /// The way it is run.
-    pub driver: Box<dyn Driver>,
+    pub driver: Arc<dyn Driver>,
     docker: Docker,
     runner: Arc<dyn Runner>,
     clock: Arc<dyn Clock>,
@@ -81,7 +81,8 @@ impl Site {
         // A worker waits for what comes back; a question of a person's is answered now.
         let patience = if label.contains('/') { DOCKER_WITHIN } else { Duration::ZERO };
         let docker = Docker::new(Arc::clone(&runner)).patient(patience);
-        let driver = drivers::of(&profile, &installation.folder, Some(home.looked_into(&installation.name)), &docker);
+        let looked_into = home.looked_into(&installation.name);
+        let driver = Arc::from(drivers::of(&profile, &installation.folder, Some(looked_into), &docker));
         let scratch = scratch_of(home, &installation)?;
         let mut site = Self {
             installation,
@@ -129,7 +130,16 @@ impl Site {
                 Arc::new(store.with_globals(it.globals))
             }
             Store::Sqlite(it) => Arc::new(SqliteStore::new(&it.name, it.path.under(folder))),
-            Store::Files(it) => Arc::new(FilesStore::new(&it.name, it.path.under(folder), it.immutable && !restoring)),
+            Store::Files(it) => {
+                let immutable = it.immutable && !restoring;
+                Arc::new(match &it.at {
+                    FilesAt::Path(path) => FilesStore::new(&it.name, path.under(folder), immutable),
+                    FilesAt::Volume(volume) => {
+                        let (driver, volume) = (Arc::clone(&self.driver), volume.clone());
+                        FilesStore::in_volume(&it.name, move || driver.volume_folder(&volume), immutable)
+                    }
+                })
+            }
         })
     }
 

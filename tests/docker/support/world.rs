@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) secrets: Vec<String>,
     /// The user's compose file.
     compose: Vec<u8>,
+    /// What it calls its volumes.
+    volumes: Vec<&'static str>,
     /// `DOCKER_HOST` of everybody here.
     host: String,
     homes: Cell<u32>,
@@ -77,6 +79,7 @@ impl World {
             before: Value::Null,
             secrets: Vec::new(),
             compose: Vec::new(),
+            volumes: vec!["shop_data"],
             homes: Cell::new(0),
         };
         let up = world.demo(&[&["up", "--orders", ORDERS], kind].concat());
@@ -206,7 +209,36 @@ impl World {
         assert_eq!(names, [self.container("db"), self.container("shop")]);
         let networks = list(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]);
         assert_eq!(networks, format!("{}_default", self.project));
-        assert_eq!(list(&["volume", "ls", "--format", "{{.Name}}"]), format!("{}_shop_data", self.project));
+        let volumes: Vec<String> = self.volumes.iter().map(|it| format!("{}_{it}", self.project)).collect();
+        assert_eq!(list(&["volume", "ls", "--format", "{{.Name}}"]), volumes.join("\n"));
+    }
+
+    /// The user changes the compose file and says “up”.
+    pub(crate) fn rewrite(&mut self, change: impl FnOnce(String) -> String) {
+        let file = self.shop.join("compose.yaml");
+        let text = change(fs::read_to_string(&file).unwrap());
+        fs::write(&file, &text).unwrap();
+        self.compose = text.into_bytes();
+        self.demo(&["up"]);
+    }
+
+    /// The uploads lie in a volume from now on, and `data/uploads` leads there for whoever counts them.
+    pub(crate) fn put_uploads_in_a_volume(&mut self) {
+        self.rewrite(|it| it.replace("./data/uploads:", "uploads:") + "  uploads:\n");
+        self.volumes.push("uploads");
+        let (before, volume) = (self.shop.join("data/uploads"), self.folder_of_volume("uploads"));
+        for entry in fs::read_dir(&before).unwrap().flatten() {
+            fs::copy(entry.path(), volume.join(entry.file_name())).unwrap();
+        }
+        fs::remove_dir_all(&before).unwrap();
+        std::os::unix::fs::symlink(volume, before).unwrap();
+        assert_eq!(self.demo(&["hash"])["content"], self.before["content"]);
+    }
+
+    /// Where a volume of the project lies.
+    pub(crate) fn folder_of_volume(&self, key: &str) -> PathBuf {
+        let name = format!("{}_{key}", self.project);
+        self.engine.docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &name]).into()
     }
 
     /// A shopper who orders until told to leave.

@@ -24,7 +24,7 @@ use crate::ports::{Clock, Finished, Invocation, Patience, Reporter, Runner};
 use crate::process::Silent;
 
 pub use inside::InContainer;
-pub use project::{Config, Container, Project, Service};
+pub use project::{Config, Container, Project, Service, Volume};
 pub use swarm::{Rollout, SwarmMount, SwarmService, Task, split};
 pub(crate) use trouble::understood;
 

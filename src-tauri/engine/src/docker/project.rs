@@ -42,6 +42,29 @@ pub struct Config {
     pub name: String,
     /// Its services.
     pub services: BTreeMap<String, Service>,
+    /// Its named volumes, as the files call them.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, NamedVolume>,
+}
+
+/// A named volume of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NamedVolume {
+    /// What the engine calls it.
+    pub name: Option<String>,
+}
+
+/// A volume, as `docker volume inspect` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Volume {
+    /// Who keeps it.
+    pub driver: String,
+    /// Where it is, as the engine sees it.
+    pub mountpoint: PathBuf,
+    /// What its driver was told.
+    #[serde(default)]
+    pub options: Option<BTreeMap<String, String>>,
 }
 
 /// A service of a project.
@@ -333,6 +356,26 @@ impl Project {
         )))
     }
 
+    /// What the engine calls a volume that the files, in `config`, call `key`. One that they no longer know is found by the
+    /// labels that Docker Compose has given it. `None` where there never was one.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn volume_name(&self, config: &Config, key: &str) -> Result<Option<String>> {
+        if let Some(volume) = config.volumes.get(key) {
+            let usual = |project: &str| format!("{project}_{key}");
+            let own = volume.name.clone().filter(|it| *it != usual(&config.name));
+            return Ok(Some(match own {
+                Some(name) => name,
+                None => usual(self.name()?),
+            }));
+        }
+        let labels = [("project", self.name()?), ("volume", key)];
+        let [project, volume] = labels.map(|(label, is)| format!("label=com.docker.compose.{label}={is}"));
+        let there = self.docker.ask(["volume", "ls", "--quiet", "--filter", &project, "--filter", &volume])?;
+        Ok(there.lines().next().map(|it| it.trim().to_owned()))
+    }
+
     /// What a service is called in the swarm.
     ///
     /// # Errors
@@ -346,4 +389,24 @@ pub(super) fn strange(what: &str, cause: &serde_json::Error) -> Error {
     Error::failed("docker_strange", format!("The answer of “{what}” could not be understood."))
         .remedy("Use Docker Compose 2.24 or newer. If it is, report it with the details.")
         .because(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::SystemRunner;
+
+    #[test]
+    fn a_volume_is_called_after_its_project_or_its_stack_or_as_it_says_itself() {
+        let config: Config = serde_json::from_str(
+            r#"{ "name": "shop", "services": {}, "volumes": { "a": { "name": "shop_a" }, "b": { "name": "b", "external": true }, "c": {} } }"#,
+        )
+        .unwrap();
+        let project = Project::new(Docker::new(Arc::new(SystemRunner::new())), Path::new("/"), Vec::new());
+        let stack = project.clone().in_stack("corner");
+        let _ = project.name.set("shop".to_owned());
+        let named = |it: &Project, key: &str| it.volume_name(&config, key).unwrap().unwrap();
+        assert_eq!(["a", "b", "c"].map(|it| named(&project, it)), ["shop_a", "b", "shop_c"]);
+        assert_eq!(["a", "b", "c"].map(|it| named(&stack, it)), ["corner_a", "b", "corner_c"]);
+    }
 }

@@ -178,6 +178,14 @@ pub trait Driver: Send + Sync + fmt::Debug {
         .remedy("Nothing needs to be done."))
     }
 
+    /// The folder of this machine in which a named volume lies; the name is that of the compose file.
+    ///
+    /// # Errors
+    /// `volume_unknown`, `volume_missing`, `volume_out_of_reach`; Docker cannot be asked.
+    fn volume_folder(&self, _name: &str) -> Result<PathBuf> {
+        Err(Error::bug("no_volumes", "Only containers have volumes."))
+    }
+
     /// What moves a database to another major version, where this kind of installation has such.
     fn data_mover(&self) -> Option<&dyn DataMover> {
         None

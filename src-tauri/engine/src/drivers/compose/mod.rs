@@ -19,6 +19,7 @@ mod overlay;
 mod pin;
 mod places;
 mod swarm;
+mod volumes;
 
 use std::{
     fs,
@@ -60,6 +61,7 @@ pub struct Compose {
     components: Vec<(String, String)>,
     gate: Option<profile::Gate>,
     limits: Limits,
+    stores: Vec<profile::Store>,
     /// Where a release shows what may stand in `.env`.
     example: Option<InsidePath>,
     /// How tags bear versions, in a checkout.
@@ -92,6 +94,7 @@ impl Compose {
                 .collect(),
             gate: profile.gate.clone(),
             limits: profile.limits.clone(),
+            stores: profile.stores.clone(),
             example: profile.settings.iter().find(|it| it.file.as_str() == ".env").and_then(|it| it.example.clone()),
             tags: profile.releases.tag.clone(),
             looked: None,
@@ -361,7 +364,17 @@ impl Driver for Compose {
             Ok(findings) => found.extend(findings),
             Err(error) => found.push(Finding::stop(&error)),
         }
+        match self.findings_of_volumes(target) {
+            Ok(findings) => found.extend(findings),
+            // What was said once need not be said again.
+            Err(error) if found.iter().any(|it| it.class == error.class) => {}
+            Err(error) => found.push(Finding::stop(&error)),
+        }
         found
+    }
+
+    fn volume_folder(&self, name: &str) -> Result<PathBuf> {
+        self.folder_of_volume(name)
     }
 
     fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {

@@ -147,7 +147,7 @@ impl Compose {
         Ok(places)
     }
 
-    fn volume_is_there(&self, name: &str) -> Result<bool> {
+    pub(super) fn volume_is_there(&self, name: &str) -> Result<bool> {
         let filter = format!("name={name}");
         let there = self.project.docker().ask(["volume", "ls", "--quiet", "--filter", &filter])?;
         Ok(there.lines().any(|it| it.trim() == name))

@@ -229,8 +229,8 @@ impl Engine {
         };
         let mut bytes = folder_size(&installation.folder);
         for store in &site.stores {
-            // Files are in the folder already.
-            if site.profile.store(store.name()).is_some_and(|it| it.is_database()) {
+            // Files are in the folder already, but for those in a volume.
+            if site.profile.store(store.name()).is_some_and(|it| it.is_database() || it.volume().is_some()) {
                 bytes += store.size(&Silent).unwrap_or(0);
             }
         }

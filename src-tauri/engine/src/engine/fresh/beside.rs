@@ -71,7 +71,7 @@ pub(super) fn databases(site: &Site, line: &str, id: FreshStartId) -> Result<BTr
             Store::Sqlite(it) if Path::new(it.path.as_str()).is_absolute() => {
                 return Err(cannot("its database file is outside of its folder"));
             }
-            Store::Files(it) if Path::new(it.path.as_str()).is_absolute() => {
+            Store::Files(_) if store.path().is_none_or(|it| Path::new(it.as_str()).is_absolute()) => {
                 return Err(cannot("its files are outside of its folder"));
             }
             Store::Sqlite(_) | Store::Files(_) => {}
@@ -129,10 +129,10 @@ pub(super) fn build(work: &mut Work<'_>) -> Result<()> {
     }
     settings(&old, &work.plan)?;
     for store in &old.profile.stores {
-        match store {
-            Store::Files(it) => durable::create_private_dir(&it.path.under(&folder))?,
-            Store::Sqlite(it) => durable::create_private_dir(durable::parent(&it.path.under(&folder))?)?,
-            Store::Postgres(_) => {}
+        match (store, store.path()) {
+            (Store::Files(_), Some(path)) => durable::create_private_dir(&path.under(&folder))?,
+            (Store::Sqlite(_), Some(path)) => durable::create_private_dir(durable::parent(&path.under(&folder))?)?,
+            _ => {}
         }
     }
     let new = work.new_site()?;

@@ -44,7 +44,7 @@ pub use self::{
     reference::Reference,
     release::{Attestation, Releases},
     source::{Encryption, Source, SourceKind},
-    store::{FilesStore, PostgresStore, SqliteStore, Store},
+    store::{FilesAt, FilesStore, PostgresStore, SqliteStore, Store},
     template::{Placeholder, Template},
 };
 

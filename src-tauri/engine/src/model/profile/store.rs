@@ -68,14 +68,25 @@ pub struct FilesStore {
     /// Its name, unique in the profile.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
-    /// The folder.
-    pub path: FilePath,
+    /// Where they lie.
+    #[serde(flatten)]
+    pub at: FilesAt,
     /// Old files are never rewritten, only new ones added: a list with hashes is kept instead of a copy.
     #[serde(default)]
     pub immutable: bool,
     /// Environment variables that point a command at another folder. Placeholder: `{path}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub point_at: BTreeMap<String, Template>,
+}
+
+/// Where a folder of files lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilesAt {
+    /// The folder.
+    Path(FilePath),
+    /// A named volume, as the compose file calls it.
+    Volume(#[schemars(length(min = 1, max = 64))] String),
 }
 
 impl Store {
@@ -108,7 +119,17 @@ impl Store {
         match self {
             Self::Postgres(_) => None,
             Self::Sqlite(it) => Some(&it.path),
-            Self::Files(it) => Some(&it.path),
+            Self::Files(it) => match &it.at {
+                FilesAt::Path(path) => Some(path),
+                FilesAt::Volume(_) => None,
+            },
+        }
+    }
+    /// The named volume that holds it, as the compose file calls it, where it is in one.
+    pub fn volume(&self) -> Option<&str> {
+        match self {
+            Self::Files(FilesStore { at: FilesAt::Volume(name), .. }) => Some(name),
+            Self::Postgres(_) | Self::Sqlite(_) | Self::Files(_) => None,
         }
     }
     /// Whether it has tables, and so migrations and counts.

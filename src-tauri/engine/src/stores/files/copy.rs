@@ -160,6 +160,39 @@ fn attributes(source: &File, target: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Why what belongs to other users could not be kept as it is: only root gives files away. `None` where nothing does.
+///
+/// # Errors
+/// What the disk or the reporter answered.
+pub(super) fn foreign(dir: &Path, reporter: &dyn Reporter) -> Result<Option<Error>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let me = rustix::process::geteuid();
+        if me.is_root() {
+            return Ok(None);
+        }
+        let itself = fs::metadata(dir).map_err(|cause| Error::io("look at", dir, &cause))?;
+        let mut first = (itself.uid() != me.as_raw()).then(PathBuf::new);
+        walk(dir, reporter, |relative, meta| {
+            if first.is_none() && meta.uid() != me.as_raw() {
+                first = Some(relative.to_owned());
+            }
+            Ok(())
+        })?;
+        Ok(first.map(|it| {
+            let message = format!("{} belongs to another user, as whom only root can copy it.", dir.join(it).display());
+            Error::refused("owned_by_others", message)
+                .remedy("Run Liftlock as root, so that the application finds its files as they are.")
+        }))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (dir, reporter);
+        Ok(None)
+    }
+}
+
 /// Lets folders below `dir` be removed whose permissions forbid it. Best effort.
 pub(in crate::stores) fn make_removable(dir: &Path) {
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! A store that is a folder of files, such as uploads.
+//! A store that is a folder of files, such as uploads; that of a volume of containers too.
 //!
 //! It is set aside by a copy that takes its place, or, where the profile says that old files are never
 //! rewritten, by a list with hashes: then nothing changes places, and going back means to find every old file
@@ -10,9 +10,9 @@ mod listed;
 pub mod tree;
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -42,11 +42,31 @@ pub(crate) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
 /// What a folder for a proof is marked with.
 const PROOF: &str = "files-proof";
 
+/// Finds the folder of a volume.
+type Finder = dyn Fn() -> Result<PathBuf> + Send + Sync;
+
+/// Where the files lie.
+#[derive(Clone)]
+enum At {
+    Folder(PathBuf),
+    /// In a volume. Whoever keeps volumes is asked once, and only when the folder is needed: it may be away.
+    Volume(Arc<(Box<Finder>, OnceLock<PathBuf>)>),
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(dir) => dir.fmt(f),
+            Self::Volume(_) => f.write_str("Volume"),
+        }
+    }
+}
+
 /// A folder of files.
 #[derive(Debug, Clone)]
 pub struct FilesStore {
     name: String,
-    dir: PathBuf,
+    at: At,
     immutable: bool,
     /// What this process has read for a backup.
     read: Arc<Mutex<Read>>,
@@ -55,7 +75,31 @@ pub struct FilesStore {
 impl FilesStore {
     /// The store `name` in the folder `dir`; `immutable` where old files are never rewritten.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, immutable: bool) -> Self {
-        Self { name: name.into(), dir: dir.into(), immutable, read: Arc::default() }
+        Self { name: name.into(), at: At::Folder(dir.into()), immutable, read: Arc::default() }
+    }
+
+    /// The store `name` in a volume, whose folder `find` finds.
+    pub fn in_volume(
+        name: impl Into<String>,
+        find: impl Fn() -> Result<PathBuf> + Send + Sync + 'static,
+        immutable: bool,
+    ) -> Self {
+        let at = At::Volume(Arc::new((Box::new(find), OnceLock::new())));
+        Self { name: name.into(), at, immutable, read: Arc::default() }
+    }
+
+    fn dir(&self) -> Result<&Path> {
+        match &self.at {
+            At::Folder(dir) => Ok(dir),
+            At::Volume(volume) => {
+                let (find, found) = volume.as_ref();
+                if let Some(dir) = found.get() {
+                    return Ok(dir);
+                }
+                let dir = find()?;
+                Ok(found.get_or_init(|| dir))
+            }
+        }
     }
 
     /// Restores into the new folder `into` and compares with what the dump says of itself.
@@ -97,7 +141,7 @@ impl Source for FilesStore {
     }
 
     fn moment(&self, reporter: &dyn Reporter) -> Result<serde_json::Value> {
-        tree::newest(&self.dir, reporter).map(Into::into)
+        tree::newest(self.dir()?, reporter).map(Into::into)
     }
 }
 
@@ -107,20 +151,22 @@ impl DataStore for FilesStore {
     }
 
     fn size(&self, reporter: &dyn Reporter) -> Result<u64> {
-        Ok(tree::look(&self.dir, reporter)?.bytes())
+        Ok(tree::look(self.dir()?, reporter)?.bytes())
     }
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
-        Ok(tree::look(&self.dir, reporter)?.counts())
+        Ok(tree::look(self.dir()?, reporter)?.counts())
     }
 
     fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {
-        Ok(moment.as_str() != Some(tree::newest(&self.dir, reporter)?.as_str()))
+        Ok(moment.as_str() != Some(tree::newest(self.dir()?, reporter)?.as_str()))
     }
 
-    fn obstacles(&self, _: &dyn Reporter) -> Result<Vec<Finding>> {
+    fn obstacles(&self, reporter: &dyn Reporter) -> Result<Vec<Finding>> {
         // An id that no upgrade has: only whether it could be set aside is asked.
-        Ok(Beside::plan(&self.dir, "0").err().iter().map(Finding::stop).collect())
+        let cannot = Beside::plan(self.dir()?, "0").err();
+        let foreign = if matches!(self.at, At::Volume(_)) { copy::foreign(self.dir()?, reporter)? } else { None };
+        Ok(cannot.iter().chain(&foreign).map(Finding::stop).collect())
     }
 
     fn sweep(&self, scratch: &Path, _: &dyn Reporter) -> Result<()> {
@@ -128,7 +174,7 @@ impl DataStore for FilesStore {
     }
 
     fn folder(&self) -> Option<PathBuf> {
-        self.dir.canonicalize().ok()?.parent().map(Path::to_owned)
+        self.dir().ok()?.canonicalize().ok()?.parent().map(Path::to_owned)
     }
 
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
@@ -142,7 +188,7 @@ impl DataStore for FilesStore {
                 read.file(path, meta, sha256, &begun);
             }
         };
-        let (written, tree) = archive::pack(&self.dir, &into.join(&file), Some(total), &mut was_read, reporter)?;
+        let (written, tree) = archive::pack(self.dir()?, &into.join(&file), Some(total), &mut was_read, reporter)?;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
         let mut facts = serde_json::Map::new();
         facts.insert("tree_sha256".into(), tree.digest().into());
@@ -189,7 +235,7 @@ impl DataStore for FilesStore {
     }
 
     fn plan_aside(&self, id: &str) -> Result<Aside> {
-        let beside = Beside::plan(&self.dir, id)?;
+        let beside = Beside::plan(self.dir()?, id)?;
         if !self.immutable {
             return Ok(beside.to_aside());
         }
@@ -206,7 +252,7 @@ impl DataStore for FilesStore {
     }
 
     fn observe_by_name(&self, id: &str) -> Result<AsideState> {
-        beside::observe_by_name(&self.dir, id)
+        beside::observe_by_name(self.dir()?, id)
     }
 
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
@@ -264,7 +310,7 @@ impl DataStore for FilesStore {
     }
 
     fn place(&self) -> Result<Place> {
-        Ok(Place::Path(self.dir.clone()))
+        self.dir().map(|it| Place::Path(it.to_owned()))
     }
 
     fn discard(&self, aside: &Aside) -> Result<()> {
@@ -272,7 +318,11 @@ impl DataStore for FilesStore {
     }
 
     fn lists(&self) -> Result<Vec<(String, PathBuf)>> {
-        if self.immutable { listed::lists_beside(&self.dir) } else { Ok(Vec::new()) }
+        match self.dir() {
+            Ok(dir) if self.immutable => listed::lists_beside(dir),
+            // What cannot be seen just now is removed another time.
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {
@@ -282,7 +332,7 @@ impl DataStore for FilesStore {
     fn kept_places(&self, aside: &Aside) -> (String, String) {
         match Beside::from_aside(aside) {
             Ok(it) => (it.aside().display().to_string(), it.failed().display().to_string()),
-            Err(_) => (self.dir.display().to_string(), String::new()),
+            Err(_) => (self.dir().map(|it| it.display().to_string()).unwrap_or_default(), String::new()),
         }
     }
 

@@ -89,7 +89,7 @@ impl World {
         world
     }
     fn root(&self) -> PathBuf {
-        self.store.dir.clone()
+        self.store.dir().unwrap().to_owned()
     }
     fn backup(&self) -> PathBuf {
         self.dir.path().join("backup")

@@ -221,16 +221,22 @@ impl Driver for Swarm {
         self.run_errand(line, errand, patience, signs, reporter)
     }
 
-    fn obstacles(&self, _target: Option<&str>) -> Vec<Finding> {
+    fn obstacles(&self, target: Option<&str>) -> Vec<Finding> {
         let mut found = Vec::new();
         if let Err(error) = pin::can_be_changed(&self.compose.dir, &self.compose.layout) {
             found.push(Finding::stop(&error));
         }
-        match self.findings() {
-            Ok(findings) => found.extend(findings),
-            Err(error) => found.push(Finding::stop(&error)),
+        for findings in [self.findings(), self.compose.findings_of_volumes(target)] {
+            match findings {
+                Ok(findings) => found.extend(findings),
+                Err(error) => found.push(Finding::stop(&error)),
+            }
         }
         found
+    }
+
+    fn volume_folder(&self, name: &str) -> Result<PathBuf> {
+        self.compose.volume_folder(name)
     }
 
     fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {

@@ -108,6 +108,10 @@ fn of_one_driver(document: &Document<'_>, sections: &Sections) {
             let reason = "“service” means a container of Docker Compose, and the driver is another";
             document.mistake(&format!("stores[{number}].service"), reason, "take “service” out");
         }
+        if store.volume().is_some() && !is_compose {
+            let reason = "“volume” means a volume of Docker Compose, and the driver is another";
+            document.mistake(&format!("stores[{number}].volume"), reason, "name the folder in “path” instead");
+        }
     }
     let is_stack = matches!(driver, Driver::Compose(it) if it.stack.is_some());
     if is_stack && sections.gate.is_some() {
@@ -160,7 +164,12 @@ fn places(document: &Document<'_>, sections: &Sections) {
             document.mistake(&format!("settings[{number}].file"), reason, "keep them beside the releases");
         }
     }
+    let mut volumes: BTreeMap<&str, &str> = BTreeMap::new();
     for (number, store) in &sections.stores {
+        if let Some(first) = store.volume().and_then(|it| volumes.insert(it, store.name())) {
+            let reason = format!("the store {} lies in the same volume", quoted(first));
+            document.mistake(&format!("stores[{number}].volume"), reason, "give each store a volume of its own");
+        }
         let Some(path) = store.path().and_then(|it| it.inside()) else { continue };
         if let Some((what, _)) = taken.iter().find(|(_, it)| path.is_within(it) || it.is_within(&path)) {
             let reason = format!("the store {} at {path} overlaps with {what}", quoted(store.name()));

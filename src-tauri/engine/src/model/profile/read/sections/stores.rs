@@ -2,8 +2,8 @@
 
 use super::super::{
     super::{
-        Connection, Encryption, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore, Store,
-        connection::Family,
+        Connection, Encryption, FilesAt, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore,
+        Store, connection::Family,
     },
     addresses::{Refers, database_url, port, reference},
     commands::variables,
@@ -47,14 +47,30 @@ pub(super) fn store(node: &Node<'_>) -> Option<Store> {
             name.zip(path).map(|(name, path)| Store::Sqlite(SqliteStore { name, path, point_at }))
         }
         Kind::Files => {
-            let path = table.required("path", "path = \"data/uploads\"", file);
+            let at = files_at(&table);
             let immutable = table.optional("immutable", Node::flag).unwrap_or_default();
             let point_at = point_at(OF_A_FILE, OF_A_FILE);
-            name.zip(path).map(|(name, path)| Store::Files(FilesStore { name, path, immutable, point_at }))
+            name.zip(at).map(|(name, at)| Store::Files(FilesStore { name, at, immutable, point_at }))
         }
     };
     table.finish();
     store
+}
+
+/// A folder, or a volume: one of the two.
+fn files_at(table: &Table<'_>) -> Option<FilesAt> {
+    if !table.has("volume") {
+        return table.required("path", "path = \"data/uploads\"", file).map(FilesAt::Path);
+    }
+    let volume = table.optional("volume", crate::model::profile::read::values::name);
+    if table.optional("path", file).is_some() {
+        table.mistake("the files are said to be in a folder and in a volume", "keep “path”, or “volume”");
+        return None;
+    }
+    if table.has("point_at") {
+        table.mistake("a command in a container cannot be pointed at a copy of a volume", "take “point_at” out");
+    }
+    volume.map(FilesAt::Volume)
 }
 
 pub(super) fn source(node: &Node<'_>) -> Option<Source> {
