@@ -27,15 +27,14 @@ fn what_is_built_from_a_checkout_has_no_images_and_no_line_that_pins_them() {
 #[test]
 fn files_lie_in_a_folder_or_in_a_volume_of_containers_that_no_other_store_has() {
     let text = documented().into_iter().find(|it| it.contains("id = \"tickets\"")).expect("it is documented");
-    let folder = "kind = \"files\"\npath = \"attachments\"\n";
-    let good = text.replace(folder, "kind = \"files\"\nvolume = \"attachments\"\n");
-    let profile = Profile::parse(&good).unwrap();
+    let volume = "kind = \"files\"\nvolume = \"attachments\"\n";
+    let profile = Profile::parse(&text).unwrap();
     let store = profile.store("attachments").unwrap();
     assert_eq!((store.volume(), store.path()), (Some("attachments"), None));
     assert!(serde_json::to_string(&profile).unwrap().contains(r#""volume":"attachments""#));
     let keys = |more: &str| -> Vec<String> {
         let with = format!("kind = \"files\"\n{more}");
-        mistakes_with(&text, folder, &with).into_iter().map(|it| it.key).collect()
+        mistakes_with(&text, volume, &with).into_iter().map(|it| it.key).collect()
     };
     assert_eq!(keys("volume = \"a\"\npath = \"a\"\n"), ["stores[1]"]);
     assert_eq!(keys(""), ["stores[1].path"]);
