@@ -63,6 +63,7 @@ const BENCHES: &[Bench] = &[
     ("processes", processes),
     ("size", size),
     ("away", away),
+    ("away-compose", away_compose),
     ("backup", backup),
     ("export", export),
     ("discovery", discovery),
@@ -160,7 +161,15 @@ fn size(_: &Path, size: Size) -> Result<Value> {
 fn away(_: &Path, size: Size) -> Result<Value> {
     // Only this group needs the shop and a server.
     crate::machine::provide(&[crate::machine::POSTGRESQL])?;
-    crate::away::figures(size.orders, size.profile)
+    crate::away::native(size.orders, size.profile)
+}
+
+/// The same in containers, on an engine of Docker of its own.
+fn away_compose(_: &Path, size: Size) -> Result<Value> {
+    // The database's image is made of the server that is installed here.
+    crate::machine::provide(&[crate::machine::POSTGRESQL, crate::machine::IPROUTE])?;
+    crate::docker::provide()?;
+    crate::away::compose(size.orders, size.profile)
 }
 
 /// A backup from its making to its restoring, beside PostgreSQL's own tools.

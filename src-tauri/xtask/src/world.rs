@@ -19,6 +19,8 @@ use crate::run::{read, target_dir};
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
     bin: PathBuf,
+    /// `DOCKER_HOST` of everybody here, where the shop runs in containers.
+    pub(crate) docker_host: Option<String>,
     /// What Liftlock calls the shop.
     pub(crate) name: String,
     /// Whether the folder outlives this.
@@ -46,6 +48,16 @@ impl World {
     /// A shop of release 1.0.0 with so many orders that runs and that Liftlock looks after; the programs are those
     /// of a profile of Cargo.
     pub(crate) fn with(orders: u32, profile: &str) -> Result<Self> {
+        Self::made(orders, profile, None, &[])
+    }
+
+    /// The same in containers of this engine, from images that are there or that are built from a checkout.
+    pub(crate) fn in_containers(orders: u32, profile: &str, docker_host: &str, is_built: bool) -> Result<Self> {
+        let kind: &[&str] = if is_built { &["--compose", "--built"] } else { &["--compose"] };
+        Self::made(orders, profile, Some(docker_host.to_owned()), kind)
+    }
+
+    fn made(orders: u32, profile: &str, docker_host: Option<String>, kind: &[&str]) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("liftlock-demo-").tempdir()?.keep();
         // PostgreSQL runs as a user of its own where we are root, and must reach its folder.
         #[cfg(unix)]
@@ -53,9 +65,11 @@ impl World {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
         }
-        let mut world = Self { dir, bin: target_dir().join(profile), name: String::new(), is_kept: false, guard: None };
+        let bin = target_dir().join(profile);
+        let mut world = Self { dir, bin, docker_host, name: String::new(), is_kept: false, guard: None };
         world.guard = Some(world.guard()?);
-        let up = world.demo(&["up", "--release", "1.0.0", "--orders", &orders.to_string()])?;
+        let orders = orders.to_string();
+        let up = world.demo(&[&["up", "--release", "1.0.0", "--orders", &orders], kind].concat())?;
         let added = world.liftlock_ok(&["add", text(&up, "profile")?, text(&up, "install_dir")?])?;
         added["name"].as_str().context("`liftlock add` does not tell the name")?.clone_into(&mut world.name);
         Ok(world)
@@ -117,6 +131,9 @@ impl World {
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
         command.env("LIFTLOCK_HOME", self.dir.join("liftlock-home"));
+        if let Some(host) = &self.docker_host {
+            command.env("DOCKER_HOST", host).env_remove("DOCKER_CONTEXT");
+        }
         command
     }
 }
