@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
-use crate::docker::Docker;
+use crate::docker::{Docker, Project};
 use crate::drivers::command::{Place, reader, secret};
 use crate::drivers::{self, Autostart, Driver, Gate};
 use crate::error::{Error, Result};
@@ -57,7 +57,8 @@ pub struct Site {
     pub sources: Vec<Arc<dyn tables::Source>>,
     /// The way it is run.
     pub driver: Arc<dyn Driver>,
-    docker: Docker,
+    /// Where it is one: asked for its name once.
+    project: Option<Project>,
     runner: Arc<dyn Runner>,
     clock: Arc<dyn Clock>,
     /// Last, because it goes after the stores whose passfiles are in it.
@@ -83,6 +84,7 @@ impl Site {
         let docker = Docker::new(Arc::clone(&runner)).patient(patience);
         let looked_into = home.looked_into(&installation.name);
         let driver = Arc::from(drivers::of(&profile, &installation.folder, Some(looked_into), &docker));
+        let project = drivers::project_of(&profile, &installation.folder, &docker);
         let scratch = scratch_of(home, &installation)?;
         let mut site = Self {
             installation,
@@ -92,7 +94,7 @@ impl Site {
             stores: Vec::new(),
             sources: Vec::new(),
             driver,
-            docker,
+            project,
             runner,
             clock,
             _secrets: EmptyFolder(secrets_of(home, label)),
@@ -145,8 +147,7 @@ impl Site {
 
     /// The container of a service, where the installation is a compose project.
     fn inside(&self, service: &str) -> Option<Inside> {
-        let project = drivers::project_of(&self.profile, &self.installation.folder, &self.docker)?;
-        Some(Inside { project, service: service.to_owned() })
+        Some(Inside { project: self.project.clone()?, service: service.to_owned() })
     }
 
     /// What runs commands on behalf of this upgrade.

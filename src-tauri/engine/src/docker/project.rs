@@ -23,6 +23,9 @@ const FILES: [(&str, &[&str]); 4] = [
     ("docker-compose.yaml", &["docker-compose.override.yml", "docker-compose.override.yaml"]),
 ];
 
+/// What a container is called that has processes, or is about to.
+const RUNNING: [&str; 4] = ["running", "restarting", "paused", "removing"];
+
 /// A project in its folder.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -147,7 +150,7 @@ struct Mount {
 impl Container {
     /// Whether it has processes, or is about to.
     pub fn is_running(&self) -> bool {
-        matches!(self.state.status.as_str(), "running" | "restarting" | "paused" | "removing")
+        RUNNING.contains(&self.state.status.as_str())
     }
     /// Whether its own check says that it is not well.
     pub fn is_unhealthy(&self) -> bool {
@@ -309,6 +312,25 @@ impl Project {
     /// # Errors
     /// `docker_down`, and its kin.
     pub fn containers(&self, service: &str) -> Result<Vec<Container>> {
+        let ids = self.ids(service, &["--all", "--no-trunc"])?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.docker.ask(["container", "inspect"].into_iter().chain(ids.split_whitespace()))?;
+        serde_json::from_str(&answer).map_err(|cause| strange("docker inspect", &cause))
+    }
+
+    /// Whether a container of a service has processes, or is about to: in one question, for while people wait.
+    ///
+    /// # Errors
+    /// As [`Project::containers`].
+    pub fn runs(&self, service: &str) -> Result<bool> {
+        let states = RUNNING.map(|it| format!("--filter=status={it}"));
+        Ok(!self.ids(service, &states.each_ref().map(String::as_str))?.is_empty())
+    }
+
+    /// What Docker calls the containers of a service that `more` picks.
+    fn ids(&self, service: &str, more: &[&str]) -> Result<String> {
         let labels = if self.is_stack {
             vec![format!("label=com.docker.swarm.service.name={}", self.name_in_swarm(service)?)]
         } else {
@@ -319,13 +341,8 @@ impl Project {
             ]
         };
         let filters = labels.iter().flat_map(|it| ["--filter", it.as_str()]);
-        let ids = self.docker.ask(["ps", "--all", "--quiet", "--no-trunc"].into_iter().chain(filters))?;
-        let ids: Vec<&str> = ids.split_whitespace().collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let answer = self.docker.ask(["container", "inspect"].into_iter().chain(ids))?;
-        serde_json::from_str(&answer).map_err(|cause| strange("docker inspect", &cause))
+        let ids = self.docker.ask(["ps", "--quiet"].into_iter().chain(more.iter().copied()).chain(filters))?;
+        Ok(ids.trim().to_owned())
     }
 
     /// The one container of a service that runs.

@@ -12,7 +12,7 @@ pub struct Budget {
     pub within: Duration,
     /// So many times in a row a required probe must be up.
     pub times: u32,
-    /// Between two rounds.
+    /// From the beginning of one round to that of the next, at least.
     pub pause: Duration,
 }
 
@@ -79,6 +79,7 @@ pub fn settle(
     let mut in_a_row = vec![0; questions.len()];
     let mut last = BTreeMap::new();
     let is_up = loop {
+        let begun = world.clock.since_boot();
         for (at, question) in questions.iter().enumerate().filter(|(_, it)| it.required) {
             let observation = ask(question, world)?;
             observed(&observation);
@@ -88,10 +89,13 @@ pub fn settle(
         if questions.iter().zip(&in_a_row).all(|(question, ups)| !question.required || *ups >= budget.times) {
             break true;
         }
-        if world.clock.since_boot() + budget.pause >= deadline {
+        let now = world.clock.since_boot();
+        // What was asked took a part of it already.
+        let pause = budget.pause.saturating_sub(now.saturating_sub(begun));
+        if now + budget.pause >= deadline {
             break false;
         }
-        thread::sleep(budget.pause);
+        thread::sleep(pause);
     };
     for (at, question) in questions.iter().enumerate().filter(|(_, it)| !it.required) {
         let observation = ask(question, world)?;

@@ -271,7 +271,11 @@ impl<'a> Watch<'a> {
                         pause = Duration::from_millis(1);
                     }
                     Err(RecvTimeoutError::Timeout) => pause = (pause * 2).min(CHECK_EVERY / 2),
-                    Err(RecvTimeoutError::Disconnected) => are_open = false,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        are_open = false;
+                        // Whatever has closed its pipes is about to end.
+                        pause = Duration::from_millis(1);
+                    }
                 }
             } else if ended.is_none() {
                 thread::sleep(pause);

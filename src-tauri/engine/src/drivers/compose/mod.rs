@@ -170,8 +170,7 @@ impl Compose {
         let patience = self.patience(self.limits.start_within + self.limits.stop_within);
         let docker = self.project.docker();
         let done = docker.again(|| succeeded(docker.runner().run(&up, patience, &[], reporter)));
-        let containers = self.project.containers(service);
-        let is_up = containers.as_ref().is_ok_and(|it| it.iter().any(Container::is_running));
+        let is_up = self.project.runs(service).unwrap_or(false);
         match done {
             Ok(_) if is_up => self.lay_in(service, reporter),
             Ok(_) => Err(self.not_started(component, None, reporter)),
@@ -253,7 +252,7 @@ impl Driver for Compose {
     }
 
     fn is_running(&self, component: &str, _reporter: &dyn Reporter) -> Result<bool> {
-        Ok(self.containers(component)?.iter().any(Container::is_running))
+        self.project.runs(self.service(component)?)
     }
 
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
@@ -269,8 +268,10 @@ impl Driver for Compose {
             self.project.docker().act(stop, self.patience(self.limits.stop_within), reporter)?;
             ending = Ending::Gently;
         }
-        let left: Vec<_> = self.containers(component)?.into_iter().filter(Container::is_running).collect();
-        if let Some(container) = left.first() {
+        if !self.is_running(component, reporter)? {
+            return Ok(ending);
+        }
+        if let Some(container) = self.containers(component)?.into_iter().find(Container::is_running) {
             return Err(Error::failed("stop_failed", format!("“{component}” could not be stopped.")).remedy(format!(
                 "Stop it with “docker stop {}”, then try again.",
                 container.name.trim_start_matches('/')
