@@ -15,7 +15,7 @@ fn git(world: &World, words: &[&str]) -> String {
 }
 
 /// The checkout is what it was, the shop runs from the image of this version, and Docker Compose itself agrees.
-fn is_whole(world: &World, version: &str) {
+pub(crate) fn is_whole(world: &World, version: &str) {
     assert_eq!(git(world, &["tag", "--points-at", "HEAD"]), "v1.0.0", "nobody switches the user's checkout");
     assert_eq!(git(world, &["diff", "--name-only", "HEAD", "--", "compose.yaml", "Dockerfile"]), "");
     assert_eq!(world.current(), version);

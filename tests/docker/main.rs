@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "the support is shared with the tests of the native driver")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
+#[path = "../support/disk.rs"]
+mod disk;
 #[path = "../support/docker.rs"]
 mod docker;
 
@@ -13,6 +15,7 @@ mod built;
 mod demo;
 mod engine;
 mod filaops;
+mod full;
 mod moved;
 mod registry;
 mod struck;

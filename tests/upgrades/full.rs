@@ -1,55 +1,14 @@
 //! The disk is full: that of Liftlock's own home while an upgrade runs. The ballast is let go, so that what became of
 //! the upgrade can be written down, and the application is as it was or is raised whole.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::path::Path;
 
 use liftlock_engine::model::state::State;
 use rustix::process::Signal;
 
+use crate::disk::Disk;
 use crate::support::{Case, Exit, Expected, World, judge, signal};
-
-/// A small file system of its own, taken away with this.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// None where this user may not mount one, which is said.
-    fn of(mebibytes: u32, at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={mebibytes}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
-        if mounted.is_ok_and(|it| it.success()) {
-            return Some(Self(at.to_owned()));
-        }
-        eprintln!("not run: this user may not mount a small disk");
-        None
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
-    }
-
-    /// Not a byte is left.
-    fn fill(&self) {
-        let mut file = File::options().create(true).append(true).open(self.filler()).unwrap();
-        for size in [1 << 20, 4096, 1] {
-            let block = vec![0x5A; size];
-            while file.write_all(&block).is_ok() {}
-        }
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.filler()).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 /// The next case, whose home is on a disk of its own.
 fn on_a_small_disk(world: &World) -> Option<(Disk, Case<'_>)> {
@@ -112,10 +71,8 @@ fn a_backup_that_finds_its_disk_full_ends_the_upgrade_before_anything_is_touched
     let Some((disk, case)) = on_a_small_disk(&world) else { return };
     let id = case.ask("1.1.0");
     let mut worker = case.frozen(id, "forward/take_backup/after_intent");
-    disk.fill();
     // Enough for the journal and no more.
-    let filler = File::options().write(true).open(disk.filler()).unwrap();
-    filler.set_len(filler.metadata().unwrap().len() - (96 << 10)).unwrap();
+    disk.fill_but(96 << 10);
     signal(worker.id(), Signal::CONT);
     assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));
     disk.make_room();

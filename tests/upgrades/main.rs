@@ -8,6 +8,8 @@
 #![allow(dead_code, reason = "the support is there for all of the tests to come")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
+#[path = "../support/disk.rs"]
+mod disk;
 #[path = "../support/keychain.rs"]
 mod keychain;
 #[path = "../support/mariadb.rs"]

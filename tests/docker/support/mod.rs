@@ -17,7 +17,7 @@ pub(crate) mod watch;
 pub(crate) mod world;
 
 pub(crate) use around::*;
-pub(crate) use case::{Case, Ended};
+pub(crate) use case::{Case, Ended, Exit};
 pub(crate) use judge::Expected;
 pub(crate) use world::World;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Case, wait_for};
+use crate::disk::Disk;
 use crate::docker::{Engine, demo_program};
 
 /// Orders to begin with: few, because what is tested is whether they come through, not how many.
@@ -58,14 +59,26 @@ impl World {
         Self::made(&["--compose", "--built"], releases)
     }
 
+    /// The same on an engine whose images and containers have a disk of their own. None where this user may not mount one.
+    pub(crate) fn built_on_a_small_disk(releases: &[&str]) -> Option<(Self, Disk)> {
+        let engine = Engine::start();
+        engine.stop();
+        let disk = Disk::of(1024, &engine.dir.join("data"))?;
+        engine.start_again();
+        Some((Self::made_on(engine, &["--compose", "--built"], releases), disk))
+    }
+
     /// The same as a stack of Docker Swarm, of which the engine is the only node.
     pub(crate) fn in_swarm(releases: &[&str]) -> Self {
         Self::made(&["--compose", "--stack"], releases)
     }
 
     fn made(kind: &[&str], releases: &[&str]) -> Self {
+        Self::made_on(Engine::start(), kind, releases)
+    }
+
+    fn made_on(engine: Engine, kind: &[&str], releases: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-in-docker-").tempdir().unwrap().keep();
-        let engine = Engine::start();
         if kind.contains(&"--stack") {
             engine.begin_swarm();
         }

@@ -6,6 +6,10 @@ use crate::process::printable;
 
 /// Lines of it that say why.
 const TOLD: usize = 6;
+/// Lines of a builder that are its last words.
+const LAST_WORDS: usize = 20;
+/// What everybody says who finds no room on a disk.
+const NO_SPACE: &str = "no space left on device";
 
 /// There is no `docker`.
 pub(super) fn no_docker(cause: &Error) -> Error {
@@ -22,18 +26,23 @@ pub(super) fn of_a_build(finished: &Finished) -> Error {
     }
     let said: Vec<&str> =
         finished.stdout.lines().map(str::trim).filter(|it| !it.is_empty() && *it != "------").collect();
-    let said = said.iter().rev().take(TOLD).rev().map(|it| printable(it));
-    let details = said.chain(error.details).collect();
-    Error { details, ..error }
+    // A command of the build that finds no room says so there too, and the builder only that it failed.
+    let is_full = said.iter().rev().take(LAST_WORDS).any(|it| it.to_lowercase().contains(NO_SPACE));
+    let details = said.iter().rev().take(TOLD).rev().map(|it| printable(it)).chain(error.details).collect();
+    if is_full { Error { details, ..disk_full() } } else { Error { details, ..error } }
+}
+
+fn disk_full() -> Error {
+    Error::failed("disk_full", "The disk on which Docker keeps its images and containers is full.")
+        .remedy("Free some space there (“docker system df” shows what takes it), then try again.")
 }
 
 /// The error that its words tell.
 pub(crate) fn understood(words: &str) -> Error {
     let text = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|it| text.contains(it));
-    let error = if says(&["no space left on device"]) {
-        Error::failed("disk_full", "The disk on which Docker keeps its images and containers is full.")
-            .remedy("Free some space there (“docker system df” shows what takes it), then try again.")
+    let error = if says(&[NO_SPACE]) {
+        disk_full()
     } else if says(&["permission denied while trying to connect"]) {
         Error::refused("docker_forbidden", "This user may not talk to Docker.")
             .remedy("Add the user to the group “docker”, use rootless Docker, or run Liftlock as the user who runs the application.")
@@ -137,6 +146,18 @@ fn of_swarm(says: &dyn Fn(&[&str]) -> bool) -> Option<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_of_a_build_that_found_no_room_did_not_just_fail() {
+        let of = |stdout: &str| {
+            let stderr = "failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 1";
+            of_a_build(&Finished { code: Some(1), stdout: stdout.to_owned(), stderr: stderr.to_owned() })
+        };
+        let full =
+            of("#5 0.2 cc main.c\n#5 0.4 fatal error: error writing to /tmp/x.s: No space left on device\n------\n");
+        assert!(full.class == "disk_full" && full.details.iter().any(|it| it.contains("/tmp/x.s")), "{full:?}");
+        assert_eq!(of("#5 0.2 cc main.c\n#5 0.4 main.c:1: error\n").class, "build_failed");
+    }
 
     #[test]
     fn what_docker_says_is_understood() {
