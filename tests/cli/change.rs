@@ -68,7 +68,7 @@ fn a_profile_is_told_all_its_mistakes_with_their_places() {
         insta::assert_snapshot!(name, bench.settled(&bench.run(args).shown()));
     }
     assert_eq!(bench.run(&["profile", "check", "bad.toml"]).code, 2);
-    for id in ["corner-shop", "filaops"] {
+    for id in ["corner-shop", "filaops", "filaops-native"] {
         let built_in = bench.run(&["profile", "check", id]);
         assert_eq!((built_in.code, built_in.err.as_str()), (0, ""), "{id}: {}", built_in.out);
     }

@@ -1,5 +1,7 @@
 //! Profiles as their authors meet them: mistakes, the schema for editors, and the examples of the documentation.
 
+mod profile_native;
+
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf};
 
 use liftlock_engine::{
@@ -301,6 +303,11 @@ fn a_secret_that_is_asked_for_has_no_default_and_only_what_is_made_up_a_length()
     assert_eq!(said("generate = true").len(), 1, "it has a name");
 }
 
+/// The built-in one that runs out of a checkout.
+fn native() -> &'static str {
+    profiles::built_in().iter().find(|(id, _)| *id == "filaops-native").expect("it is built in").1
+}
+
 /// `UPDATE_SCHEMA=1 cargo test -p liftlock-engine --test profile` writes it anew.
 #[test]
 fn the_published_schema_is_that_of_the_types() {
@@ -348,7 +355,9 @@ fn schema_and_reader_know_the_same_keys() {
     let in_a_file = "token = { file = \"/etc/thing/token.env\", key = \"TOKEN\" }";
     let elsewhere =
         ["token = { env = \"TOKEN\" }", "token = { keychain = \"thing\" }"].map(|it| EVERYTHING.replace(in_a_file, it));
-    for text in documented().iter().chain(&elsewhere).chain([&in_a_stack()]).map(String::as_str).chain([EVERYTHING]) {
+    let texts =
+        documented().into_iter().chain(elsewhere).chain([in_a_stack(), EVERYTHING.to_owned(), native().to_owned()]);
+    for text in &texts.collect::<Vec<_>>() {
         assert_eq!(Profile::check(text).mistakes, []);
         keys_used(&schema, &schema, "profile", &toml::from_str(text).unwrap(), &mut used);
     }

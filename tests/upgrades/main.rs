@@ -8,6 +8,8 @@
 #![allow(dead_code, reason = "the support is there for all of the tests to come")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has found something")]
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../support/disk.rs"]
 mod disk;
 #[path = "../support/keychain.rs"]
@@ -18,6 +20,8 @@ mod mariadb_server;
 mod old_shop;
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[path = "../support/tagged.rs"]
+mod tagged;
 #[path = "../support/tds.rs"]
 mod tds;
 
@@ -27,6 +31,7 @@ mod branch;
 mod cut;
 mod damaged;
 mod export;
+mod filaops;
 mod foreign;
 mod fresh;
 mod frozen;

@@ -4,6 +4,7 @@
 //! the migrations then trip over), and tells another version on its usual address than the one that runs. What a release
 //! is like stands in `release.json` of its image.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Where a release says what it is like.
-const RELEASE: &str = "/app/release.json";
+/// Where a release says what it is like: where it is worked in, or in its image.
+const RELEASE: [&str; 2] = ["release.json", "/app/release.json"];
 
 /// What a release is like.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,11 +41,12 @@ pub struct Migration {
     pub only_for_real: Vec<String>,
 }
 
-/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`.
+/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`; and what an installation without
+/// Docker is made with and started by: `python3 -m venv`, `pip install`, `npm`, `uvicorn`. `program` is what it was called by.
 ///
 /// # Errors
 /// What did not work.
-pub fn run(words: &[&str]) -> Result<()> {
+pub fn run(program: &Path, words: &[&str]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match words {
         ["alembic", "current"] => runtime.block_on(current()),
@@ -53,15 +55,50 @@ pub fn run(words: &[&str]) -> Result<()> {
             Ok(())
         }
         ["alembic", "upgrade", "head"] => runtime.block_on(upgrade()),
-        ["serve"] => runtime.block_on(serve()),
+        ["serve"] | ["uvicorn", "app.main:app", ..] => runtime.block_on(serve()),
+        ["python3", "-m", "venv", "--clear", folder] => make_environment(Path::new(folder)),
+        ["pip", "install", "--requirement", list] => install(program, list),
+        ["npm", "ci"] => Ok(std::fs::create_dir_all("node_modules")?),
+        ["npm", "run", "build"] => build_pages(),
         ["page"] => runtime.block_on(listen(80, Router::new().route("/", get(|| async { "FilaOps" })))),
         ["ask-health"] => ask_health(),
         _ => bail!("it cannot be asked for {words:?}"),
     }
 }
 
+/// An environment in which nothing is but what installs into it.
+fn make_environment(folder: &Path) -> Result<()> {
+    let programs = folder.join("bin");
+    if programs.exists() {
+        std::fs::remove_dir_all(&programs)?;
+    }
+    std::fs::create_dir_all(&programs)?;
+    link(&programs.join("pip"))
+}
+
+/// What a list of requirements names comes beside the program that installs it.
+fn install(program: &Path, list: &str) -> Result<()> {
+    for name in std::fs::read_to_string(list).context(list.to_owned())?.lines() {
+        if !["alembic", "uvicorn"].contains(&name) {
+            bail!("No matching distribution found for {name}");
+        }
+        link(&program.with_file_name(name))?;
+    }
+    Ok(())
+}
+
+fn link(name: &Path) -> Result<()> {
+    Ok(std::os::unix::fs::symlink(std::env::current_exe()?, name)?)
+}
+
+fn build_pages() -> Result<()> {
+    std::fs::create_dir_all("dist")?;
+    Ok(std::fs::copy("package.json", "dist/index.html").map(drop)?)
+}
+
 fn release() -> Result<Release> {
-    Ok(serde_json::from_slice(&std::fs::read(RELEASE).context(RELEASE)?)?)
+    let text = std::fs::read(RELEASE[0]).or_else(|_| std::fs::read(RELEASE[1])).context(RELEASE[1])?;
+    Ok(serde_json::from_slice(&text)?)
 }
 
 fn head(release: &Release) -> &str {
@@ -137,7 +174,8 @@ async fn serve() -> Result<()> {
     // What it tells here is read from a checkout that may be at any version.
     let lie = || async { json!({ "version": "9.9.9" }).to_string() };
     let pages = Router::new().route("/health", get(health)).route("/api/v1/system/version", get(lie));
-    listen(8000, pages).await
+    let port = std::env::var("UVICORN_PORT").map_or(Ok(8000), |it| it.parse())?;
+    listen(port, pages).await
 }
 
 async fn health(version: &str) -> impl IntoResponse + use<> {

@@ -2,22 +2,20 @@
 //! for by a program with the same manners, and a release server that knows bare tags.
 
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use super::tagged::git;
+use super::tagged::{free_port, get, serve};
 use super::{PATIENCE, wait_for};
 use crate::docker::{Engine, demo_program};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops.toml");
 const COMPOSE: &str = include_str!("../filaops/docker-compose.yml");
-const REPOSITORY: &str = "/repos/BLB3DPrinting/filaops";
 /// In the words of a profile.
 const ASKED: &str = "asked = [{ key = \"SECRET_KEY\", name = \"Key of sessions\", generate = true, length = 64 }]\n";
 const PASSWORD: &str = "a-password-of-the-owner";
@@ -278,74 +276,5 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-    }
-}
-
-/// What git says.
-pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
-    let ours = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false"];
-    let output = Command::new("git").args(ours).args(words).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// A port that nobody has, and that nobody else here is given: that of the other kind is held for as long as the test
-/// runs. Below those that connections going out take by themselves.
-fn free_port(held: &mut Vec<UdpSocket>) -> u16 {
-    let first = 10_240 + u16::try_from(RandomState::new().hash_one(0) % 20_000).unwrap();
-    let free = |port: &u16| {
-        let sign = UdpSocket::bind(("127.0.0.1", *port)).ok()?;
-        TcpListener::bind(("0.0.0.0", *port)).ok().map(|_| sign)
-    };
-    let (port, sign) = (first..32_768).find_map(|it| Some((it, free(&it)?))).unwrap();
-    held.push(sign);
-    port
-}
-
-fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
-}
-
-/// A release server for the repository in a folder, for as long as the test runs.
-fn serve(upstream: PathBuf) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let Some((_, path)) = super::asked(&stream) else { continue };
-            let (status, kind, body) = answer(&upstream, &path);
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-        }
-    });
-    address
-}
-
-fn answer(upstream: &Path, path: &str) -> (&'static str, &'static str, Vec<u8>) {
-    let json = |it: Value| ("200 OK", "application/json", it.to_string().into_bytes());
-    let commit = |tag: &str| git(upstream, &["rev-list", "--max-count=1", tag]);
-    let parts: Vec<&str> = path.strip_prefix(REPOSITORY).unwrap_or_default().split('/').skip(1).collect();
-    match parts[..] {
-        ["tags"] => {
-            let tags = git(upstream, &["tag", "--list"]);
-            json(tags.lines().map(|it| json!({ "name": it, "commit": { "sha": commit(it) } })).collect())
-        }
-        ["git", "ref", "tags", tag] => json(json!({ "object": { "type": "commit", "sha": commit(tag) } })),
-        ["tarball", commit] => {
-            let prefix = format!("--prefix=filaops-{}/", &commit[..7]);
-            let mut git = Command::new("git");
-            let output = git.args(["archive", "--format=tar.gz", &prefix, commit]).current_dir(upstream).output();
-            ("200 OK", "application/gzip", output.unwrap().stdout)
-        }
-        _ => ("404 Not Found", "application/json", b"{\"message\": \"Not Found\"}".to_vec()),
     }
 }

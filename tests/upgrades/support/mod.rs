@@ -2,6 +2,7 @@
 
 pub(crate) mod around;
 pub(crate) mod case;
+pub(crate) mod filaops;
 pub(crate) mod judge;
 pub(crate) mod watch;
 pub(crate) mod world;

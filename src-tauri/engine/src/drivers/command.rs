@@ -7,14 +7,16 @@ use std::{
 
 use super::Variables;
 use crate::error::{Error, Result};
-use crate::model::profile::{CommandLine, EnvFile, FilePath, Placeholder, Profile, Reference, Run};
+use crate::model::profile::{
+    CommandLine, Driver, EnvFile, FilePath, InsidePath, Placeholder, Profile, Reference, Run, Template,
+};
 use crate::ports::Invocation;
 use crate::secrets::{Secret, keychain};
 
 /// A release of an installation.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The installation folder, in which commands run.
+    /// The installation folder.
     pub dir: &'a Path,
     /// The version of the release.
     pub version: &'a str,
@@ -23,7 +25,7 @@ pub struct Place<'a> {
 }
 
 /// The command with its holes filled, the settings that belong to it and `variables` over them. It runs in the
-/// installation folder, as the owner of that.
+/// installation folder or where the driver says, as the owner of the installation folder.
 ///
 /// # Errors
 /// Where its settings cannot be read.
@@ -33,7 +35,7 @@ pub fn invocation(
     command: &CommandLine,
     variables: &Variables,
 ) -> Result<Invocation> {
-    prepare(usual_settings(profile).as_ref(), place, command, variables)
+    prepare(&Usual::of(profile), place, command, variables)
 }
 
 /// Reads files that a profile names, for looking up what it refers to.
@@ -64,16 +66,31 @@ pub fn secret(reference: &Reference, dir: &Path) -> Result<Secret> {
     Ok(Secret::new(text.trim()))
 }
 
-/// The settings of commands that name none: those of the first component that has some.
-pub(super) fn usual_settings(profile: &Profile) -> Option<FilePath> {
-    profile.components.iter().find_map(|it| match &it.run {
-        Run::Command(command) => command.env_file.clone(),
-        Run::Unit { .. } | Run::Service { .. } => None,
-    })
+/// What holds for commands that say nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct Usual {
+    /// Their settings: those of the first component that has some.
+    settings: Option<FilePath>,
+    /// The folder of the release in which they run; the installation folder where there is none.
+    work_in: Option<InsidePath>,
+}
+
+impl Usual {
+    pub(super) fn of(profile: &Profile) -> Self {
+        let settings = profile.components.iter().find_map(|it| match &it.run {
+            Run::Command(command) => command.env_file.clone(),
+            Run::Unit { .. } | Run::Service { .. } => None,
+        });
+        let work_in = match &profile.driver {
+            Driver::Native(layout) => layout.work_in.clone(),
+            Driver::Compose(_) => None,
+        };
+        Self { settings, work_in }
+    }
 }
 
 pub(super) fn prepare(
-    usual_settings: Option<&FilePath>,
+    usual: &Usual,
     place: Place<'_>,
     command: &CommandLine,
     variables: &Variables,
@@ -82,8 +99,9 @@ pub(super) fn prepare(
     let (program, args) = words
         .split_first()
         .ok_or_else(|| Error::bug("empty_command", "A command of the profile is empty although it was checked."))?;
-    let mut invocation = Invocation::new(PathBuf::from(program)).args(args).dir(place.dir);
-    if let Some(file) = command.env_file.as_ref().or(usual_settings) {
+    let dir = usual.work_in.as_ref().map_or_else(|| place.dir.to_owned(), |it| it.under(place.release));
+    let mut invocation = Invocation::new(PathBuf::from(program)).args(args).dir(dir);
+    if let Some(file) = command.env_file.as_ref().or(usual.settings.as_ref()) {
         let text = reader(place.dir)(file)?;
         for (key, value) in EnvFile::parse(&text).entries() {
             invocation = invocation.env(key, value);
@@ -101,9 +119,14 @@ pub(super) fn prepare(
 
 /// Program and arguments, with the holes filled.
 pub(crate) fn words_of(command: &CommandLine, place: Place<'_>) -> Result<Vec<String>> {
+    filled(&command.command, place)
+}
+
+/// The same of words alone.
+pub(super) fn filled(words: &[Template], place: Place<'_>) -> Result<Vec<String>> {
     let (dir, release) = (place.dir.to_string_lossy(), place.release.to_string_lossy());
     let known = [(Placeholder::Dir, &*dir), (Placeholder::Release, &*release), (Placeholder::Version, place.version)];
-    command.command.iter().map(|word| word.fill(&known)).collect()
+    words.iter().map(|word| word.fill(&known)).collect()
 }
 
 /// The owner of the installation, where Liftlock runs as root and the owner is somebody else: an application

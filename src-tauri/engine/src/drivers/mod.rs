@@ -4,6 +4,7 @@
 //! what it names: a switch touches the pointer to the release, never a release. Fetching a release into its
 //! place belongs to `releases`; what the application answers belongs to `probes`.
 
+mod checkout;
 pub mod command;
 pub mod compose;
 mod mover;
@@ -34,6 +35,9 @@ pub use compose::{Compose, Swarm};
 pub use mover::{DataMove, DataMover};
 pub use native::Native;
 pub use units::UnitFolders;
+
+/// The folder of ours in one that is somebody's checkout or project.
+const OURS: &str = ".liftlock";
 
 /// Who can reach a component that is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,6 +209,28 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// It cannot be told.
     fn remembered(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Makes what every release of this installation finds in its folder, where that is not there yet. Done once, when the
+    /// installation begins to be looked after.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    fn adopt(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Puts into the folder of a release that was just unpacked what every release of this installation has in common.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    fn furnish(&self, _folder: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether making a release ready adds files to its folder, which are nobody's work then.
+    fn adds_files(&self) -> bool {
+        false
     }
 
     /// Lets go of what a release ran from beside its folder, which nobody goes back to. Answers how large that was, in

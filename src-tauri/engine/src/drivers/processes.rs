@@ -1,6 +1,6 @@
 //! Components that Liftlock starts itself.
 //!
-//! A running one is known by its record in `run/<component>.json`. The record is written after the start, so a
+//! A running one is known by its record in `run/<component>.json`; in a checkout of git also by serving users out of it. The record is written after the start, so a
 //! start that was cut short leaves a process without one; it carries the path of the record as a variable and
 //! is found by that. Deliberately absent: starting it again when it dies, which is what units are for.
 
@@ -11,13 +11,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Place, prepare, usual_settings};
+use super::command::{Place, Usual, prepare, reader};
 use super::{Ending, Gate, Variables};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::profile::{self, CommandLine, FilePath, Limits, Profile};
+use crate::model::profile::{self, CommandLine, Driver, Limits, Profile};
 use crate::ports::Invocation;
-use crate::process::{Identity, LogFile, end_with_descendants, last_lines, marked, spawn_detached};
+use crate::process::{
+    Identity, Listener, LogFile, end_with_descendants, last_lines, listeners, marked, spawn_detached,
+};
 
 /// The variable that names the record of a component to its processes.
 const COMPONENT_MARK: &str = "LIFTLOCK_COMPONENT";
@@ -36,32 +38,52 @@ struct Record {
 #[derive(Debug)]
 pub(super) struct Processes {
     dir: PathBuf,
+    /// Where records and logs are kept.
+    keeps: PathBuf,
+    /// Whether one that somebody started by hand is the application too.
+    is_checkout: bool,
     limits: Limits,
     gate: Option<profile::Gate>,
-    /// The settings of commands that name none of their own.
-    env_file: Option<FilePath>,
+    usual: Usual,
 }
 
 impl Processes {
     pub(super) fn new(profile: &Profile, dir: &Path) -> Self {
+        let is_checkout = matches!(&profile.driver, Driver::Native(it) if it.checkout);
         Self {
+            keeps: if is_checkout { dir.join(super::OURS) } else { dir.to_owned() },
             dir: dir.to_owned(),
+            is_checkout,
             limits: profile.limits.clone(),
             gate: profile.gate.clone(),
-            env_file: usual_settings(profile),
+            usual: Usual::of(profile),
         }
     }
 
     pub(super) fn is_running(&self, component: &str) -> Result<bool> {
         let is_recorded = self.record(component)?.is_some_and(|it| it.process.is_alive());
-        Ok(is_recorded || !marked(COMPONENT_MARK, &self.mark(component)).is_empty())
+        let is_there = is_recorded || !marked(COMPONENT_MARK, &self.mark(component)).is_empty();
+        Ok(is_there || !self.by_hand(component).is_empty())
+    }
+
+    /// Who serves users out of this checkout without having been started by us.
+    pub(super) fn by_hand(&self, component: &str) -> Vec<Listener> {
+        let gate = self.gate.as_ref().filter(|it| self.is_checkout && it.component == component);
+        let port = gate.and_then(|it| it.port.lookup(&reader(&self.dir)).ok()?.trim().parse().ok());
+        let is_of_this = |it: &Listener| it.process.pid != std::process::id() && it.works_in(&self.dir);
+        port.map_or_else(Vec::new, |port| listeners(port).into_iter().filter(is_of_this).collect())
     }
 
     pub(super) fn stop(&self, component: &str) -> Result<Ending> {
+        let by_hand = self.by_hand(component).into_iter().map(|it| it.process).collect();
+        self.end(component, by_hand)
+    }
+
+    fn end(&self, component: &str, others: Vec<Identity>) -> Result<Ending> {
         let mark = self.mark(component);
         let mut ending = Ending::WasGone;
         let recorded = self.record(component)?.map(|it| it.process);
-        for process in recorded.into_iter().chain(marked(COMPONENT_MARK, &mark)) {
+        for process in recorded.into_iter().chain(marked(COMPONENT_MARK, &mark)).chain(others) {
             match end_with_descendants(&process, Some((COMPONENT_MARK, &mark)), self.limits.stop_within)? {
                 Ending::WasGone => {}
                 ended if ending == Ending::WasGone || ended == Ending::ByForce => ending = ended,
@@ -93,8 +115,11 @@ impl Processes {
             return Err(Error::failed("already_running", format!("“{component}” runs already, behind another gate."))
                 .remedy("Stop it, then try again."));
         }
+        if wanted.is_none() && !self.by_hand(component).is_empty() {
+            return Ok(());
+        }
         // Without a living record this ends what a start that was cut short has left.
-        self.stop(component)?;
+        self.end(component, Vec::new())?;
 
         let invocation = self.invocation(component, command, (version, release), variables, gate)?;
         let record = self.record_path(component);
@@ -119,7 +144,7 @@ impl Processes {
         gate: Gate,
     ) -> Result<Invocation> {
         let place = Place { dir: &self.dir, version, release };
-        let mut invocation = prepare(self.env_file.as_ref(), place, command, variables)?;
+        let mut invocation = prepare(&self.usual, place, command, variables)?;
         if let Some(port) = gate.private_port() {
             invocation = invocation.env(gate_variable(self.gate.as_ref(), component)?, port.to_string());
         }
@@ -142,7 +167,7 @@ impl Processes {
     }
 
     fn record_path(&self, component: &str) -> PathBuf {
-        self.dir.join("run").join(format!("{component}.json"))
+        self.keeps.join("run").join(format!("{component}.json"))
     }
 
     fn mark(&self, component: &str) -> String {
@@ -150,7 +175,7 @@ impl Processes {
     }
 
     fn log(&self, component: &str) -> LogFile {
-        LogFile::at(self.dir.join("logs").join(format!("{component}.log")))
+        LogFile::at(self.keeps.join("logs").join(format!("{component}.log")))
     }
 }
 

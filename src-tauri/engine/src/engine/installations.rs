@@ -31,7 +31,7 @@ pub struct AddRequest {
 }
 
 impl Engine {
-    /// Looks after an installation from now on. Looks whether the folder is what the profile says; changes nothing in it.
+    /// Looks after an installation from now on. Looks whether the folder is what the profile says; changes nothing that is in it.
     ///
     /// # Errors
     /// `locked`; the profile's mistakes; `folder_missing`, `not_recognised`, `folder_not_writable`, `name_taken`, `folder_taken`.
@@ -79,6 +79,7 @@ impl Engine {
             added_at: self.clock.now(),
         };
         let site = self.site(&installation)?;
+        site.driver.adopt()?;
         // An application that is down can be added; checking it will say what is wrong.
         installation.version = site.ask_version(Gate::Public, &Silent).ok().map(|it| it.to_string());
         self.db()?.add_installation(&installation)?;

@@ -23,7 +23,7 @@ pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
 pub use gently::gently;
 pub use identity::Identity;
 pub use invoke::find_program;
-pub use listener::listener;
+pub use listener::{Listener, listener, listeners};
 pub use machine::ThisMachine;
 pub use orphans::OrphanLock;
 pub use run::{Silent, SystemRunner};

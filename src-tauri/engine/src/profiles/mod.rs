@@ -13,6 +13,7 @@ pub type BuiltIn = (&'static str, &'static str);
 const BUILT_IN: &[BuiltIn] = &[
     ("corner-shop", include_str!("../../profiles/corner-shop.toml")),
     ("filaops", include_str!("../../profiles/filaops.toml")),
+    ("filaops-native", include_str!("../../profiles/filaops-native.toml")),
 ];
 
 /// The profiles that are part of Liftlock, each with its id and its text.

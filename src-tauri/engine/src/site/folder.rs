@@ -23,8 +23,8 @@ impl Site {
     /// They cannot be read, or it cannot be written.
     pub fn take_baseline(&self, version: &str, reporter: &dyn Reporter) -> Result<()> {
         let folder = self.release_folder(version)?;
-        if !folder.is_dir() {
-            // A release that was there before us need not have a folder where it runs from images.
+        // A release that was there before us need not have a folder where it runs from images, and git knows a checkout.
+        if !folder.is_dir() || folder == self.installation.folder {
             return Ok(());
         }
         let tree = tree::list(&folder, reporter)?;
@@ -83,12 +83,15 @@ impl Site {
 
     fn releases_folder(&self) -> Result<Option<PathBuf>> {
         let Some(current) = self.driver.current_release()? else { return Ok(None) };
-        Ok(self.driver.release_folder(&current)?.and_then(|it| it.parent().map(Path::to_owned)))
+        // A checkout that runs itself lies among other things than releases.
+        let folder = self.driver.release_folder(&current)?.filter(|it| *it != self.installation.folder);
+        Ok(folder.and_then(|it| it.parent().map(Path::to_owned)))
     }
 
     /// Removes a release that Liftlock unpacked, which can be fetched again. One in which anything was changed, added or
-    /// taken away since then stays: that is somebody's work. Of one without a folder, what is kept beside it goes. Answers
-    /// how large that was, in bytes; `None` where nothing was removed.
+    /// taken away since then stays: that is somebody's work. What was added counts only where making a release ready adds
+    /// nothing. Of one without a folder, what is kept beside it goes. Answers how large that was, in bytes; `None` where
+    /// nothing was removed.
     ///
     /// # Errors
     /// `release_in_use`; what the disk answered.
@@ -100,7 +103,10 @@ impl Site {
         if !folder.exists() {
             return self.driver.forget(version).map(Some);
         }
-        let is_untouched = self.since_unpacked(version, reporter)? == Some(Difference::default());
+        let adds_files = self.driver.adds_files();
+        let is_untouched = self
+            .since_unpacked(version, reporter)?
+            .is_some_and(|it| it.changed.is_empty() && it.missing.is_empty() && (adds_files || it.added.is_empty()));
         if !is_untouched || !folder.join(RELEASE_MARK).is_file() {
             return Ok(None);
         }

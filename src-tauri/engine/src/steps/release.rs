@@ -85,6 +85,7 @@ impl Step for Fetch {
             fs::create_dir_all(parent).map_err(|cause| Error::io("create", parent, &cause))?;
         }
         archive::unpack(&fetched.path, &part, &Limits::default(), world.reporter)?;
+        world.site.driver.furnish(&part)?;
         mark_release(&part, &fetched.sha256)?;
         fs::rename(&part, &folder).map_err(|cause| Error::io("put in place", &folder, &cause))?;
         if let Some(parent) = folder.parent() {

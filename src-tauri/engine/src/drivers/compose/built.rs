@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::checkout::Checkout;
 use super::images::{Image, Images};
 use super::{Compose, OURS, overlay};
 use crate::docker::{Project, built};
 use crate::drivers::Variables;
+use crate::drivers::checkout::Checkout;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::ports::{Patience, Reporter};

@@ -10,7 +10,6 @@
 
 mod built;
 mod carried;
-mod checkout;
 mod difference;
 mod errand;
 mod images;
@@ -32,7 +31,7 @@ use serde_json::Value;
 
 pub use swarm::Swarm;
 
-use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, Variables};
+use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Variables};
 use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -42,8 +41,6 @@ use crate::model::release::TagPattern;
 use crate::ports::{Finished, Patience, Reporter, SignOfWork};
 use crate::upstream::Difference;
 
-/// The folder of ours in that of the project.
-const OURS: &str = ".liftlock";
 /// On a container behind the gate: the private port.
 const GATE_LABEL: &str = "liftlock.gate";
 /// Lines of a log that are quoted.

@@ -19,7 +19,7 @@ use crate::drivers;
 use crate::engine::{AddRequest, Engine};
 use crate::error::{Error, Result};
 use crate::model::ids::InstallationName;
-use crate::model::profile::Profile;
+use crate::model::profile::{Driver, Profile};
 use crate::process::SystemRunner;
 use crate::profiles;
 use crate::view::InstallationView;
@@ -91,21 +91,17 @@ impl Engine {
     /// # Errors
     /// `not_recognised`.
     pub fn recognise(&self, folder: &Path) -> Result<Found> {
-        for (id, text) in profiles::built_in() {
-            let profile = profiles::resolve(id)?;
+        if let Some((id, text, profile)) = fitting(folder)? {
             let files = &profile.recognise.files;
-            if files.is_empty() || !files.iter().all(|it| it.under(folder).exists()) {
-                continue;
-            }
             let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
             let driver = drivers::of(&profile, folder, None, &Docker::new(Arc::new(SystemRunner::new())));
             let mut found = Found {
                 folder: folder.to_owned(),
-                application: (*id).to_owned(),
+                application: id.to_owned(),
                 version: driver.current_release().ok().flatten(),
                 reason: names.join(", "),
                 questions: Vec::new(),
-                profile: (*text).to_owned(),
+                profile: text.to_owned(),
                 passwords: Vec::new(),
                 title: profile.application.name,
             };
@@ -150,6 +146,27 @@ impl Engine {
         }
         name.parse()
     }
+}
+
+/// The built-in profile whose files are all in a folder. A checkout has those for Docker whether or not it is run in it: where
+/// one fits that runs without, that one counts, unless the folder's containers run.
+fn fitting(folder: &Path) -> Result<Option<(&'static str, &'static str, Profile)>> {
+    let mut fitting = Vec::new();
+    for (id, text) in profiles::built_in() {
+        let profile = profiles::resolve(id)?;
+        let files = &profile.recognise.files;
+        if !files.is_empty() && files.iter().all(|it| it.under(folder).exists()) {
+            fitting.push((*id, *text, profile));
+        }
+    }
+    if fitting.len() > 1 {
+        let runs = places::compose_projects().iter().any(|it| it.canonicalize().is_ok_and(|it| it == folder));
+        let counts = |profile: &Profile| matches!(profile.driver, Driver::Compose(_)) == runs;
+        if let Some(at) = fitting.iter().position(|it| counts(&it.2)) {
+            return Ok(Some(fitting.swap_remove(at)));
+        }
+    }
+    Ok(fitting.into_iter().next())
 }
 
 #[cfg(test)]

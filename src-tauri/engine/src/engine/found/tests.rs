@@ -135,3 +135,23 @@ fn a_file_without_a_password_is_refused_as_one() {
         assert_eq!(answer.unwrap_err().class, "no_password_in_file");
     }
 }
+
+#[test]
+fn a_checkout_that_is_run_without_docker_is_told_from_one_with() {
+    let world = World::new();
+    let checkout = world.dir.path().join("filaops");
+    let make = |name: &str, text: &str| {
+        let path = checkout.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for name in ["docker-compose.yml", "backend/Dockerfile", "frontend/Dockerfile", "backend/requirements.txt"] {
+        make(name, "");
+    }
+    make("backend/alembic.ini", "");
+    assert_eq!(world.engine.recognise(&checkout).unwrap().application, "filaops");
+    make("backend/.env", "DB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=filaops\nDB_USER=filaops\nDB_PASSWORD=x\n");
+    make("backend/venv/bin/uvicorn", "");
+    let found = world.engine.recognise(&checkout).unwrap();
+    assert_eq!((found.application.as_str(), found.title.as_str()), ("filaops-native", "FilaOps"));
+}

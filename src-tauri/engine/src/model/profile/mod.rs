@@ -14,6 +14,7 @@ mod duration;
 mod env_file;
 mod export;
 mod mistake;
+mod native;
 mod path;
 mod probe;
 mod read;
@@ -38,6 +39,7 @@ pub use self::{
     env_file::EnvFile,
     export::{DeletedBy, Export, ExportColumn, PartOf, Shows},
     mistake::{Mistake, Warning},
+    native::{NativeDriver, Preparation},
     path::{ContainerPath, FilePath, InsidePath},
     probe::{Check, ExpectedField, HttpAuth, HttpQuestion, Probe},
     read::Checked,
@@ -138,29 +140,6 @@ pub enum Driver {
     Native(NativeDriver),
     /// A project of Docker Compose.
     Compose(ComposeDriver),
-}
-
-/// A folder for each release and a symbolic link to the one that runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NativeDriver {
-    /// The link to the release that runs, relative to the installation folder.
-    #[serde(default = "NativeDriver::default_current")]
-    pub current: InsidePath,
-    /// The folder that holds one folder for each release, relative to the installation folder.
-    #[serde(default = "NativeDriver::default_releases")]
-    pub releases: InsidePath,
-}
-
-impl NativeDriver {
-    /// `current`
-    pub fn default_current() -> InsidePath {
-        InsidePath::literal("current")
-    }
-    /// `releases`
-    pub fn default_releases() -> InsidePath {
-        InsidePath::literal("releases")
-    }
 }
 
 /// How the version is asked of what runs, or of a release that is there.

@@ -14,14 +14,14 @@ use self::{
     exports::export,
     probes::{probe, version_question},
     releases::releases,
-    running::{component, gate, migrations},
+    running::{component, gate, migrations, native},
     stores::{source, store},
 };
 use super::{
     super::{
         Api, Application, AskedSetting, Check, CommandLine, Component, ComposeDriver, ContainerPath, Driver, Export,
-        FORMAT, Gate, Limits, Migrations, NativeDriver, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting,
-        Releases, Run, SettingsFile, Source, Store, Template, VersionQuestion,
+        FORMAT, Gate, Limits, Migrations, Pin, Placeholder, Probe, Profile, Recognise, RefusedSetting, Releases, Run,
+        SettingsFile, Source, Store, Template, VersionQuestion,
     },
     check,
     commands::template,
@@ -200,10 +200,9 @@ fn driver(node: &Node<'_>) -> Option<Driver> {
         table.finish();
         return driver.map(Driver::Compose);
     }
-    let current = table.optional("current", inside).unwrap_or_else(NativeDriver::default_current);
-    let releases = table.optional("releases", inside).unwrap_or_else(NativeDriver::default_releases);
+    let driver = native(&table);
     table.finish();
-    Some(Driver::Native(NativeDriver { current, releases }))
+    Some(Driver::Native(driver))
 }
 
 fn compose(table: &Table<'_>) -> Option<ComposeDriver> {

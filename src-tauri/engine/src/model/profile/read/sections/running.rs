@@ -1,12 +1,41 @@
 //! What runs, what keeps users out, and what brings the data to the form that a release needs.
 
 use super::super::{
-    super::{Component, Gate, Migrations, Run, SchemaVersion, UnitScope},
+    super::{Component, Gate, InsidePath, Migrations, NativeDriver, Preparation, Run, SchemaVersion, UnitScope},
     addresses::{bind, port},
     commands::{OF_A_RELEASE, command, command_line},
-    document::{Node, quoted},
-    values::{existing, file, name, one_of, variable, words},
+    document::{Node, Table, quoted},
+    values::{existing, file, inside, name, one_of, variable, words},
 };
+
+/// Where releases lie, and what makes one ready.
+pub(super) fn native(table: &Table<'_>) -> NativeDriver {
+    let checkout = table.optional("checkout", Node::flag).unwrap_or(false);
+    let or = |other: &'static str, usual: fn() -> InsidePath| {
+        if checkout { InsidePath::literal(other) } else { usual() }
+    };
+    let current = table.optional("current", inside);
+    let releases = table.optional("releases", inside);
+    let work_in = table.optional("work_in", inside);
+    let prepare = table.list("prepare", preparation);
+    NativeDriver {
+        current: current.unwrap_or_else(|| or(".liftlock/current", NativeDriver::default_current)),
+        releases: releases.unwrap_or_else(|| or(".liftlock/releases", NativeDriver::default_releases)),
+        checkout,
+        work_in,
+        prepare,
+    }
+}
+
+fn preparation(node: &Node<'_>) -> Option<Preparation> {
+    let table = node.table()?;
+    let example = "command = [\"npm\", \"ci\"]";
+    let command = table.required("command", example, |it| command(it, OF_A_RELEASE));
+    let folder = table.optional("folder", inside);
+    let optional = table.optional("optional", Node::flag).unwrap_or(false);
+    table.finish();
+    Some(Preparation { command: command?, folder, optional })
+}
 
 pub(super) fn component(node: &Node<'_>) -> Option<Component> {
     let table = node.table()?;

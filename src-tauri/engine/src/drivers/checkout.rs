@@ -1,11 +1,11 @@
-//! The checkout of git that the containers were built from before Liftlock came: asked, and never changed.
+//! The checkout of git that an application ran from before Liftlock came: asked, and never changed.
 //!
 //! Git runs as the owner of the folder, and nothing that a checkout could name is run by it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::drivers::command::owner_to_become;
+use super::command::owner_to_become;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::release::TagPattern;

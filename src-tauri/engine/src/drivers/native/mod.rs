@@ -2,20 +2,30 @@
 //!
 //! The link is the only thing that a switch touches: a new one is made beside it and renamed over it, so there
 //! is never a moment without one. Components are processes that Liftlock starts itself, or units of systemd.
+//!
+//! Where the installation is a checkout of git, that is the release that everything began with (`checkout.rs`).
+
+mod checkout;
+mod ready;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use super::command::{prepare, usual_settings};
+use serde_json::Value;
+
+use super::command::{Usual, prepare};
 use super::processes::Processes;
 use super::units::{UnitFolders, Units};
 use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::profile::{self, CommandLine, FilePath, NativeDriver, Profile, Run, UnitScope};
+use crate::model::finding::Finding;
+use crate::model::profile::{self, CommandLine, InsidePath, NativeDriver, Profile, Run, UnitScope};
+use crate::model::release::TagPattern;
 use crate::ports::{Finished, Patience, Reporter, Runner, SignOfWork};
 
 /// An installation whose releases are folders.
@@ -23,10 +33,16 @@ pub struct Native {
     dir: PathBuf,
     layout: profile::NativeDriver,
     components: Vec<(String, Runs)>,
-    settings: Option<FilePath>,
+    usual: Usual,
     processes: Processes,
     units: Units,
     runner: Arc<dyn Runner>,
+    gate: Option<profile::Gate>,
+    stall_after: Duration,
+    /// Settings and data in a checkout, with whether each is a folder: every release has a link to them.
+    shared: Vec<(InsidePath, bool)>,
+    /// How tags bear versions, in a checkout.
+    tags: TagPattern,
 }
 
 /// What starts a component here.
@@ -58,10 +74,14 @@ impl Native {
                     Run::Service { .. } => None,
                 })
                 .collect(),
-            settings: usual_settings(profile),
+            usual: Usual::of(profile),
             processes: Processes::new(profile, dir),
             units: Units::new(profile, Arc::clone(&runner), None),
             runner,
+            gate: profile.gate.clone(),
+            stall_after: profile.limits.stall_after,
+            shared: if layout.checkout { checkout::shared(profile) } else { Vec::new() },
+            tags: profile.releases.tag.clone(),
         }
     }
 
@@ -76,10 +96,14 @@ impl Native {
         self.layout.current.under(&self.dir)
     }
 
-    /// The folder of a version.
+    /// The folder of a version, there or not yet.
     fn folder(&self, version: &str) -> Result<PathBuf> {
         super::plain_version(version)?;
-        Ok(self.layout.releases.under(&self.dir).join(version))
+        let folder = self.layout.releases.under(&self.dir).join(version);
+        if !folder.is_dir() && self.version_of_checkout()?.as_deref() == Some(version) {
+            return Ok(self.dir.clone());
+        }
+        Ok(folder)
     }
 
     /// Where the link leads, as it is written in it.
@@ -101,7 +125,9 @@ impl Native {
     fn wanted_target(&self, folder: &Path) -> PathBuf {
         let above = self.layout.current.as_str().matches('/').count();
         let inside = folder.strip_prefix(&self.dir).unwrap_or(folder);
-        std::iter::repeat_n(Path::new(".."), above).collect::<PathBuf>().join(inside)
+        let mut way: PathBuf = std::iter::repeat_n(Path::new(".."), above).collect();
+        way.extend(inside);
+        if way.as_os_str().is_empty() { PathBuf::from(".") } else { way }
     }
 
     fn component(&self, name: &str) -> Result<&Runs> {
@@ -124,6 +150,9 @@ impl Native {
 
 impl Driver for Native {
     fn current_release(&self) -> Result<Option<String>> {
+        if self.runs_from_checkout()? {
+            return self.version_of_checkout();
+        }
         let Some(target) = self.target()? else { return Ok(None) };
         let link = self.link();
         // Compared as real folders, because people write links in many ways.
@@ -210,8 +239,44 @@ impl Driver for Native {
         signs: &[&dyn SignOfWork],
         reporter: &dyn Reporter,
     ) -> Result<Finished> {
-        let invocation = prepare(self.settings.as_ref(), errand.place, line, errand.variables)?;
+        let invocation = prepare(&self.usual, errand.place, line, errand.variables)?;
         self.runner.run(&invocation, patience, signs, reporter)
+    }
+
+    fn obstacles(&self, target: Option<&str>) -> Vec<Finding> {
+        self.obstacles_of_checkout(target)
+    }
+
+    fn changed_by_hand(&self) -> Result<Vec<PathBuf>> {
+        self.changes_in_checkout()
+    }
+
+    fn adopt(&self) -> Result<()> {
+        self.adopt_checkout()
+    }
+
+    fn furnish(&self, folder: &Path) -> Result<()> {
+        self.link_to_checkout(folder)
+    }
+
+    fn adds_files(&self) -> bool {
+        !self.layout.prepare.is_empty()
+    }
+
+    fn prepares(&self) -> Option<String> {
+        let does = "Make the new version ready in a folder of its own, while the old one is in use.";
+        (self.layout.checkout || !self.layout.prepare.is_empty()).then(|| does.to_owned())
+    }
+
+    fn prepare(
+        &self,
+        version: &str,
+        _identity: &Value,
+        _variables: &Variables,
+        reporter: &dyn Reporter,
+    ) -> Result<Value> {
+        self.keep_changes(reporter)?;
+        self.make_ready(version, reporter)
     }
 
     fn last_words(&self, component: &str, reporter: &dyn Reporter) -> Vec<String> {
