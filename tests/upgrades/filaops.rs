@@ -154,3 +154,21 @@ fn a_backend_that_was_started_for_other_addresses_than_the_profiles_is_refused()
     assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "bound_otherwise".to_owned()));
     world.is_whole("3.8.0", "");
 }
+
+#[test]
+fn an_environment_of_python_and_pages_of_node_are_made_in_the_folder_where_they_stay() {
+    let world = Filaops::with_real_tools(&[("3.9.0", Kind::Good), ("3.10.0", Kind::Good)]);
+    for version in ["3.9.0", "3.10.0"] {
+        assert_eq!(world.upgrade(version, &[]), ("complete".to_owned(), String::new()));
+        let folder = format!(".liftlock/releases/{version}");
+        world.is_whole(version, &folder);
+        let release = world.app.join(&folder);
+        let pip = fs::read_to_string(release.join("backend/venv/bin/alembic")).unwrap();
+        assert!(pip.starts_with(&format!("#!{}", release.join("backend/venv/bin/python").display())), "{pip}");
+        assert!(fs::read_to_string(release.join("frontend/dist/index.html")).unwrap().contains(version));
+        assert_eq!(world.changed(), "");
+    }
+    let (_, ended) = world.liftlock(&["rollback", "--accept-loss-of-new-work", "--yes"]);
+    assert_eq!(ended["state"], "rolled_back", "{ended:#}");
+    world.is_whole("3.9.0", ".liftlock/releases/3.9.0");
+}

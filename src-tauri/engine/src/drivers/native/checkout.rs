@@ -116,17 +116,7 @@ impl Native {
 
     /// Gives what we made, with all that is in it, to the owner of the checkout, where we are root and somebody else is.
     fn owned(&self, path: &Path) -> Result<()> {
-        #[cfg(unix)]
-        if let Some((uid, gid)) = owner_to_become(&self.dir)? {
-            let failed = |cause| Error::io("give to its owner", path, &cause);
-            std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(failed)?;
-            if fs::symlink_metadata(path).map_err(failed)?.is_dir() {
-                for entry in durable::entries(path)? {
-                    self.owned(&entry)?;
-                }
-            }
-        }
-        Ok(())
+        owner_to_become(&self.dir)?.map_or(Ok(()), |owner| give(path, owner))
     }
 
     /// What stands in the way of an update, and what a person should know who has run the checkout until now.
@@ -203,4 +193,19 @@ impl Native {
             })
             .collect()
     }
+}
+
+#[cfg(unix)]
+fn give(path: &Path, owner: (u32, u32)) -> Result<()> {
+    let failed = |cause| Error::io("give to its owner", path, &cause);
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1)).map_err(failed)?;
+    if !fs::symlink_metadata(path).map_err(failed)?.is_dir() {
+        return Ok(());
+    }
+    durable::entries(path)?.iter().try_for_each(|it| give(it, owner))
+}
+
+#[cfg(not(unix))]
+fn give(_path: &Path, _owner: (u32, u32)) -> Result<()> {
+    Ok(())
 }
