@@ -3,10 +3,11 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::filaops::{Filaops, Kind, git, newer};
-use crate::support::{PATIENCE, sampled, wait_for};
+use crate::support::{PATIENCE, lives, sampled, signal, wait_for};
 
 /// Everything in the database that a person would miss, as one text.
 fn contents(world: &Filaops) -> String {
@@ -126,22 +127,73 @@ fn a_worker_that_is_killed_while_a_database_is_moved_loses_nothing() {
     assert_eq!(contents(&world), before);
 }
 
+/// The engine dies under a worker that goes on, or with it: what was in the database is in it, whatever this ends as, and the
+/// volume that it was in is whole.
+#[test]
+fn an_engine_that_is_killed_while_a_database_is_moved_leaves_the_old_volume_whole_and_the_end_is_told() {
+    let Some(world) = world() else { return };
+    let (old, before) = (major(&world), contents(&world));
+    let points = ["move_database/mid_effect", "move_database/after_effect", "switch_database/mid_effect"];
+    let points = points.iter().flat_map(|it| [(*it, false), (*it, true)]).collect();
+    for (point, dies_too) in sampled(points, 2) {
+        println!("{point}, and the worker {}", if dies_too { "too" } else { "goes on" });
+        let _ = fs::remove_file(world.dir.join("crash.log"));
+        let worker = world.frozen_at(&format!("forward/{point}"), &["move-data", "--to", "3.9.0"]);
+        world.engine.kill();
+        if dies_too {
+            signal(worker, Signal::KILL);
+            wait_for("the worker is gone", PATIENCE, || (!lives(worker)).then_some(()));
+        }
+        world.engine.start_again();
+        // Its compose file does not have the database started with the engine, so its owner does it.
+        world.engine.docker(&["start", "filaops-db"]);
+        signal(worker, Signal::CONT);
+        let (state, status) = end_of_the_move(&world, "");
+        println!("{state} {}", status["last"]["error"]["class"]);
+        match state.as_str() {
+            "complete" => {
+                assert_eq!((major(&world).as_str(), contents(&world)), ("18", before.clone()), "{status:#}");
+                let (code, answer) = world.liftlock(&["rollback", "--accept-loss-of-new-work", "--yes"]);
+                assert_eq!(answer["state"], "rolled_back", "{code} {answer:#}");
+            }
+            "needs_attention" => {
+                let error = &status["last"]["error"];
+                assert!(!error["remedy"].as_str().unwrap_or_default().is_empty(), "{status:#}");
+                let (code, answer) = world.liftlock(&["rollback", "--yes"]);
+                assert_eq!(answer["state"], "rolled_back", "{code} {answer:#}");
+            }
+            _ => {}
+        }
+        world.stands("3.8.0");
+        assert_eq!((major(&world), contents(&world)), (old.clone(), before.clone()), "the old volume is whole");
+        if volumes(&world).len() == 2 {
+            world.engine.docker(&["volume", "rm", "filaops_pgdata_18"]);
+        }
+        world.is_whole("3.8.0");
+    }
+}
+
 /// What a move ends as, with a worker that is killed at each of these points.
 fn moved_in_spite_of(world: &Filaops, points: &[&str]) -> String {
     let all = points.join(",");
     world.liftlock_killed_at(&all, &["move-data", "--to", "3.9.0", "--detach"]);
-    let status = || {
-        let (_, status) = world.liftlock(&["status"]);
-        let state = status["state"].as_str().or(status["last"]["state"].as_str()).unwrap_or_default().to_owned();
-        ["complete", "rolled_back", "failed", "needs_attention"].contains(&state.as_str()).then_some((state, status))
-    };
-    let (state, status) = wait_for("the move ends", PATIENCE * 4, || {
-        world.liftlock_killed_at(&all, &["resume", "--all"]);
-        status()
-    });
+    let (state, status) = end_of_the_move(world, &all);
     let log = fs::read_to_string(world.dir.join("crash.log")).unwrap();
     for point in points {
         assert!(log.lines().any(|it| it == format!("died {point}")), "not at {point}: {log}\n{status:#}");
     }
     state
+}
+
+/// Waits for its end, and takes it up where its worker is gone.
+fn end_of_the_move(world: &Filaops, points: &str) -> (String, Value) {
+    let status = || {
+        let (_, status) = world.liftlock(&["status"]);
+        let state = status["state"].as_str().or(status["last"]["state"].as_str()).unwrap_or_default().to_owned();
+        ["complete", "rolled_back", "failed", "needs_attention"].contains(&state.as_str()).then_some((state, status))
+    };
+    wait_for("the move ends", PATIENCE * 4, || {
+        world.liftlock_killed_at(points, &["resume", "--all"]);
+        status()
+    })
 }

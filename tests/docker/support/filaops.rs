@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 pub(crate) use super::tagged::git;
 use super::tagged::{free_port, get, serve};
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, stands_still, wait_for};
 use crate::docker::{Engine, demo_program};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops.toml");
@@ -124,6 +124,23 @@ impl Filaops {
 
     /// The same, with a worker that is killed once at this point.
     pub(crate) fn liftlock_killed_at(&self, point: &str, words: &[&str]) -> (i32, Value) {
+        self.told("LIFTLOCK_CRASH_AT", point, words)
+    }
+
+    /// Begins something with a worker that freezes at this point, and answers who that is.
+    pub(crate) fn frozen_at(&self, point: &str, words: &[&str]) -> u32 {
+        let (code, answer) = self.told("LIFTLOCK_FREEZE_AT", point, &[words, &["--detach"]].concat());
+        assert_eq!(code, 0, "{answer:#}");
+        wait_for(&format!("it has frozen at {point}"), PATIENCE, || {
+            let log = fs::read_to_string(self.dir.join("crash.log")).ok()?;
+            let (_, status) = self.liftlock(&["status"]);
+            let worker = u32::try_from(status["holder"]["pid"].as_u64()?).ok()?;
+            let has_frozen = log.lines().any(|it| it.strip_prefix("froze ") == Some(point));
+            (has_frozen && stands_still(worker)).then_some(worker)
+        })
+    }
+
+    fn told(&self, what: &str, point: &str, words: &[&str]) -> (i32, Value) {
         let output = Command::new(env!("CARGO_BIN_EXE_liftlock"))
             .args(words)
             .arg("--json")
@@ -133,7 +150,7 @@ impl Filaops {
             .env("TZ", "UTC")
             .env("LIFTLOCK_HOME", self.dir.join("home"))
             .env("DOCKER_HOST", &self.engine.host)
-            .env("LIFTLOCK_CRASH_AT", point)
+            .env(what, point)
             .env("LIFTLOCK_CRASH_LOG", self.dir.join("crash.log"))
             .output()
             .unwrap();
