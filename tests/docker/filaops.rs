@@ -40,6 +40,29 @@ fn a_migration_of_filaops_that_breaks_off_and_a_version_that_lies_are_brought_ba
 }
 
 #[test]
+fn an_address_that_wins_in_the_container_of_the_migrations_is_found_before_they_run() {
+    let world = Filaops::with(&[("3.9.0", Kind::FixesAddress)]);
+    let profile = world.dir.join("filaops.toml");
+    let whole = fs::read_to_string(&profile).unwrap();
+    let goes_by = |text: &str| {
+        fs::write(&profile, text).unwrap();
+        world.liftlock(&["remove", "filaops", "--yes"]);
+        let (code, added) = world.liftlock(&["add", profile.to_str().unwrap(), world.app.to_str().unwrap()]);
+        assert_eq!(code, 0, "{added:#}");
+    };
+    let (before, after) = whole.split_once(", DATABASE_URL = \"").unwrap();
+    goes_by(&format!("{before}{}", after.split_once('"').unwrap().1));
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "guard_failed".to_owned()));
+    world.is_whole("3.8.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r0");
+    // The built-in one points this elsewhere too.
+    goes_by(&whole);
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    world.is_whole("3.9.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r1");
+}
+
+#[test]
 fn a_checkout_of_filaops_that_was_changed_is_found_and_its_changes_are_kept() {
     let world = Filaops::with(&[("3.9.0", Kind::Good)]);
     fs::write(world.app.join("README.md"), "mine\n").unwrap();

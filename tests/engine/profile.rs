@@ -151,7 +151,7 @@ const SINGLE_MISTAKES: &[(&str, &str, &str)] = &[
     (
         "url and pieces",
         "url = { file = \".env\", key = \"DATABASE_URL\" }",
-        "url = { file = \".env\", key = \"U\" }\nhost = \"db\"",
+        "url = \"postgres://shop@db/shop\"\nhost = \"db\"",
     ),
     ("no database", "url = { file = \".env\", key = \"DATABASE_URL\" }", "user = \"shop\""),
     ("nowhere", "url = { file = \".env\", key = \"DATABASE_URL\" }", ""),

@@ -106,6 +106,10 @@ fn a_password_that_filaops_without_docker_does_not_start_with_is_told_before_any
     assert_eq!(world.upgrade("4.1.0", &[]), ("failed".to_owned(), "setting_refused".to_owned()));
     world.is_whole("3.8.0", "");
     password(&mut world, "another-of-the-owner");
+    // The other way in which FilaOps takes them.
+    world.end();
+    world.set_address("another-of-the-owner");
+    world.start_by_hand();
     assert_eq!(world.upgrade("4.1.0", &[]).0, "complete");
     world.is_whole("4.1.0", ".liftlock/releases/4.1.0");
 }

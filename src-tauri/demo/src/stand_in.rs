@@ -107,10 +107,18 @@ fn head(release: &Release) -> &str {
 
 async fn database() -> Result<Client> {
     let setting = |name: &str| std::env::var(name).with_context(|| name.to_owned());
+    // As FilaOps has it, whose address also names the driver.
+    if let Ok(address) = std::env::var("DATABASE_URL") {
+        return connected(address.replacen("postgresql+psycopg:", "postgresql:", 1).parse()?).await;
+    }
     let mut config = Config::new();
     config.host(setting("DB_HOST")?).port(setting("DB_PORT")?.parse()?).dbname(setting("DB_NAME")?);
     config.user(setting("DB_USER")?).password(setting("DB_PASSWORD")?).connect_timeout(Duration::from_secs(10));
-    let (client, connection) = config.connect(NoTls).await?;
+    connected(config).await
+}
+
+async fn connected(mut config: Config) -> Result<Client> {
+    let (client, connection) = config.connect_timeout(Duration::from_secs(10)).connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

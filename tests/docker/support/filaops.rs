@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     NewerDatabase,
     /// It does not start without a setting that is new.
     NeedsSetting,
+    /// Its migrations have the address of the database written out.
+    FixesAddress,
 }
 
 /// The project, its engine and its release server.
@@ -253,11 +255,14 @@ pub(crate) fn newer() -> Option<PathBuf> {
 fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usize) {
     let compose = &match kind {
         Kind::Good | Kind::Breaks | Kind::Lies | Kind::NewerDatabase => compose.to_owned(),
+        Kind::FixesAddress => {
+            let address = "${DB_USER:-postgres}:${DB_PASSWORD:-changeme}@db:5432/${DB_NAME:-filaops}";
+            compose.replace(address, &format!("postgres:{PASSWORD}@db:5432/filaops"))
+        }
         Kind::RenamesVolume => compose.replace("filaops_pgdata", "filaops_data"),
         Kind::OtherDatabase => compose.replace("corner-shop-postgres:", "corner-shop-postgres:9"),
-        Kind::NeedsSetting => {
-            compose.replace("DB_HOST: db", "SECRET_KEY: ${SECRET_KEY:?Sessions are signed with it}\n      DB_HOST: db")
-        }
+        Kind::NeedsSetting => compose
+            .replace("DB_HOST: db", "SECRET_KEY: ${SECRET_KEY:?Sessions are signed with it}\n        DB_HOST: db"),
     };
     let mut migrations = vec![json!({
         "revision": "r0",

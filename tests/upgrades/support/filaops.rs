@@ -127,6 +127,16 @@ impl Filaops {
         fs::write(self.app.join("backend/.env"), text).unwrap();
     }
 
+    /// Writes them anew as one address.
+    pub(crate) fn set_address(&self, password: &str) {
+        let (port, database) = (self.port, self.cluster.port);
+        let text = format!(
+            "# FilaOps\nDATABASE_URL=postgresql+psycopg://filaops:{password}@127.0.0.1:{database}/filaops\n\
+             UVICORN_PORT={port}\n"
+        );
+        fs::write(self.app.join("backend/.env"), text).unwrap();
+    }
+
     /// A command as the owner types it, in `backend` and with its settings.
     fn command(&self, program: &str) -> Command {
         let backend = self.app.join("backend");

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::model::profile::{CommandLine, Migrations, Store};
 use crate::model::state::State;
-use crate::ports::SignOfWork;
+use crate::ports::{Finished, SignOfWork};
 use crate::state::journal::StepKey;
 use crate::steps::backup::backup_of;
 use crate::steps::commands::{Pointed, did_not_work, run};
@@ -183,23 +183,49 @@ fn guard(
         }
     }
     let pointed = Pointed { release, version, at, env: rehearsal_mark(), network: network_of(stages) };
-    let finished = run(world, &question.command_line(), &pointed, Duration::from_secs(120), &[])?;
-    let said = finished.stdout.trim();
-    if !finished.succeeded() {
-        return Err(did_not_work(
-            "guard_failed",
-            "The schema_version command, pointed at an empty database,",
-            &finished,
-        )
-        .as_kind(crate::error::Kind::Refused));
+    let question_line = question.command_line();
+    // What is run elsewhere has other variables, and one of these may win over what it is pointed by.
+    let mut asked = vec![question_line.clone()];
+    for (_, CommandLine { service, env_file, .. }) in lines(migrations) {
+        if asked.iter().all(|it| (&it.service, &it.env_file) != (service, env_file)) {
+            asked.push(CommandLine { service: service.clone(), env_file: env_file.clone(), ..question_line.clone() });
+        }
     }
-    if said == question.empty {
-        return Ok(());
+    for line in &asked {
+        let finished = run(world, line, &pointed, Duration::from_secs(120), &[])?;
+        if *line != question_line && is_not_there(&finished) {
+            // An image of its own for migrations need not have it.
+            world.reporter.say(&format!(
+                "Whether “{}” follows could not be asked there.",
+                line.service.as_deref().unwrap_or_default()
+            ));
+            continue;
+        }
+        if !finished.succeeded() {
+            return Err(did_not_work(
+                "guard_failed",
+                "The schema_version command, pointed at an empty database,",
+                &finished,
+            )
+            .as_kind(crate::error::Kind::Refused));
+        }
+        if finished.stdout.trim() != question.empty {
+            return Err(does_not_follow(finished.stdout.trim(), &question.empty));
+        }
     }
-    Err(Error::refused(
+    Ok(())
+}
+
+/// Whether a container has no such program.
+fn is_not_there(finished: &Finished) -> bool {
+    matches!(finished.code, Some(126 | 127))
+}
+
+fn does_not_follow(said: &str, empty: &str) -> Error {
+    Error::refused(
         "guard_not_empty",
         "The release's commands do not follow when they are pointed at another database, so the rehearsal would have changed your live data. It was not run.",
     )
     .remedy("Look whether the database is hard-coded or a settings file wins over the environment; correct point_at in the profile.")
-    .detail(format!("schema_version said “{}” instead of “{}”", said.escape_debug(), question.empty)))
+    .detail(format!("schema_version said “{}” instead of “{empty}”", said.escape_debug()))
 }

@@ -53,7 +53,8 @@ impl Family {
     }
 }
 
-/// How a database is reached: by one address, or piece by piece.
+/// How a database is reached: by one address, or piece by piece; by the pieces too where the setting that may hold the
+/// address does not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
@@ -161,10 +162,9 @@ impl Connection {
     }
     /// The same where the server is of this family.
     pub(super) fn endpoint_of(&self, family: Family, read: Read<'_>) -> Result<Endpoint> {
-        if let Some(reference) = &self.url {
-            let text = reference.lookup(read)?;
+        if let Some((reference, text)) = self.address(read)? {
             let mut endpoint = from_url(&text, family).map_err(|fault| bad_url(reference, family, fault))?;
-            if let Some(reference) = &self.password {
+            if let Some(reference) = self.password.as_ref().filter(|_| self.database.is_none()) {
                 endpoint.password = password(reference, &endpoint, read)?;
             }
             return Ok(endpoint);
@@ -190,6 +190,15 @@ impl Connection {
             endpoint.password = password(reference, &endpoint, read)?;
         }
         Ok(endpoint)
+    }
+    /// The address, where it is said: beside pieces its setting may be missing or empty.
+    fn address(&self, read: Read<'_>) -> Result<Option<(&Reference, String)>> {
+        let Some(reference) = &self.url else { return Ok(None) };
+        match reference.lookup(read) {
+            Ok(text) if text.is_empty() && self.database.is_some() => Ok(None),
+            Err(error) if error.class == "setting_missing" && self.database.is_some() => Ok(None),
+            text => Ok(Some((reference, text?))),
+        }
     }
     /// Every reference in it, with its key.
     pub fn references(&self) -> impl Iterator<Item = (&'static str, &Reference)> {
@@ -393,6 +402,26 @@ mod tests {
         assert_eq!(missing.message, "There is no setting DB_USER in .env.");
         let bad = connection.endpoint(&|_| Ok("DB_PORT=many\nDB_USER=x\nDB_PASSWORD=y".to_owned())).unwrap_err();
         assert_eq!(bad.class, "bad_port");
+    }
+
+    #[test]
+    fn an_address_that_is_set_wins_over_the_pieces() {
+        let connection = Connection {
+            url: env("DATABASE_URL"),
+            database: env("DB_NAME"),
+            user: value("me"),
+            password: env("DB_PASSWORD"),
+            ..Connection::default()
+        };
+        let at = |text: &'static str| connection.endpoint(&move |_| Ok(text.to_owned()));
+        for pieces in ["DB_NAME=a\nDB_PASSWORD=p", "DB_NAME=a\nDB_PASSWORD=p\nDATABASE_URL="] {
+            let it = at(pieces).unwrap();
+            assert_eq!(format!("{it:?} {:?}", it.password), "me@localhost:5432/a Some(\"p\")");
+        }
+        let it = at("DB_NAME=a\nDB_PASSWORD=p\nDATABASE_URL=postgresql+psycopg://you:q@db:6000/b").unwrap();
+        assert_eq!(format!("{it:?} {:?}", it.password), "you@db:6000/b Some(\"q\")");
+        assert_eq!(at("DATABASE_URL=nothing").unwrap_err().class, "bad_database_url");
+        assert_eq!(at("").unwrap_err().class, "setting_missing");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::super::{
     super::{
-        Connection, Encryption, FilesAt, FilesStore, Placeholder, PostgresStore, Source, SourceKind, SqliteStore,
-        Store, connection::Family,
+        Connection, Encryption, FilesAt, FilesStore, Placeholder, PostgresStore, Reference, Source, SourceKind,
+        SqliteStore, Store, connection::Family,
     },
     addresses::{Refers, database_url, port, reference},
     commands::variables,
@@ -110,7 +110,8 @@ fn connection(table: &Table<'_>, family: Family, whole: bool) -> Option<Connecti
         password: table.optional("password", |it| reference(it, secret)),
     };
     let pieces: Vec<&str> = ["host", "port", "database", "user"].into_iter().filter(|it| table.has(it)).collect();
-    if table.has("url") && !pieces.is_empty() {
+    let is_always_there = !matches!(connection.url, None | Some(Reference::Env { .. }));
+    if is_always_there && !pieces.is_empty() {
         let reason = format!("the database is named by “url” and by “{}”", pieces.join("”, “"));
         table.mistake(reason, "keep the address, or the pieces");
         return None;
@@ -122,7 +123,7 @@ fn connection(table: &Table<'_>, family: Family, whole: bool) -> Option<Connecti
         table.mistake(format!("the {what} does not say where the database is"), remedy);
         return None;
     }
-    if whole && !table.has("url") {
+    if whole && (!table.has("url") || !pieces.is_empty()) {
         for (key, example) in [("database", "database = \"shop\""), ("user", "user = \"shop\"")] {
             table.required(key, example, |_| Some(()))?;
         }
