@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test binaries, which use a part each")]
 
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -44,6 +45,38 @@ pub(crate) fn get(port: u16, path: &str) -> Option<String> {
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+}
+
+/// What the stand-in reads of a release, the `number`-th after 3.8.0 that says it is `said`. One that `breaks` fails in its last
+/// migration, and not in a rehearsal.
+pub(crate) fn stand_in_release(said: &str, number: usize, breaks: bool) -> String {
+    let mut migrations = vec![json!({
+        "revision": "r0",
+        "statements": ["CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL)"],
+    })];
+    let mut makes = Vec::new();
+    for at in 1..=number {
+        let table = format!("made_in_{at}");
+        migrations.push(json!({
+            "revision": format!("r{at}"),
+            "statements": [
+                format!("CREATE TABLE {table} (id serial PRIMARY KEY)"),
+                format!("ALTER TABLE products ADD COLUMN from_{at} text DEFAULT 'new'"),
+            ],
+            "only_for_real": if breaks && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
+        }));
+        makes.push(format!("CREATE TABLE IF NOT EXISTS {table} (id serial PRIMARY KEY)"));
+    }
+    json!({ "version": said, "migrations": migrations, "makes": makes }).to_string()
+}
+
+/// Lays the files of a release into the folder of its makers.
+pub(crate) fn lay(folder: &Path, files: &[(&str, String)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
 }
 
 /// A release server for the repository in a folder, for as long as the test runs.

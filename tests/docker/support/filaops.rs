@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use super::tagged::git;
-use super::tagged::{free_port, get, serve};
+use super::tagged::{free_port, get, lay, serve, stand_in_release};
 use super::{PATIENCE, stands_still, wait_for};
 use crate::docker::{Engine, demo_program};
 
@@ -264,39 +264,19 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
         Kind::NeedsSetting => compose
             .replace("DB_HOST: db", "SECRET_KEY: ${SECRET_KEY:?Sessions are signed with it}\n        DB_HOST: db"),
     };
-    let mut migrations = vec![json!({
-        "revision": "r0",
-        "statements": ["CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL)"],
-    })];
-    let mut makes = Vec::new();
-    for at in 1..=number {
-        let table = format!("made_in_{at}");
-        migrations.push(json!({
-            "revision": format!("r{at}"),
-            "statements": [
-                format!("CREATE TABLE {table} (id serial PRIMARY KEY)"),
-                format!("ALTER TABLE products ADD COLUMN from_{at} text DEFAULT 'new'"),
-            ],
-            "only_for_real": if kind == Kind::Breaks && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
-        }));
-        makes.push(format!("CREATE TABLE IF NOT EXISTS {table} (id serial PRIMARY KEY)"));
-    }
     let said = if kind == Kind::Lies { "3.8.0" } else { version };
-    let like = json!({ "version": said, "migrations": migrations, "makes": makes });
-    for (path, text) in [
+    let like = stand_in_release(said, number, kind == Kind::Breaks);
+    let files = [
         ("docker-compose.yml", compose.to_owned()),
         ("README.md", format!("FilaOps {version}\n")),
         (".gitignore", ".env\n/uploads/\n".to_owned()),
         (".env.example", "# Password of the database.\nDB_PASSWORD=changeme\n".to_owned()),
         ("backend/alembic.ini", "[alembic]\n".to_owned()),
-        ("backend/release.json", like.to_string()),
+        ("backend/release.json", like),
         ("backend/Dockerfile", "FROM stand-in-base:1\nCOPY . /app\nCMD [\"stand-in\", \"serve\"]\n".to_owned()),
         ("backend/static/uploads/logo.svg", format!("<svg version=\"{version}\"/>\n")),
         ("frontend/Dockerfile", "FROM stand-in-base:1\nCOPY . /page\nCMD [\"stand-in\", \"page\"]\n".to_owned()),
         ("frontend/package.json", format!("{{ \"version\": \"{version}\" }}\n")),
-    ] {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
+    ];
+    lay(folder, &files);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, wait_for};
 use crate::cluster::{Cluster, PASSWORD as ADMIN, SUPERUSER};
-use crate::tagged::{free_port, get, git, serve};
+use crate::tagged::{free_port, get, git, lay, serve, stand_in_release};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops-native.toml");
 pub(crate) const PASSWORD: &str = "a-password-of-the-owner";
@@ -301,27 +301,10 @@ fn stand_in() -> PathBuf {
 
 /// The files of a release, as its makers have them in their repository.
 fn release(folder: &Path, version: &str, kind: Kind, number: usize) {
-    let mut migrations = vec![json!({
-        "revision": "r0",
-        "statements": ["CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL)"],
-    })];
-    let mut makes = Vec::new();
-    for at in 1..=number {
-        let table = format!("made_in_{at}");
-        migrations.push(json!({
-            "revision": format!("r{at}"),
-            "statements": [
-                format!("CREATE TABLE {table} (id serial PRIMARY KEY)"),
-                format!("ALTER TABLE products ADD COLUMN from_{at} text DEFAULT 'new'"),
-            ],
-            "only_for_real": if kind == Kind::Breaks && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
-        }));
-        makes.push(format!("CREATE TABLE IF NOT EXISTS {table} (id serial PRIMARY KEY)"));
-    }
     let said = if kind == Kind::Lies { "3.8.0" } else { version };
-    let like = json!({ "version": said, "migrations": migrations, "makes": makes });
+    let like = stand_in_release(said, number, kind == Kind::Breaks);
     let requirements = if kind == Kind::CannotBeBuilt { "alembic\nno-such-thing\n" } else { "alembic\nuvicorn\n" };
-    for (path, text) in [
+    let files = [
         (".gitignore", ".env\nvenv/\nnode_modules/\ndist/\nuploads/*\n!uploads/.gitkeep\n".to_owned()),
         ("README.md", format!("FilaOps {version}\n")),
         // The same repository serves those with Docker.
@@ -330,14 +313,11 @@ fn release(folder: &Path, version: &str, kind: Kind, number: usize) {
         ("frontend/Dockerfile", "FROM scratch\n".to_owned()),
         ("backend/alembic.ini", "[alembic]\n".to_owned()),
         ("backend/requirements.txt", requirements.to_owned()),
-        ("backend/release.json", like.to_string()),
+        ("backend/release.json", like),
         ("backend/static/uploads/.gitkeep", String::new()),
         ("frontend/package.json", format!("{{ \"version\": \"{version}\" }}\n")),
-    ] {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
+    ];
+    lay(folder, &files);
     git(folder, &["add", "--force", "backend/static/uploads/.gitkeep"]);
 }
 
