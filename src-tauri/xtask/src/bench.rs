@@ -2,6 +2,7 @@
 //! milliseconds do not. Written to `target/bench/<name>.json`.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -55,46 +56,37 @@ impl Size {
     }
 }
 
-/// One group of figures.
-type Bench = (&'static str, fn(&Path, Size) -> Result<Value>);
+/// One group of figures, with the example of the engine that measures it: one that is linked as it is shipped takes minutes.
+type Bench = (&'static str, Option<&'static str>, fn(&Path, Size) -> Result<Value>);
 
 const BENCHES: &[Bench] = &[
-    ("state", state),
-    ("processes", processes),
-    ("size", size),
-    ("away", away),
-    ("away-compose", away_compose),
-    ("backup", backup),
-    ("export", export),
-    ("discovery", discovery),
-    ("desktop", desktop::figures),
+    ("state", Some("state_figures"), state),
+    ("processes", Some("state_figures"), processes),
+    ("size", None, size),
+    ("away", None, away),
+    ("away-compose", None, away_compose),
+    ("backup", Some("backup_figures"), backup),
+    ("export", Some("export_figures"), export),
+    ("discovery", Some("discovery_figures"), discovery),
+    ("desktop", None, desktop::figures),
 ];
 
 /// Runs every group, or the one that is named.
 pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Result<()> {
-    let wanted: Vec<&Bench> = BENCHES.iter().filter(|(it, _)| name.is_none_or(|name| name == *it)).collect();
+    let wanted: Vec<&Bench> = BENCHES.iter().filter(|(it, ..)| name.is_none_or(|name| name == *it)).collect();
     if wanted.is_empty() {
-        let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
         bail!("there is no such bench; there are {}", known.join(", "));
     }
+    let examples: BTreeSet<&str> = wanted.iter().filter_map(|it| it.1).collect();
     let built = parts.part("build", || {
         // Alone, as it is shipped: together with others it would carry their features too.
         run(cargo().arg("build").args(size.to_build()).args(["--package", "liftlock", "--bins"]))?;
         run(cargo()
             .arg("build")
             .args(size.to_build())
-            .args(["--package", "liftlock-engine", "--package", "liftlock-demo"])
-            .args([
-                "--bins",
-                "--example",
-                "state_figures",
-                "--example",
-                "discovery_figures",
-                "--example",
-                "backup_figures",
-                "--example",
-                "export_figures",
-            ]))?;
+            .args(["--package", "liftlock-engine", "--package", "liftlock-demo", "--bins"])
+            .args(examples.iter().flat_map(|it| ["--example", it])))?;
         Ok(String::new())
     });
     if !built {
@@ -102,7 +94,7 @@ pub(crate) fn measure(parts: &mut Parts, name: Option<&str>, size: Size) -> Resu
     }
     let out = target_dir().join("bench");
     fs::create_dir_all(&out)?;
-    for (name, bench) in wanted {
+    for (name, _, bench) in wanted {
         parts.part(name, || {
             // On the disk of the clone, like the state of a real installation; a temporary folder may be memory.
             let work = tempfile::tempdir_in(&out)?;
