@@ -39,6 +39,17 @@ pub use units::UnitFolders;
 /// The folder of ours in one that is somebody's checkout or project.
 const OURS: &str = ".liftlock";
 
+/// Makes that folder, unseen by git.
+fn our_folder(dir: &Path) -> Result<PathBuf> {
+    let ours = dir.join(OURS);
+    std::fs::create_dir_all(&ours).map_err(|cause| Error::io("create", &ours, &cause))?;
+    let ignore = ours.join(".gitignore");
+    if !ignore.exists() {
+        crate::durable::write(&ignore, b"*\n")?;
+    }
+    Ok(ours)
+}
+
 /// Who can reach a component that is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -154,6 +165,14 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// It cannot be told.
     fn changes_line(&self, _target: &str) -> Result<Option<ChangedLine>> {
         Ok(None)
+    }
+
+    /// Where the source of a release lies, be it only to be looked at.
+    ///
+    /// # Errors
+    /// As [`Driver::release_folder`].
+    fn source_folder(&self, version: &str) -> Result<Option<PathBuf>> {
+        Ok(self.release_folder(version)?.filter(|it| it.is_dir()))
     }
 
     /// Whether a release is run by files that come with it, so that they are worth a look before anything begins.

@@ -168,7 +168,7 @@ impl Site {
     /// # Errors
     /// A file cannot be read.
     pub fn missing_settings(&self, version: &str) -> Result<Vec<(String, MissingSetting)>> {
-        let Some(release) = self.source_folder(version)? else { return Ok(Vec::new()) };
+        let Some(release) = self.driver.source_folder(version)? else { return Ok(Vec::new()) };
         let mut missing = Vec::new();
         for declared in &self.profile.settings {
             let Some(example) = &declared.example else { continue };

@@ -24,15 +24,6 @@ pub fn forget(home: &Home, installation: &InstallationName) -> Result<()> {
 }
 
 impl Site {
-    /// Where the files of a release lie: among those that are run, or where it is only looked at.
-    ///
-    /// # Errors
-    /// The driver cannot tell.
-    pub fn source_folder(&self, version: &str) -> Result<Option<PathBuf>> {
-        let places = [self.release_folder(version)?, self.looked().join(version)];
-        Ok(places.into_iter().find(|it| it.is_dir()))
-    }
-
     /// Fetches the files of a release to look at them, where it is run by these. They are kept until the update has them,
     /// or until another release is looked into.
     ///

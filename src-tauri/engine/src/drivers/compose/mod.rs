@@ -21,7 +21,6 @@ mod swarm;
 mod volumes;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -31,7 +30,7 @@ use serde_json::Value;
 
 pub use swarm::Swarm;
 
-use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Variables};
+use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Variables, our_folder};
 use crate::docker::{Container, Docker, Project, succeeded};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -118,13 +117,7 @@ impl Compose {
 
     /// A file of ours, written whole.
     fn ours(&self, name: &str, text: &str) -> Result<PathBuf> {
-        let folder = self.dir.join(OURS);
-        fs::create_dir_all(&folder).map_err(|cause| Error::io("create", &folder, &cause))?;
-        let ignore = folder.join(".gitignore");
-        if !ignore.exists() {
-            durable::write(&ignore, b"*\n")?;
-        }
-        let file = folder.join(name);
+        let file = our_folder(&self.dir)?.join(name);
         durable::write(&file, text.as_bytes())?;
         Ok(file)
     }
@@ -377,6 +370,11 @@ impl Driver for Compose {
 
     fn changes_line(&self, target: &str) -> Result<Option<ChangedLine>> {
         pin::change(&self.dir, &self.layout, target)
+    }
+
+    fn source_folder(&self, version: &str) -> Result<Option<PathBuf>> {
+        super::plain_version(version)?;
+        Ok(self.source_of(version))
     }
 
     fn is_run_by_its_files(&self) -> bool {

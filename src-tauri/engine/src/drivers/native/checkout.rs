@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Native, symlink};
 use crate::drivers::checkout::Checkout;
 use crate::drivers::command::{owner_to_become, reader};
-use crate::drivers::{Driver, OURS};
+use crate::drivers::{Driver, OURS, our_folder};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
@@ -74,13 +74,7 @@ impl Native {
         if !self.layout.checkout {
             return Ok(());
         }
-        let ours = self.dir.join(OURS);
-        fs::create_dir_all(&ours).map_err(|cause| Error::io("create", &ours, &cause))?;
-        let ignore = ours.join(".gitignore");
-        if !ignore.exists() {
-            durable::write(&ignore, b"*\n")?;
-        }
-        self.owned(&ours)?;
+        self.owned(&our_folder(&self.dir)?)?;
         for (path, _) in self.shared.iter().filter(|(_, is_folder)| *is_folder) {
             let folder = path.under(&self.dir);
             let missing: Vec<_> = folder.ancestors().take_while(|it| !it.exists()).map(Path::to_owned).collect();

@@ -110,8 +110,8 @@ fn connection(table: &Table<'_>, family: Family, whole: bool) -> Option<Connecti
         password: table.optional("password", |it| reference(it, secret)),
     };
     let pieces: Vec<&str> = ["host", "port", "database", "user"].into_iter().filter(|it| table.has(it)).collect();
-    let is_always_there = !matches!(connection.url, None | Some(Reference::Env { .. }));
-    if is_always_there && !pieces.is_empty() {
+    let may_be_missing = whole && matches!(connection.url, None | Some(Reference::Env { .. }));
+    if table.has("url") && !may_be_missing && !pieces.is_empty() {
         let reason = format!("the database is named by “url” and by “{}”", pieces.join("”, “"));
         table.mistake(reason, "keep the address, or the pieces");
         return None;
