@@ -95,7 +95,7 @@ fn a_build_that_fails_stops_nothing_and_its_last_words_are_told() {
     let case = world.case();
     let ended = case.run("1.1.0", &[], &Expected::failed("build_failed"));
     let error = case.upgrade(ended.id).error.unwrap();
-    assert!(error.details.iter().any(|it| it.contains("/usr/bin/true")), "{error:#?}");
+    assert!(error.details.iter().any(|it| it.contains("/usr/bin/sleep")), "{error:#?}");
     assert!(!error.remedy.is_empty());
     assert_eq!(world.inspect("shop", ".State.StartedAt"), since, "the shop was never stopped");
     is_whole(&world, "1.0.0");

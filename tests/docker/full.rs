@@ -26,7 +26,7 @@ fn step_writes(world: &World, mebibytes: u32) {
         let listed = String::from_utf8_lossy(&listed).into_owned();
         listed.split_whitespace().filter(|it| it.starts_with('/')).for_each(|it| lay(Path::new(it), it));
     }
-    let step = context.path().join("usr/bin/true");
+    let step = context.path().join("usr/bin/sleep");
     let text = format!("#!/bin/sh\nexec /usr/bin/dd if=/dev/zero of=/large bs=1048576 count={mebibytes}\n");
     fs::write(&step, text).unwrap();
     fs::set_permissions(&step, fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,7 +43,7 @@ fn a_build_that_finds_the_disk_of_docker_full_says_so_and_goes_through_once_ther
     let case = world.case();
     let id = case.ask("1.1.0");
     let mut worker = case.frozen(id, "forward/prepare_release/before_intent");
-    // The database lies there too, and needs some room to live.
+    // What runs writes there too, and needs some room to live.
     disk.fill_but(64 << 20);
     signal(worker.id(), Signal::CONT);
     assert_eq!(case.end_of(&mut worker), Exit::Code(0), "{}", case.story(id));

@@ -10,14 +10,20 @@
 mod disk;
 #[path = "../support/docker.rs"]
 mod docker;
+#[path = "../support/typed.rs"]
+mod typed;
 
 mod built;
+mod closed;
 mod demo;
 mod engine;
 mod filaops;
 mod full;
 mod moved;
+mod nodes;
+mod page;
 mod registry;
+mod start_first;
 mod struck;
 mod support;
 mod swarm;

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::docker::Engine;
 use crate::support::registry::Registry;
-use crate::support::{Case, Ended, Expected, PATIENCE, World, judge, wait_for};
+use crate::support::{Case, Ended, Expected, PATIENCE, World, judge, limit, wait_for};
 
 /// What of the shop's service a person sees, save which release it is.
-fn settings_of(service: &Value) -> Value {
+pub(crate) fn settings_of(service: &Value) -> Value {
     let spec = &service["Spec"];
     let mut labels = spec["Labels"].clone();
     labels["com.docker.stack.image"] = Value::Null;
@@ -22,8 +22,8 @@ fn settings_of(service: &Value) -> Value {
 }
 
 /// A stack, and how its owner had it.
-struct Stack {
-    world: World,
+pub(crate) struct Stack {
+    pub(crate) world: World,
     settings: Value,
     file: Vec<u8>,
     database_since: String,
@@ -31,7 +31,10 @@ struct Stack {
 
 impl Stack {
     fn with(releases: &[&str]) -> Self {
-        let world = World::in_swarm(releases);
+        Self::of(World::in_swarm(releases))
+    }
+
+    pub(crate) fn of(world: World) -> Self {
         let file = fs::read(world.shop.join("compose.yaml")).unwrap();
         let database_since = world.inspect("db", ".State.StartedAt").unwrap();
         let mut stack = Self { world, settings: Value::Null, file, database_since };
@@ -39,33 +42,33 @@ impl Stack {
         stack
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}_shop", self.world.project)
     }
 
-    fn service(&self) -> Value {
+    pub(crate) fn service(&self) -> Value {
         let told = self.world.engine.docker(&["service", "inspect", &self.name()]);
         serde_json::from_str::<Value>(&told).unwrap()[0].take()
     }
 
     /// The tasks of the shop that ever ran this version, as `ID state`.
-    fn tasks_of(&self, version: &str) -> Vec<String> {
+    pub(crate) fn tasks_of(&self, version: &str) -> Vec<String> {
         let format = "{{.Image}} {{.ID}} {{.CurrentState}}";
         let told = self.world.engine.docker(&["service", "ps", "--no-trunc", "--format", format, &self.name()]);
         let image = format!("corner-shop:{version} ");
         told.lines().filter_map(|it| it.strip_prefix(&image)).map(str::to_owned).collect()
     }
 
-    fn image(&self) -> String {
+    pub(crate) fn image(&self) -> String {
         self.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap().to_owned()
     }
 
-    fn update_state(&self) -> String {
+    pub(crate) fn update_state(&self) -> String {
         self.service()["UpdateStatus"]["State"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The stack is as its owner has it, of this version, and nothing else is on the engine.
-    fn is_whole(&self, version: &str) {
+    pub(crate) fn is_whole(&self, version: &str) {
         let service = self.service();
         let image = format!("corner-shop:{version}");
         assert_eq!(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], image.as_str());
@@ -128,8 +131,21 @@ fn what_swarm_takes_back_is_reported_and_brought_back_with_its_data() {
     stack.is_whole("1.0.0");
 }
 
+#[test]
+fn what_neither_comes_up_nor_fails_is_given_up_when_its_time_is_over() {
+    let stack = Stack::with(&["1.2.0"]);
+    // Its owner has Swarm ask long before it calls anything unhealthy.
+    stack.world.engine.docker(&["service", "update", "--quiet", "--health-retries=1000", &stack.name()]);
+    let case = stack.world.case_with(|it| limit(it, "start_within", "12s"));
+    let ended = case.run("1.2.0", &[], &Expected::rolled_back("swarm_timed_out"));
+    let error = case.upgrade(ended.id).error.unwrap();
+    assert!(error.message.contains("shop") && error.remedy.contains("start_within"), "{error:?}");
+    assert!(error.details.iter().any(|it| it == "its tasks: starting"), "{error:?}");
+    stack.is_whole("1.0.0");
+}
+
 /// A worker that is killed as soon as Swarm is at this version.
-fn killed_while_swarm_is_at_it(stack: &Stack, case: &Case<'_>, to: &str) -> UpgradeId {
+pub(crate) fn killed_while_swarm_is_at_it(stack: &Stack, case: &Case<'_>, to: &str) -> UpgradeId {
     let id = case.ask(to);
     let mut worker = case.worker(id, &[]);
     wait_for("Swarm is at it", PATIENCE, || {
@@ -158,6 +174,43 @@ fn a_worker_killed_while_swarm_is_at_it_goes_by_what_swarm_says() {
     judge::judge(&case, &case.work(id, &[]), &Expected::complete("1.1.0"));
     stack.is_whole("1.1.0");
     assert_eq!(stack.tasks_of("1.1.0").len(), 1, "what Swarm had begun went on\n{}", case.story(id));
+}
+
+#[test]
+fn where_swarm_stops_in_the_middle_the_data_and_the_old_version_come_back_all_the_same() {
+    let stack = Stack::with(&["1.2.0"]);
+    let name = stack.name();
+    let again = |more: &[&str]| {
+        let words = ["service", "update", "--detach", "--quiet", "--no-resolve-image", "--force"];
+        stack.world.engine.docker(&[&words[..], more, &[&name]].concat());
+    };
+    let is_told = |case: &Case<'_>, id: UpgradeId, message: &str| {
+        let error = case.upgrade(id).error.unwrap();
+        assert!(error.message.contains("shop") && error.message.contains(message), "{error:?}");
+        assert!(error.remedy.contains(&format!("docker service ps --no-trunc {name}")), "{error:?}");
+        assert!(error.details.iter().any(|it| it.contains("paused due to failure")), "{error:?}");
+    };
+    // Somebody wants to see what it is that does not come up.
+    let case = stack.world.case();
+    let id = case.ask("1.2.0");
+    let mut worker = case.worker(id, &[]);
+    wait_for("Swarm is at it", PATIENCE, || {
+        (stack.image() == "corner-shop:1.2.0" && stack.update_state() == "updating").then_some(())
+    });
+    again(&["--update-failure-action=pause"]);
+    case.end_of(&mut worker);
+    judge::judge(&case, &case.ended(id), &Expected::rolled_back("swarm_paused"));
+    is_told(&case, id, "Swarm has stopped its update in the middle");
+    stack.is_whole("1.0.0");
+
+    // Somebody has it tried again while nobody looks: what Swarm goes back to is then the new version too.
+    let case = stack.world.case();
+    let id = killed_while_swarm_is_at_it(&stack, &case, "1.2.0");
+    again(&[]);
+    wait_for("Swarm has stopped", PATIENCE, || (stack.update_state() == "rollback_paused").then_some(()));
+    judge::judge(&case, &case.work(id, &[]), &Expected::rolled_back("swarm_rollback_paused"));
+    is_told(&case, id, "Swarm has stopped on its way back");
+    stack.is_whole("1.0.0");
 }
 
 #[test]

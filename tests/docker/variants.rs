@@ -1,7 +1,7 @@
 //! Projects and machines that are otherwise than usual: what is refused, and what is none of anybody's business.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
@@ -100,17 +100,17 @@ fn a_project_with_names_of_its_own_on_an_engine_of_its_own_place_is_updated_and_
 #[test]
 fn a_port_that_somebody_takes_in_the_middle_is_told_until_it_is_free_and_nothing_is_lost() {
     let world = World::with(&["1.1.0"]);
-    // Beside its own the shop has a second port, which no page holds meanwhile.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    // Beside its own the shop has a second port, of a kind that no page holds meanwhile.
+    let port = UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let file = world.shop.join("compose.yaml");
     let text = fs::read_to_string(&file).unwrap();
     let (before, after) = text.split_once("    ports:\n").unwrap();
-    fs::write(&file, format!("{before}    ports:\n      - \"127.0.0.1:{port}:9000\"\n{after}")).unwrap();
+    fs::write(&file, format!("{before}    ports:\n      - \"127.0.0.1:{port}:9000/udp\"\n{after}")).unwrap();
     world.demo(&["up"]);
     let case = world.case();
     let id = case.ask("1.1.0");
     let mut worker = case.frozen(id, "forward/start_behind_gate/after_outcome");
-    let somebody = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let somebody = UdpSocket::bind(("127.0.0.1", port)).unwrap();
     signal(worker.id(), Signal::CONT);
     wait_for("the worker has ended", PATIENCE, || worker.try_wait().unwrap());
 

@@ -24,6 +24,8 @@ mod proxy;
 mod tagged;
 #[path = "../support/tds.rs"]
 mod tds;
+#[path = "../support/typed.rs"]
+mod typed;
 
 mod asked;
 mod bad_input;

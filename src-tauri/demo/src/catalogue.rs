@@ -40,6 +40,9 @@ pub struct Behaviour {
     /// How long its long migration works, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration_seconds: Option<u32>,
+    /// How long its image takes to be built, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_seconds: Option<u32>,
     /// Settings without which it does not start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,

@@ -78,6 +78,9 @@ enum Command {
         /// Push them to the branch `main` only, without a tag
         #[arg(long)]
         untagged: bool,
+        /// Let their images take so many seconds to be built
+        #[arg(long)]
+        build_seconds: Option<u32>,
     },
     /// Count and hash every table and the uploads
     Hash {
@@ -207,10 +210,10 @@ fn run(command: Command) -> Result<Value> {
             let wanted = Wanted { release, orders, shop: !no_shop, compose, built, stack };
             runtime.block_on(bring_up::up(&place(&at)?, &wanted))
         }
-        Command::Publish { at, versions, prerelease, draft, untagged } => {
+        Command::Publish { at, versions, prerelease, draft, untagged, build_seconds } => {
             let place = place(&at)?;
             let facts = place.facts()?;
-            let marks = publish::Marks { prerelease, draft, untagged };
+            let marks = publish::Marks { prerelease, draft, untagged, build_seconds };
             let published = publish::publish(&place, &versions, marks)?;
             for version in &versions {
                 publish::image(&facts, version.trim_start_matches('v'), 0)?;

@@ -64,6 +64,8 @@ pub struct Marks {
     pub draft: bool,
     /// Pushed to the branch, and not tagged. Cannot be changed later.
     pub untagged: bool,
+    /// How long an image of it takes to be built, in seconds. Cannot be changed later.
+    pub build_seconds: Option<u32>,
 }
 
 /// Makes releases visible. One that is visible already stays as it is, save for its marks.
@@ -71,7 +73,7 @@ pub struct Marks {
 /// # Errors
 /// There is no such release, or it cannot be built.
 pub fn publish(place: &Place, versions: &[String], marks: Marks) -> Result<Vec<Published>> {
-    let Marks { prerelease, draft, untagged } = marks;
+    let Marks { prerelease, draft, untagged, build_seconds } = marks;
     let mut list = list(place)?;
     for version in versions {
         let version = version.trim_start_matches('v');
@@ -81,7 +83,12 @@ pub fn publish(place: &Place, versions: &[String], marks: Marks) -> Result<Vec<P
                 there.draft = draft;
             }
             None => {
-                let built = if untagged { build_untagged(place, version, &list)? } else { build(place, version, 0)? };
+                let mut release = released(version)?;
+                release.behaviour.build_seconds = build_seconds;
+                if untagged {
+                    release.behaviour.reports_version = Some(on_branch(version, &list));
+                }
+                let built = published(place, version, &archive::packed(&release, 0, place.form())?)?;
                 // A branch has one commit after the other.
                 let after = list.iter().map(|it| it.published_at + TimeDelta::seconds(1)).max();
                 let published_at = after.map_or(built.published_at, |it| it.max(built.published_at));
@@ -93,12 +100,10 @@ pub fn publish(place: &Place, versions: &[String], marks: Marks) -> Result<Vec<P
     Ok(list)
 }
 
-/// What will be this release one day, built from a commit: it says the release before it, and its commit.
-fn build_untagged(place: &Place, version: &str, list: &[Published]) -> Result<Published> {
+/// What will be this release one day, built from a commit, says the release before it, and its commit.
+fn on_branch(version: &str, list: &[Published]) -> String {
     let before = list.iter().rev().find(|it| !it.untagged).map_or("0.0.0", |it| it.version.as_str());
-    let mut release = released(version)?;
-    release.behaviour.reports_version = Some(format!("{before} ({})", &commit(version, 0)[..7]));
-    published(place, version, &archive::packed(&release, 0, place.form())?)
+    format!("{before} ({})", &commit(version, 0)[..7])
 }
 
 /// Makes the image of a release visible to a demo in containers.

@@ -41,7 +41,8 @@ pub struct Migration {
     pub only_for_real: Vec<String>,
 }
 
-/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`; and what an installation without
+/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`; in a
+/// stack `front`, which says its version, and `door`, which leads to whoever bears a name; and what an installation without
 /// Docker is made with and started by: `python3 -m venv`, `pip install`, `npm`, `uvicorn`. `program` is what it was called by.
 ///
 /// # Errors
@@ -61,6 +62,12 @@ pub fn run(program: &Path, words: &[&str]) -> Result<()> {
         ["npm", "ci"] => Ok(std::fs::create_dir_all("node_modules")?),
         ["npm", "run", "build"] => build_pages(),
         ["page"] => runtime.block_on(listen(80, Router::new().route("/", get(|| async { "FilaOps" })))),
+        ["front"] => {
+            let version = release()?.version;
+            let pages = Router::new().route("/health", get(|| async {})).route("/", get(|| async { version }));
+            runtime.block_on(listen(8000, pages))
+        }
+        ["door", to] => runtime.block_on(door(to)),
         ["ask-health"] => ask_health(),
         _ => bail!("it cannot be asked for {words:?}"),
     }
@@ -205,6 +212,24 @@ async fn listen(port: u16, pages: Router) -> Result<()> {
     tokio::select! {
         done = async { axum::serve(listener, pages).await } => Ok(done?),
         _ = asked.recv() => Ok(()),
+    }
+}
+
+/// As a proxy before the services of a stack: each visitor is led to whoever bears that name at the moment.
+async fn door(to: &str) -> Result<()> {
+    let listener = tokio::net::TcpListener::bind(("0.0.0.0", 8000)).await?;
+    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    loop {
+        let mut visitor = tokio::select! {
+            came = listener.accept() => came?.0,
+            _ = asked.recv() => return Ok(()),
+        };
+        let to = to.to_owned();
+        tokio::spawn(async move {
+            if let Ok(mut stream) = tokio::net::TcpStream::connect(&to).await {
+                let _ = tokio::io::copy_bidirectional(&mut visitor, &mut stream).await;
+            }
+        });
     }
 }
 

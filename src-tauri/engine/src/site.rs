@@ -5,6 +5,7 @@ mod api;
 pub mod asked;
 mod folder;
 pub mod looked;
+mod page;
 mod sources;
 
 use std::fmt;
@@ -23,7 +24,6 @@ use crate::drivers::{self, Autostart, Driver, Gate};
 use crate::error::{Error, Result};
 use crate::model::profile::{FilesAt, Profile, Store};
 use crate::model::release::Channel;
-use crate::page::{Page, PageText};
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
 use crate::process::Identity;
@@ -257,13 +257,19 @@ impl Site {
         self.driver.stop(component, reporter).map(|_| ())
     }
 
+    /// The components that are stopped for an update, in the order in which they are started.
+    pub fn stopped(&self) -> Vec<String> {
+        let is_stopped = |it: &String| !self.profile.component(it).is_some_and(|it| it.start_first);
+        self.driver.components().into_iter().filter(is_stopped).collect()
+    }
+
     /// Starts a component of the release in place.
     ///
     /// # Errors
     /// As [`Driver::start`].
     pub fn start(&self, component: &str, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
-        // Only the component with the gate has a port of its own to move.
-        let gated = self.profile.gate.as_ref().is_some_and(|it| it.component == component);
+        // A process has a port of its own to move only where it has the gate; a container can be reached on none.
+        let gated = self.project.is_some() || self.profile.gate.as_ref().is_some_and(|it| it.component == component);
         self.driver.start(component, &[], if gated { gate } else { Gate::Public }, reporter)
     }
 
@@ -301,21 +307,6 @@ impl Site {
             .components()
             .iter()
             .try_for_each(|it| self.driver.restore_autostart(it, &Autostart(found[it].clone()), reporter))
-    }
-
-    /// Raises the maintenance page on the public port. None where the profile knows no public port.
-    ///
-    /// # Errors
-    /// `port_taken`, `port_refused`.
-    pub fn raise_page(&self) -> Result<Option<Page>> {
-        let Some(port) = self.public_port()? else { return Ok(None) };
-        let text = PageText {
-            application: self.profile.application.name.clone(),
-            sentence: "An update is being put in place.".to_owned(),
-            progress: None,
-        };
-        let bind = probes::bind_address(&self.profile, &reader(&self.installation.folder))?;
-        Page::raise(bind, port, text, Duration::from_secs(5)).map(Some)
     }
 
     /// Where the releases are.

@@ -328,6 +328,16 @@ pub(crate) enum Command {
         #[arg(value_name = "ID")]
         upgrade: String,
     },
+    /// Show the maintenance page until this process is ended: what runs in a container where the user may not listen
+    #[command(hide = true)]
+    Page {
+        /// What the application is called
+        application: String,
+        /// The port
+        port: u16,
+        /// The address of this computer; all of them without it
+        address: Option<std::net::IpAddr>,
+    },
     /// Do in this process what was asked for about leaving an old version: how the window's wizard works on
     #[command(hide = true)]
     LeavingWork {
@@ -335,6 +345,9 @@ pub(crate) enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Do what is asked for on standard input with files in a volume: how Liftlock comes there through a container
+    #[command(hide = true)]
+    FilesErrand,
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -13,6 +13,7 @@ pub(crate) use super::tagged::git;
 use super::tagged::{free_port, get, lay, serve, stand_in_release};
 use super::{PATIENCE, stands_still, wait_for};
 use crate::docker::{Engine, demo_program};
+use crate::typed::{answered, ending, liftlock};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops.toml");
 const COMPOSE: &str = include_str!("../filaops/docker-compose.yml");
@@ -45,7 +46,9 @@ pub(crate) struct Filaops {
     pub(crate) engine: Engine,
     pub(crate) dir: PathBuf,
     pub(crate) app: PathBuf,
-    port: u16,
+    /// Of the backend, and of the frontend.
+    pub(crate) port: u16,
+    pub(crate) page: u16,
     _held: Vec<UdpSocket>,
 }
 
@@ -78,7 +81,7 @@ impl Filaops {
             .replace("\"8000:", &format!("\"{port}:"))
             .replace("\"80:", &format!("\"{page}:"))
             .replace("\"5432:", &format!("\"{database}:"));
-        let it = Self { engine, app: dir.join("filaops"), dir, port, _held: held };
+        let it = Self { engine, app: dir.join("filaops"), dir, port, page, _held: held };
 
         let upstream = it.dir.join("upstream");
         fs::create_dir(&upstream).unwrap();
@@ -143,31 +146,14 @@ impl Filaops {
     }
 
     fn told(&self, what: &str, point: &str, words: &[&str]) -> (i32, Value) {
-        let output = Command::new(env!("CARGO_BIN_EXE_liftlock"))
-            .args(words)
-            .arg("--json")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", &self.dir)
-            .env("TZ", "UTC")
-            .env("LIFTLOCK_HOME", self.dir.join("home"))
-            .env("DOCKER_HOST", &self.engine.host)
-            .env(what, point)
-            .env("LIFTLOCK_CRASH_LOG", self.dir.join("crash.log"))
-            .output()
-            .unwrap();
-        let out = String::from_utf8_lossy(&output.stdout);
-        let last = serde_json::Deserializer::from_str(&out).into_iter::<Value>().map(Result::unwrap).last();
-        (output.status.code().unwrap_or(-1), last.unwrap_or_default())
+        let path = std::env::var_os("PATH").unwrap();
+        let mut command = liftlock(&self.dir, &path, words);
+        answered(command.env("DOCKER_HOST", &self.engine.host).env(what, point))
     }
 
     /// What an update ends as: its state, and the class of its error.
     pub(crate) fn upgrade(&self, to: &str, more: &[&str]) -> (String, String) {
-        let (_, answer) = self.liftlock(&[&["upgrade", "--yes", "--to", to], more].concat());
-        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
-        let class = [&answer["error"]["class"], &answer["class"]].into_iter().find(|it| it.is_string());
-        println!("{answer:#}");
-        (text(&answer["state"]), class.map(text).unwrap_or_default())
+        ending(&self.liftlock(&[&["upgrade", "--yes", "--to", to], more].concat()).1)
     }
 
     /// `docker compose` as its owner types it.
@@ -237,8 +223,7 @@ impl Filaops {
         let mut names: Vec<&str> = names.lines().collect();
         names.sort_unstable();
         assert_eq!(names, ["filaops-backend", "filaops-db", "filaops-frontend"]);
-        let networks = self.engine.docker(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]);
-        assert_eq!(networks, "filaops-network");
+        assert_eq!(self.engine.networks(), ["filaops-network"]);
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod judge;
 pub(crate) mod registry;
 #[path = "../../support/tagged.rs"]
 pub(crate) mod tagged;
+pub(crate) mod user;
 #[path = "../../upgrades/support/watch.rs"]
 pub(crate) mod watch;
 pub(crate) mod world;

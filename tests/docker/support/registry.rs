@@ -1,13 +1,15 @@
 //! A registry of images on this machine that only hands out: what it has are images that an engine has saved.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::docker::Engine;
@@ -35,14 +37,23 @@ impl Registry {
         let host = listener.local_addr().unwrap().to_string();
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let served = Arc::clone(&shelf);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shelf = Arc::clone(&served);
-                // An engine asks for several at a time.
-                thread::spawn(move || serve(stream, &shelf));
-            }
-        });
+        thread::spawn(move || serve_all(&listener, &served));
         Self { host, shelf, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// An engine on what is another computer finds it at the same address.
+    pub(crate) fn is_reached_from(&self, engine: &Engine) {
+        let (host, served) = (self.host.clone(), Arc::clone(&self.shelf));
+        let network = File::open(format!("/proc/{}/ns/net", engine.process())).unwrap();
+        let (tell, told) = mpsc::channel();
+        // A thread can be in another network than its process.
+        thread::spawn(move || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            let listener = TcpListener::bind(host).unwrap();
+            tell.send(()).unwrap();
+            serve_all(&listener, &served);
+        });
+        told.recv().unwrap();
     }
 
     /// Puts an image of an engine under a tag here, in the place of whatever had it.
@@ -68,6 +79,14 @@ impl Registry {
     /// What it was asked for.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shelf.lock().unwrap().asked.clone()
+    }
+}
+
+fn serve_all(listener: &TcpListener, shelf: &Arc<Mutex<Shelf>>) {
+    for stream in listener.incoming().flatten() {
+        let shelf = Arc::clone(shelf);
+        // An engine asks for several at a time.
+        thread::spawn(move || serve(stream, &shelf));
     }
 }
 

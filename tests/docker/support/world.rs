@@ -1,12 +1,16 @@
 //! An outside world in containers.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -20,6 +24,10 @@ const ORDERS: &str = "200";
 /// A demo in containers, ended and removed with its engine.
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    /// The command line, where everybody here can start it.
+    pub(crate) program: PathBuf,
+    /// An ordinary user looks after it.
+    pub(crate) is_of_a_user: bool,
     pub(crate) dir: PathBuf,
     pub(crate) shop: PathBuf,
     pub(crate) port: u16,
@@ -59,18 +67,37 @@ impl World {
         Self::made(&["--compose", "--built"], releases)
     }
 
-    /// The same on an engine whose images and containers have a disk of their own. None where this user may not mount one.
+    /// The same on an engine whose layers of images and containers have a disk of their own. None where this user may
+    /// not mount one. The engine's own databases lie elsewhere: they are mapped into its memory, and a read from a full
+    /// `tmpfs` that has no page for it kills the reader (`SIGBUS`).
     pub(crate) fn built_on_a_small_disk(releases: &[&str]) -> Option<(Self, Disk)> {
         let engine = Engine::start();
+        let driver = engine.docker(&["info", "--format", "{{.Driver}}"]);
         engine.stop();
-        let disk = Disk::of(1024, &engine.dir.join("data"))?;
+        let disk = Disk::below(1024, &engine.dir.join("data"), &driver)?;
         engine.start_again();
         Some((Self::made_on(engine, &["--compose", "--built"], releases), disk))
     }
 
     /// The same as a stack of Docker Swarm, of which the engine is the only node.
     pub(crate) fn in_swarm(releases: &[&str]) -> Self {
-        Self::made(&["--compose", "--stack"], releases)
+        let engine = Engine::start();
+        engine.begin_swarm();
+        Self::made_on(engine, &["--compose", "--stack"], releases)
+    }
+
+    /// The same, with a worker node on what is another computer, which has the image of 1.0.0. None where this user may not
+    /// make one.
+    pub(crate) fn in_swarm_of_two(releases: &[&str]) -> Option<(Self, Engine)> {
+        let engine = Engine::start();
+        let other = engine.start_elsewhere()?;
+        engine.begin_swarm_at(&engine.end_of_cable(1));
+        let world = Self::made_on(engine, &["--compose", "--stack"], releases);
+        let engine = &world.engine;
+        let token = engine.docker(&["swarm", "join-token", "--quiet", "worker"]);
+        other.join_swarm_at(&engine.end_of_cable(1), &engine.end_of_cable(2), &token);
+        engine.hand_over("corner-shop:1.0.0", &other);
+        Some((world, other))
     }
 
     fn made(kind: &[&str], releases: &[&str]) -> Self {
@@ -79,12 +106,11 @@ impl World {
 
     fn made_on(engine: Engine, kind: &[&str], releases: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("liftlock-in-docker-").tempdir().unwrap().keep();
-        if kind.contains(&"--stack") {
-            engine.begin_swarm();
-        }
         let mut world = Self {
             host: engine.host.clone(),
             engine,
+            program: env!("CARGO_BIN_EXE_liftlock").into(),
+            is_of_a_user: false,
             shop: dir.join("shop"),
             dir,
             port: 0,
@@ -108,6 +134,11 @@ impl World {
         world
     }
 
+    /// The command line, which is also the worker.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
     /// What a process must know to reach this world.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![("DOCKER_HOST", self.host.clone())]
@@ -123,6 +154,10 @@ impl World {
         let (verb, rest) = words.split_first().unwrap();
         command.arg(verb).arg("--dir").arg(&self.dir).args(rest).stdin(Stdio::null());
         command.envs(self.environment()).env_remove("DOCKER_CONTEXT");
+        if self.is_of_a_user {
+            // The judge sees everything, whoever this thread is.
+            command.uid(0).gid(0);
+        }
         command
     }
 
@@ -182,7 +217,12 @@ impl World {
 
     /// What answers on the public port: status and body.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        self.get_at("127.0.0.1", path)
+    }
+
+    /// The same on another computer.
+    pub(crate) fn get_at(&self, host: &str, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect((host, self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
         let mut answer = String::new();
@@ -193,7 +233,12 @@ impl World {
 
     /// The version that answers on the public port.
     pub(crate) fn version(&self) -> Option<String> {
-        let (status, body) = self.get("/api/v1/system/version")?;
+        self.version_at("127.0.0.1")
+    }
+
+    /// The same on another computer.
+    pub(crate) fn version_at(&self, host: &str) -> Option<String> {
+        let (status, body) = self.get_at(host, "/api/v1/system/version")?;
         let document: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
         document["version"].as_str().map(str::to_owned)
     }
@@ -220,8 +265,7 @@ impl World {
         let mut names: Vec<&str> = containers.lines().collect();
         names.sort_unstable();
         assert_eq!(names, [self.container("db"), self.container("shop")]);
-        let networks = list(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]);
-        assert_eq!(networks, format!("{}_default", self.project));
+        assert_eq!(self.engine.networks(), [format!("{}_default", self.project)]);
         let volumes: Vec<String> = self.volumes.iter().map(|it| format!("{}_{it}", self.project)).collect();
         assert_eq!(list(&["volume", "ls", "--format", "{{.Name}}"]), volumes.join("\n"));
     }
@@ -246,6 +290,40 @@ impl World {
         fs::remove_dir_all(&before).unwrap();
         std::os::unix::fs::symlink(volume, before).unwrap();
         assert_eq!(self.demo(&["hash"])["content"], self.before["content"]);
+    }
+
+    /// A second volume, with everything in it that files can be.
+    pub(crate) fn put_odd_files_in_a_volume(&mut self) {
+        self.rewrite(|it| {
+            let at = it.lines().find(|it| it.trim_start().starts_with("- uploads:")).unwrap().to_owned();
+            let odd = format!("{}- odd:/odd", &at[..at.find('-').unwrap()]);
+            it.replace(&at, &format!("{at}\n{odd}")) + "  odd:\n"
+        });
+        self.volumes.insert(0, "odd");
+        let at = self.folder_of_volume("odd");
+        let own = |name: &OsStr, (uid, gid): (u32, u32), mode: u32| {
+            let path = at.join(name);
+            if !path.is_dir() {
+                fs::write(&path, name.as_bytes()).unwrap();
+            }
+            chown(&path, Some(uid), Some(gid)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for folder in ["closed", "closed/deep", "sticky"] {
+            fs::create_dir(at.join(folder)).unwrap();
+        }
+        own("of the database".as_ref(), (999, 999), 0o600);
+        own("of root".as_ref(), (0, 0), 0o600);
+        own(OsStr::from_bytes(b"caf\xe9 \xff\n"), (33, 33), 0o640);
+        own("closed/deep/file".as_ref(), (70, 70), 0o400);
+        own("closed/deep".as_ref(), (70, 70), 0o500);
+        own("closed".as_ref(), (999, 70), 0o700);
+        own("sticky".as_ref(), (0, 50), 0o3777);
+        own("".as_ref(), (999, 999), 0o750);
+        symlink("closed/deep/file", at.join("link")).unwrap();
+        symlink("/nowhere", at.join("lost")).unwrap();
+        fs::hard_link(at.join("of root"), at.join("of root too")).unwrap();
+        fs::File::options().write(true).open(at.join("of root")).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
 
     /// Where a volume of the project lies.

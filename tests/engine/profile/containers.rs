@@ -54,7 +54,30 @@ pub(super) fn in_a_stack() -> String {
     let text = format!("{before}[migrations]{after}");
     let text = text.replace("kind = \"compose\"\n", "kind = \"compose\"\nstack = \"tickets\"\n");
     let lines = text.lines().filter(|it| !it.starts_with("carry = ")).map(|it| it.to_owned() + "\n");
-    lines.collect::<String>().replace("127.0.0.1:{port}", "127.0.0.1:8080")
+    let text = lines.collect::<String>().replace("127.0.0.1:{port}", "127.0.0.1:8080");
+    text.replace(
+        "phase = 2\n",
+        "phase = 2\n\n[[components]]\nname = \"pages\"\nrun = { service = \"pages\" }\nstart_first = true\n",
+    )
+}
+
+#[test]
+fn what_is_not_stopped_is_in_a_stack_runs_no_migrations_and_leaves_something_to_be_stopped() {
+    let good = in_a_stack();
+    assert!(Profile::parse(&good).unwrap().component("pages").unwrap().start_first);
+    let said = |from: &str, to: &str| -> Vec<String> {
+        mistakes_with(&good, from, to).into_iter().map(|it| format!("{}: {}", it.key, it.reason)).collect()
+    };
+    let first = "components[2].start_first: ";
+    let project = said("stack = \"tickets\"\n", "");
+    assert_eq!(project, [format!("{first}only Docker Swarm starts a new version beside the old one")]);
+    let used = format!("{first}commands of [migrations] run in its service, so it uses the data");
+    assert_eq!(said("{ service = \"pages\" }", "{ service = \"migrate\" }"), [used.as_str()]);
+    assert_eq!(said("{ service = \"pages\" }", "{ service = \"web\" }"), [used]);
+    let rest: String =
+        good.split("[[components]]\n").skip(1).take(2).map(|it| format!("[[components]]\n{it}")).collect();
+    let none = said(&rest, "");
+    assert!(none.len() == 1 && none[0].starts_with("components: nothing would be stopped"), "{none:#?}");
 }
 
 #[test]
@@ -72,4 +95,12 @@ fn a_stack_has_a_line_that_pins_it_and_no_gate() {
     assert_eq!(keys("stack = \"tickets\"", "stack = \"--help\""), ["driver.stack"]);
     let gate = "[gate]\ncomponent = \"web\"\ncontainer_port = 8000\nport = 8080\n\n[migrations]";
     assert_eq!(keys("[migrations]", gate), ["gate"]);
+}
+
+#[test]
+fn only_services_are_self_contained() {
+    let text = documented().into_iter().find(|it| it.contains("id = \"tickets\"")).expect("it is documented");
+    assert!(Profile::parse(&text).unwrap().gate.expect("it has a gate").self_contained);
+    let native = mistakes_with(corner_shop(), "[gate]\n", "[gate]\nself_contained = true\n");
+    assert_eq!(native.into_iter().map(|it| it.key).collect::<Vec<_>>(), ["gate.self_contained"]);
 }

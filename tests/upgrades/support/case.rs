@@ -70,7 +70,7 @@ impl<'w> Case<'w> {
     /// As [`Case::new`], for an installation in another folder.
     pub(crate) fn at(world: &'w World, root: PathBuf, profile: &std::path::Path, folder: PathBuf) -> Self {
         let home = Home::at(&root);
-        let engine = Engine::at(home.clone()).with_worker(PathBuf::from(env!("CARGO_BIN_EXE_liftlock")));
+        let engine = Engine::at(home.clone()).with_worker(world.program());
         // Where the server's user can go too; a home is closed to it.
         let scratch = world.dir.join("scratch").join(root.file_name().unwrap());
         engine.choose("scratch_dir", Some(scratch.to_str().unwrap())).unwrap();
@@ -106,7 +106,7 @@ impl<'w> Case<'w> {
 
     /// `liftlock` in this home, with nothing of the test's own environment that it could react to.
     pub(crate) fn liftlock(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_liftlock"));
+        let mut command = Command::new(self.world.program());
         command
             .args(args)
             .env_clear()

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{PATIENCE, wait_for};
 use crate::cluster::{Cluster, PASSWORD as ADMIN, SUPERUSER};
 use crate::tagged::{free_port, get, git, lay, serve, stand_in_release};
+use crate::typed::{answered, ending, liftlock};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops-native.toml");
 pub(crate) const PASSWORD: &str = "a-password-of-the-owner";
@@ -191,31 +192,13 @@ impl Filaops {
 
     /// The same, with a worker that is killed once at this point.
     pub(crate) fn liftlock_killed_at(&self, point: &str, words: &[&str]) -> (i32, Value) {
-        let output = Command::new(env!("CARGO_BIN_EXE_liftlock"))
-            .args(words)
-            .arg("--json")
-            .current_dir(&self.dir)
-            .env_clear()
-            .env("PATH", self.path())
-            .env("HOME", &self.dir)
-            .env("TZ", "UTC")
-            .env("LIFTLOCK_HOME", self.dir.join("home"))
-            .env("LIFTLOCK_CRASH_AT", point)
-            .env("LIFTLOCK_CRASH_LOG", self.dir.join("crash.log"))
-            .output()
-            .unwrap();
-        let out = String::from_utf8_lossy(&output.stdout);
-        let last = serde_json::Deserializer::from_str(&out).into_iter::<Value>().map(Result::unwrap).last();
-        (output.status.code().unwrap_or(-1), last.unwrap_or_default())
+        let mut command = liftlock(&self.dir, self.path().as_ref(), words);
+        answered(command.env("LIFTLOCK_CRASH_AT", point))
     }
 
     /// What an update ends as: its state, and the class of its error.
     pub(crate) fn upgrade(&self, to: &str, more: &[&str]) -> (String, String) {
-        let (_, answer) = self.liftlock(&[&["upgrade", "--yes", "--to", to], more].concat());
-        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
-        let class = [&answer["error"]["class"], &answer["class"]].into_iter().find(|it| it.is_string());
-        println!("{answer:#}");
-        (text(&answer["state"]), class.map(text).unwrap_or_default())
+        ending(&self.liftlock(&[&["upgrade", "--yes", "--to", to], more].concat()).1)
     }
 
     /// The plan, and what was found of this class in it.

@@ -191,6 +191,11 @@ impl World {
         });
     }
 
+    /// The command line, which is also the worker.
+    pub(crate) fn program(&self) -> PathBuf {
+        env!("CARGO_BIN_EXE_liftlock").into()
+    }
+
     /// What a process must know to reach this world.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         Vec::new()

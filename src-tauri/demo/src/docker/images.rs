@@ -283,7 +283,7 @@ pub fn base(docker: &Docker, release: &Release) -> Result<()> {
     let mut tree = Tree::default();
     tree.program(&folder.path().join("bin/corner-shop"), "unused")?;
     tree.entries.remove("unused");
-    tree.program(&found("true")?, "usr/bin/true")?;
+    tree.program(&found("sleep")?, "usr/bin/sleep")?;
     tree.entries.insert("srv/shop/data/uploads".to_owned(), Entry::Folder { mode: 0o755, owner: 0 });
     tree.file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\n");
     tree.import(docker, BASE, &[])
@@ -305,8 +305,9 @@ pub fn stand_in(docker: &Docker) -> Result<()> {
 
 /// How the image of a release is built from its source.
 pub fn dockerfile(release: &Release) -> String {
+    let seconds = release.behaviour.build_seconds.unwrap_or(0);
     format!(
-        "FROM {BASE}\nRUN [\"/usr/bin/true\"]\nCOPY . /{RELEASE}\nLABEL org.opencontainers.image.version={}\n\
+        "FROM {BASE}\nRUN [\"/usr/bin/sleep\", \"{seconds}\"]\nCOPY . /{RELEASE}\nLABEL org.opencontainers.image.version={}\n\
          ENV SHOP_HOME=/srv/shop PATH=/{RELEASE}/bin\nWORKDIR /srv/shop\nEXPOSE 8080\nCMD [\"corner-shop\", \"serve\"]\n",
         release.version
     )

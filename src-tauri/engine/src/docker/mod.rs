@@ -5,6 +5,7 @@
 //! failed. Deliberately absent: the API of the daemon, and anything that Docker Compose works out by itself.
 
 mod inside;
+mod ourselves;
 mod project;
 mod swarm;
 mod trouble;
@@ -24,6 +25,7 @@ use crate::ports::{Clock, Finished, Invocation, Patience, Reporter, Runner};
 use crate::process::Silent;
 
 pub use inside::InContainer;
+pub use ourselves::{Ourselves, Reach};
 pub use project::{Config, Container, Project, Service, Volume};
 pub use swarm::{Rollout, SwarmMount, SwarmService, Task, split};
 pub(crate) use trouble::understood;

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Docker, QUESTION, invocation, succeeded};
 use crate::error::{Error, Result};
@@ -47,12 +49,15 @@ pub struct Config {
     pub services: BTreeMap<String, Service>,
     /// Its named volumes, as the files call them.
     #[serde(default)]
-    pub volumes: BTreeMap<String, NamedVolume>,
+    pub volumes: BTreeMap<String, Named>,
+    /// Its networks, as the files call them.
+    #[serde(default)]
+    pub networks: BTreeMap<String, Named>,
 }
 
-/// A named volume of a project.
+/// A named volume or a network of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct NamedVolume {
+pub struct Named {
     /// What the engine calls it.
     pub name: Option<String>,
 }
@@ -79,7 +84,21 @@ pub struct Service {
     pub restart: Option<String>,
     /// What is mounted into it.
     #[serde(default)]
-    pub volumes: Vec<serde_json::Value>,
+    pub volumes: Vec<Value>,
+    /// How it is in which networks, as the files call them.
+    #[serde(default)]
+    pub networks: BTreeMap<String, Value>,
+    /// Whose network it shares instead.
+    pub network_mode: Option<String>,
+    /// Under which names it knows other containers.
+    #[serde(default)]
+    pub links: Vec<String>,
+    /// The same, of other projects.
+    #[serde(default)]
+    pub external_links: Vec<String>,
+    /// Its ports that are published.
+    #[serde(default)]
+    pub ports: Vec<Value>,
 }
 
 /// A container of a service, as `docker inspect` tells it.
@@ -98,6 +117,8 @@ pub struct Container {
     config: Labels,
     #[serde(default)]
     mounts: Vec<Mount>,
+    #[serde(default)]
+    network_settings: Value,
 }
 
 /// How a container is.
@@ -121,6 +142,8 @@ struct Health {
 #[serde(rename_all = "PascalCase")]
 struct HostConfig {
     restart_policy: RestartPolicy,
+    #[serde(default)]
+    port_bindings: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -172,6 +195,24 @@ impl Container {
     /// Whether this volume is mounted into it.
     pub fn is_on(&self, volume: &str) -> bool {
         self.mounts.iter().any(|it| it.name.as_deref() == Some(volume))
+    }
+    /// The networks that it is in, as the engine calls them.
+    pub fn networks(&self) -> impl Iterator<Item = &str> {
+        self.network_settings["Networks"].as_object().into_iter().flatten().map(|it| it.0.as_str())
+    }
+    /// Whether it is in this one.
+    pub fn is_in(&self, network: &str) -> bool {
+        self.networks().any(|it| it == network)
+    }
+    /// Its address in a network; `None` while it does not run.
+    pub fn address_in(&self, network: &str) -> Option<IpAddr> {
+        self.network_settings["Networks"][network]["IPAddress"].as_str()?.parse().ok()
+    }
+    /// Whether every port that it publishes can be reached now.
+    pub fn is_published(&self) -> bool {
+        let is_bound = |it: &Value| it.as_array().is_some_and(|it| !it.is_empty());
+        let mut wanted = self.host_config.port_bindings.as_object().into_iter().flatten();
+        wanted.all(|(port, bindings)| !is_bound(bindings) || is_bound(&self.network_settings["Ports"][port]))
     }
     /// Where the folder at this path inside lies on this machine, if it lies in a volume.
     pub fn outside(&self, inside: &Path) -> Option<PathBuf> {
@@ -303,7 +344,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::config`].
-    pub fn volumes_of(&self, service: &str, variables: &[(String, String)]) -> Result<Vec<serde_json::Value>> {
+    pub fn volumes_of(&self, service: &str, variables: &[(String, String)]) -> Result<Vec<Value>> {
         Ok(self.config_with(&[], variables)?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
     }
 

@@ -133,6 +133,12 @@ impl SwarmService {
         ["Secrets", "Configs"].iter().any(|it| self.container()[it].as_array().is_some_and(|it| !it.is_empty()))
     }
 
+    /// Whether a port of the very node that a task is on is published, which one task alone can have.
+    pub fn takes_ports_of_nodes(&self) -> bool {
+        let ports = self.0["Spec"]["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
+        ports.into_iter().any(|it| it["PublishMode"] == "host")
+    }
+
     /// How many tasks there are to be; `None` where that is one a node.
     pub fn replicas(&self) -> Option<u64> {
         self.0["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64()
@@ -186,11 +192,6 @@ impl Rollout {
     pub fn is_in_between(self) -> bool {
         !matches!(self, Self::Done | Self::TakenBack)
     }
-
-    /// Whether Swarm goes back, or has gone.
-    pub fn is_back(self) -> bool {
-        matches!(self, Self::BeingTakenBack | Self::TakenBack)
-    }
 }
 
 impl Task {
@@ -233,6 +234,22 @@ impl Docker {
         let answer = self.ask(["service", "ps", "--no-trunc", "--format", "{{json .}}", name])?;
         answer.lines().filter(|it| !it.trim().is_empty()).map(task).collect()
     }
+
+    /// The nodes that the managers of the swarm do not reach, by their names.
+    ///
+    /// # Errors
+    /// As [`Docker::swarm_service`].
+    pub fn nodes_out_of_reach(&self) -> Result<Vec<String>> {
+        Ok(out_of_reach(&self.ask(["node", "ls", "--format", "{{.Status}} {{.Hostname}}"])?))
+    }
+}
+
+/// One that left and joined anew is told twice, and is reached.
+fn out_of_reach(answer: &str) -> Vec<String> {
+    let told = answer.lines().filter_map(|it| it.trim().split_once(' '));
+    let (ready, other): (Vec<_>, Vec<_>) = told.partition(|it| it.0 == "Ready");
+    let is_away = |name: &str| !ready.iter().any(|it| it.1 == name);
+    other.into_iter().map(|it| it.1).filter(|it| is_away(it)).map(str::to_owned).collect()
 }
 
 fn task(line: &str) -> Result<Task> {
@@ -328,5 +345,11 @@ mod tests {
         }
         assert!(read("Pending", "Running").is_wanted && !read("Running", "Shutdown").is_wanted);
         assert_eq!(task("{}").unwrap_err().class, "docker_strange");
+    }
+
+    #[test]
+    fn a_node_that_joined_anew_is_reached() {
+        let told = "Ready one\nDown two\nReady two\nDown three\nUnknown four\n";
+        assert_eq!(out_of_reach(told), ["three", "four"]);
     }
 }

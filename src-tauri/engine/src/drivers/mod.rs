@@ -23,7 +23,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::docker::{Docker, Project};
+use crate::docker::{Docker, Project, Reach};
 use crate::error::{Error, Result};
 use crate::model::finding::{ChangedLine, Finding};
 use crate::model::profile::{self, CommandLine, Profile};
@@ -34,6 +34,7 @@ use crate::upstream::Difference;
 pub use compose::{Compose, Swarm};
 pub use mover::{DataMove, DataMover};
 pub use native::Native;
+pub use port::{Porter, PublicPort};
 pub use units::UnitFolders;
 
 /// The folder of ours in one that is somebody's checkout or project.
@@ -122,10 +123,18 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// `unit_missing`, `unit_not_answering`, `pid_record`.
     fn is_running(&self, component: &str, reporter: &dyn Reporter) -> Result<bool>;
 
+    /// Whether a component is kept from running, also where something of it has not ended yet.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn is_held(&self, _component: &str) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Stops a component and all that it started.
     ///
     /// # Errors
-    /// `stop_failed` where it cannot be ended.
+    /// `stop_failed` where it cannot be ended, `node_out_of_reach` where it cannot be told whether it has.
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending>;
 
     /// Starts a component of the release in place. One that runs behind the same gate already is left alone,
@@ -135,6 +144,37 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// `start_failed`, `command_missing`, `already_running` (behind another gate: it must be stopped first),
     /// `gate_missing` where a private port is asked of a component that has no gate.
     fn start(&self, component: &str, variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()>;
+
+    /// Whether what runs behind the gate can be given to its users as it runs.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn can_open(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Gives what runs behind the gate to its users without starting it anew; `false` where it did not get its ports: then it is
+    /// to be stopped, and started for them.
+    ///
+    /// # Errors
+    /// `port_taken`, or what Docker answered.
+    fn open(&self, _reporter: &dyn Reporter) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The ports of this machine on which users reach the components of the release in place, where it is the driver that
+    /// gives them out. They are told while nothing runs, too.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn public_ports(&self) -> Result<Vec<PublicPort>> {
+        Ok(Vec::new())
+    }
+
+    /// Who raises the page where this user may not, where there is somebody.
+    fn porter(&self) -> Option<&dyn Porter> {
+        None
+    }
 
     /// Whether a start goes on without the worker that asked for it: the next one takes it up instead of beginning anew.
     fn rolls_out_by_itself(&self) -> bool {
@@ -201,11 +241,11 @@ pub trait Driver: Send + Sync + fmt::Debug {
         .remedy("Nothing needs to be done."))
     }
 
-    /// The folder of this machine in which a named volume lies; the name is that of the compose file.
+    /// The folder of this machine in which a named volume lies, and the way there; the name is that of the compose file.
     ///
     /// # Errors
     /// `volume_unknown`, `volume_missing`, `volume_out_of_reach`; Docker cannot be asked.
-    fn volume_folder(&self, _name: &str) -> Result<PathBuf> {
+    fn volume_folder(&self, _name: &str) -> Result<Reach> {
         Err(Error::bug("no_volumes", "Only containers have volumes."))
     }
 

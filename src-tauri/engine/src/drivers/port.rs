@@ -2,10 +2,54 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
 };
 
 use crate::error::{Error, Result};
+
+/// A port of this machine on which users come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicPort {
+    /// The component that answers there.
+    pub component: String,
+    /// The address that it is bound to; `None` for all of this machine's, of whatever kind.
+    pub bind: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+}
+
+impl PublicPort {
+    /// Why this user may not listen there, whoever has it now. The system tells that before it tells that it is taken.
+    pub fn forbidden(&self) -> Option<Error> {
+        let bind = self.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let cause = TcpListener::bind((bind, self.port)).err()?;
+        (cause.kind() == io::ErrorKind::PermissionDenied).then(|| bind_error(bind, self.port, &cause))
+    }
+}
+
+/// What raises the maintenance page in this user's place, where that one may not listen on a port.
+pub trait Porter {
+    /// Whether it may itself.
+    fn may_listen(&self) -> bool;
+
+    /// Makes what the page is raised from, before anything is stopped.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn get_ready(&self) -> Result<()>;
+
+    /// Raises the page from it, for as long as nobody takes it down, and answers what that is called.
+    ///
+    /// # Errors
+    /// `page_silent`, or why it cannot be begun.
+    fn raise(&self, at: &PublicPort, application: &str) -> Result<String>;
+
+    /// Takes pages down.
+    ///
+    /// # Errors
+    /// They may still be there.
+    fn lower(&self, pages: &[String]) -> Result<()>;
+}
 
 /// Whether something could listen on this port now.
 ///
@@ -54,8 +98,6 @@ pub fn holder(port: u16) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     #[test]

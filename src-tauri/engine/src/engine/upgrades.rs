@@ -16,7 +16,7 @@ use crate::state::installations::Installation;
 use crate::state::journal::{Ending, Journal};
 use crate::state::lease::{Lease, UPGRADE};
 use crate::state::upgrades::{Options, Outcome, Upgrade};
-use crate::steps::serve::opening;
+use crate::steps::let_in::opening;
 use crate::upgrade::work::{private_copy, this_process, work, write_history};
 use crate::view::{ResumeView, UpgradeStatus};
 

@@ -1,7 +1,7 @@
 //! The maintenance page: what users see on the public port while the application is away.
 //!
 //! It answers every path and method with 503, so that no program takes it for the application and nothing
-//! keeps it in a cache. It holds nothing but the port: lowering it gives the port back at once, whatever slow
+//! keeps it in a cache. It holds nothing but its port: lowering it gives the port back at once, whatever slow
 //! or silent clients are connected. Deliberately absent: TLS (the application's keys are not ours), scripts,
 //! and anything loaded from elsewhere.
 
@@ -9,8 +9,9 @@ mod answer;
 mod serve;
 
 use std::{
+    convert::Infallible,
     fmt,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -55,7 +56,28 @@ impl Page {
     /// # Errors
     /// `port_taken` with who has it; `port_refused`; `no_threads`.
     pub fn raise(bind: IpAddr, port: u16, text: PageText, within: Duration) -> Result<Self> {
-        let listener = listen(bind, port, within)?;
+        Self::stand(listen(bind, port, within)?, text)
+    }
+
+    /// Puts the page up on all addresses of this machine, those of the sixth version of the protocol too where it has such.
+    ///
+    /// # Errors
+    /// As [`Page::raise`].
+    pub fn raise_everywhere(port: u16, text: &PageText, within: Duration) -> Result<Vec<Self>> {
+        let (four, six) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let listeners = match listen(six, port, within) {
+            Ok(six) => {
+                // As a rule it hears both, and then nothing else can have the other.
+                let four = TcpListener::bind((four, six.local_addr().map_or(port, |it| it.port()))).ok();
+                [Some(six), four].into_iter().flatten().collect()
+            }
+            Err(error) if error.class == "port_taken" => return Err(error),
+            Err(_) => vec![listen(four, port, within)?],
+        };
+        listeners.into_iter().map(|it| Self::stand(it, text.clone())).collect()
+    }
+
+    fn stand(listener: TcpListener, text: PageText) -> Result<Self> {
         let failed = |cause: std::io::Error| {
             Error::failed("no_threads", "The maintenance page could not be put up.")
                 .remedy("Check that the computer has memory to spare, then try again.")
@@ -77,6 +99,29 @@ impl Page {
             })
             .map_err(failed)?;
         Ok(Self { address, text, end: Some(end), is_down })
+    }
+
+    /// Puts the page up for an application on a port, and stays until this process ends.
+    ///
+    /// # Errors
+    /// As [`Page::raise`].
+    pub fn keep(application: String, bind: Option<IpAddr>, port: u16, within: Duration) -> Result<Infallible> {
+        let text = PageText { application, sentence: "An update is being put in place.".to_owned(), progress: None };
+        let _pages = Self::raise_for(bind, port, &text, within)?;
+        loop {
+            thread::park();
+        }
+    }
+
+    /// Puts the page up on one address of this machine, or on all.
+    ///
+    /// # Errors
+    /// As [`Page::raise`].
+    pub fn raise_for(bind: Option<IpAddr>, port: u16, text: &PageText, within: Duration) -> Result<Vec<Self>> {
+        match bind {
+            Some(ip) => Ok(vec![Self::raise(ip, port, text.clone(), within)?]),
+            None => Self::raise_everywhere(port, text, within),
+        }
     }
 
     /// Where it is.

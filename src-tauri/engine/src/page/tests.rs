@@ -116,6 +116,24 @@ fn the_port_is_free_when_the_page_is_down_whoever_is_still_connected() {
 }
 
 #[test]
+fn a_page_for_everybody_answers_on_addresses_of_both_kinds() {
+    let pages = Page::raise_everywhere(0, &text(), Duration::from_secs(5)).unwrap();
+    let port = pages[0].address().port();
+    let has_six = TcpListener::bind(("::1", 0)).is_ok();
+    for address in ["127.0.0.1"].into_iter().chain(has_six.then_some("::1")) {
+        let mut stream = TcpStream::connect((address, port)).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 503 "), "{address}: {answer}");
+    }
+    let error = Page::raise_everywhere(port, &text(), Duration::ZERO).unwrap_err();
+    assert_eq!(error.class, "port_taken");
+    pages.into_iter().for_each(Page::lower);
+    assert!(can_bind((HERE, port).into()));
+}
+
+#[test]
 fn a_dropped_page_is_down_too() {
     let page = raised();
     let address = page.address();

@@ -45,7 +45,18 @@ impl At<'_> {
     }
 }
 
-/// The questions of a profile, in its order.
+/// Whether a probe asks on a port that nothing has before users are let in: behind the gate of a compose project no service
+/// has a port of this machine but the one that `{port}` names.
+fn is_public_only(profile: &Profile, check: &Check) -> bool {
+    let asked = match check {
+        Check::Http { question, .. } => &question.url,
+        Check::Tcp { port, .. } => port,
+        Check::Postgres { .. } | Check::Command { .. } | Check::FileAge { .. } => return false,
+    };
+    matches!(profile.driver, profile::Driver::Compose(_)) && !asked.has(Placeholder::Port)
+}
+
+/// The questions of a profile, in its order. Behind the gate those are left out that only users' ports can answer.
 ///
 /// # Errors
 /// Where something that the profile refers to cannot be read or makes no sense.
@@ -53,6 +64,7 @@ pub fn questions(profile: &Profile, at: At<'_>) -> Result<Vec<Question>> {
     profile
         .probes
         .iter()
+        .filter(|probe| at.private_port.is_none() || !is_public_only(profile, &probe.check))
         .map(|probe| {
             Ok(Question {
                 name: probe.name.clone(),

@@ -163,6 +163,7 @@ pub fn survey(site: &Site, wanted: Option<&str>, options: &Options, line: Line<'
         }
     }
     found.extend(site.not_backed_up());
+    found.extend(site.findings_of_page());
     let mut ways = BTreeMap::new();
     for store in &site.stores {
         line.reporter.check()?;

@@ -19,8 +19,8 @@ use crate::site::Site;
 use crate::state::journal::StepKey;
 use crate::steps::aside::final_dump;
 use crate::steps::check::Checked;
+use crate::steps::let_in::users_may_be_in;
 use crate::steps::migrate::Compare;
-use crate::steps::serve::users_may_be_in;
 use crate::steps::{Observed, Step, World, key, parse, record};
 use crate::stores::DataStore;
 

@@ -10,14 +10,12 @@ use serde_json::{Value, json};
 
 use crate::drivers::{Gate, port};
 use crate::error::{Error, Result};
-use crate::model::profile::Profile;
 use crate::model::state::State;
 use crate::probes::Budget;
 use crate::site::is_release_from;
 use crate::state::journal::{Direction, StepKey, StepRun, runs_of};
-use crate::steps::migrate::Compare;
+use crate::steps::let_in::moments;
 use crate::steps::{Observed, Step, World, component_key, key};
-use crate::stores::Counts;
 
 /// Holds autostart, so that a reboot opens nothing half-done.
 #[derive(Debug)]
@@ -101,13 +99,14 @@ impl Step for Stop {
         if world.site.driver.is_running(&self.component, world.reporter)? {
             return Ok(Observed::NotStarted);
         }
-        world.raise_page();
+        world.raise_page_of(&self.component);
         Ok(Observed::Done(json!({ "stopped": true })))
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        world.find_ports();
         world.journal().set_away(Some(world.clock.now()), None)?;
         world.site.stop(&self.component, world.reporter)?;
-        world.raise_page();
+        world.raise_page_of(&self.component);
         world.halfway("forward", &self.key());
         Ok(json!({ "stopped": true }))
     }
@@ -115,7 +114,7 @@ impl Step for Stop {
         world.lower_page();
         world.halfway("back", &self.key());
         // Starting again what already runs would be a second one on the same port.
-        if world.site.driver.is_running(&self.component, world.reporter)? {
+        if runs_freely(world, &self.component)? {
             return Ok(());
         }
         world.site.start(&self.component, Gate::Public, world.reporter)
@@ -175,9 +174,17 @@ impl Step for StartBehindGate {
         if gate != Gate::Public || !world.site.driver.rolls_out_by_itself() {
             stop_all(world)?;
         }
-        let gate = free(gate)?;
-        for component in world.site.driver.components() {
-            world.site.start(&component, gate, world.reporter)?;
+        let mut gate = free(gate)?;
+        let start =
+            |gate| world.site.driver.components().iter().try_for_each(|it| world.site.start(it, gate, world.reporter));
+        match start(gate) {
+            // Somebody was quicker, who need not be asked: any port does.
+            Err(error) if error.class == "port_taken" && gate != Gate::Public => {
+                stop_all(world)?;
+                gate = Gate::Private(port::any_free(IpAddr::V4(Ipv4Addr::LOCALHOST))?);
+                start(gate)?;
+            }
+            started => started?,
         }
         world.halfway("forward", &self.key());
         Ok(json!({ "port": gate.private_port(), "moments": intent["moments"] }))
@@ -193,14 +200,25 @@ impl Step for StartBehindGate {
 /// Starts whatever does not run, with the public port. Answers whether anything had to be started.
 fn run_publicly(world: &World<'_>) -> Result<bool> {
     let mut started = false;
+    let stopped = world.site.stopped();
     for component in world.site.driver.components() {
-        if !world.site.driver.is_running(&component, world.reporter)? {
+        let runs = runs_freely(world, &component)?;
+        if !runs {
             world.lower_page();
-            world.site.start(&component, Gate::Public, world.reporter)?;
-            started = true;
         }
+        // What is never stopped may run in another version than the one in place.
+        if !runs || !stopped.contains(&component) {
+            world.site.start(&component, Gate::Public, world.reporter)?;
+        }
+        started |= !runs;
     }
     Ok(started)
+}
+
+/// What is held will not run on, whatever of it has not ended yet.
+fn runs_freely(world: &World<'_>, component: &str) -> Result<bool> {
+    let driver = &world.site.driver;
+    Ok(driver.is_running(component, world.reporter)? && !driver.is_held(component)?)
 }
 
 /// Whatever does not run is started, and answers as well as it did.
@@ -288,10 +306,9 @@ fn is_the_target(world: &World<'_>, gate: Gate) -> Result<()> {
     world.site.driver.confirm(&checked.to)
 }
 
-/// Stops every component, those that were started last first.
+/// Stops every component that is stopped for an update, those that were started last first.
 fn stop_all(world: &World<'_>) -> Result<()> {
-    let components = world.site.driver.components();
-    components.iter().rev().try_for_each(|it| world.site.stop(it, world.reporter))
+    world.site.stopped().iter().rev().try_for_each(|it| world.site.stop(it, world.reporter))
 }
 
 /// Lets users in.
@@ -338,11 +355,19 @@ impl Step for OpenGate {
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
         if world.site.profile.gate.is_some() {
-            stop_all(world)?;
+            let driver = &world.site.driver;
+            let can_run_on = driver.can_open()?;
+            if !can_run_on {
+                stop_all(world)?;
+            }
             world.halfway("forward", &self.key());
             world.lower_page();
-            for component in world.site.driver.components() {
-                world.site.start(&component, Gate::Public, world.reporter)?;
+            let runs_on = can_run_on && driver.open(world.reporter)?;
+            if can_run_on && !runs_on {
+                stop_all(world)?;
+            }
+            if !runs_on {
+                driver.components().iter().try_for_each(|it| world.site.start(it, Gate::Public, world.reporter))?;
             }
         }
         let budget = at_once(world.site.profile.limits.start_within);
@@ -442,59 +467,4 @@ pub(crate) fn starting_and_stopping(world: &World<'_>) -> Duration {
     let limits = &world.site.profile.limits;
     let components = u32::try_from(world.site.driver.components().len()).unwrap_or(1);
     (limits.start_within + limits.stop_within + Duration::from_secs(120)) * components.max(1) + Duration::from_secs(600)
-}
-
-/// A mark for each store, by which it can be told later whether users have written anything.
-fn moments(world: &World<'_>) -> Result<Value> {
-    let marks = world.site.stores.iter().map(|it| Ok((it.name().to_owned(), it.moment(world.reporter)?)));
-    marks.collect::<Result<serde_json::Map<_, _>>>().map(Value::Object)
-}
-
-/// The step from which on users may be let in.
-pub(crate) fn opening(profile: &Profile) -> StepKey {
-    if profile.gate.is_some() { OpenGate::key_of() } else { StartBehindGate::key_of() }
-}
-
-/// Whether users may have been let in, and are not shut out again: nothing was undone since.
-pub(crate) fn users_may_be_in(profile: &Profile, runs: &[StepRun]) -> bool {
-    let opened = opening(profile);
-    runs.iter().any(|it| it.direction == Direction::Forward && it.key == opened)
-        && !runs.iter().any(|it| it.direction == Direction::Back)
-}
-
-/// Why going back by itself would lose something: users could have come in, and data is not as it was then.
-pub(crate) fn why_not_back(world: &World<'_>) -> Option<String> {
-    let opened = opening(&world.site.profile);
-    let runs = match world.journal().runs() {
-        Ok(runs) => runs,
-        Err(error) => return Some(format!("it cannot be told whether users were let in: {error}")),
-    };
-    let first = runs.iter().find(|it| it.direction == Direction::Forward && it.key == opened)?;
-    // It did not come up for everybody. Nobody writes any more once it is stopped; then the data tells.
-    for component in world.site.driver.components().into_iter().rev() {
-        if let Err(error) = world.site.stop(&component, world.reporter) {
-            return Some(format!("users may have been let in, and {component} cannot be stopped: {error}"));
-        }
-    }
-    world.site.stores.iter().find_map(|store| {
-        let after: Option<Counts> = world
-            .answer(&Compare::key_of(store.name()))
-            .and_then(|it| serde_json::from_value(it["after"].clone()).ok());
-        match (after, store.counts(world.reporter)) {
-            (Some(after), Ok(now)) if after == now => {
-                // Rows that were edited are as many as before.
-                match store.changed_since(&first.intent["moments"][store.name()], world.reporter) {
-                    Ok(false) => None,
-                    Ok(true) => Some(format!("users may have been let in, and {} was written to since", store.name())),
-                    Err(error) => {
-                        Some(format!("users may have been let in, and {} cannot be read: {error}", store.name()))
-                    }
-                }
-            }
-            (_, Err(error)) => {
-                Some(format!("users may have been let in, and {} cannot be counted: {error}", store.name()))
-            }
-            _ => Some(format!("users were let in, and {} has changed since", store.name())),
-        }
-    })
 }

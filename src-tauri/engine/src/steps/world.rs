@@ -9,12 +9,13 @@ use serde_json::Value;
 use crate::crash::{self, Moment};
 use crate::error::{Error, Kind, Result};
 use crate::model::ids::UpgradeId;
-use crate::page::Page;
+use crate::model::state::State;
 use crate::ports::{Clock, Reporter};
 use crate::site::Site;
 use crate::state::journal::{Journal, StepKey};
 use crate::state::upgrades::Options;
 use crate::steps::check::Checked;
+use crate::steps::pages::Pages;
 use crate::steps::{Step, parse};
 use crate::stores::{Sandbox, ServerLease};
 
@@ -50,9 +51,7 @@ pub struct World<'a> {
 #[derive(Default)]
 pub struct Live {
     /// The maintenance page, while the application is away.
-    pub page: Option<Page>,
-    /// Set once the page could not be raised: said once, not at every step.
-    pub page_refused: bool,
+    pub(crate) pages: Pages,
     /// What proving the backup restored, for the rehearsal; thrown away with this process.
     pub(crate) restored: Vec<(String, Box<dyn Sandbox>)>,
 }
@@ -67,7 +66,7 @@ impl Live {
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("page", &self.page).finish_non_exhaustive()
+        f.debug_struct("Live").field("pages", &self.pages).finish_non_exhaustive()
     }
 }
 
@@ -122,30 +121,11 @@ impl World<'_> {
     pub fn between(&self, step: &dyn Step) -> Result<()> {
         if step.is_behind_the_page() {
             self.raise_page();
+        } else if step.phase() == State::Applying {
+            // What an earlier worker has stopped.
+            self.raise_page_of_stopped();
         }
         Ok(())
-    }
-
-    /// Raises the maintenance page, unless it is up.
-    pub fn raise_page(&self) {
-        let mut live = self.live();
-        if live.page.is_some() || live.page_refused {
-            return;
-        }
-        match self.site.raise_page() {
-            Ok(page) => live.page = page,
-            Err(error) => {
-                live.page_refused = true;
-                self.reporter.say(&format!("No maintenance page: {error} Visitors see an error meanwhile."));
-            }
-        }
-    }
-
-    /// Takes the maintenance page down, so that the public port is free.
-    pub fn lower_page(&self) {
-        if let Some(page) = self.live().page.take() {
-            page.lower();
-        }
     }
 
     /// Whether every lease on a server is still ours.
@@ -161,7 +141,7 @@ impl World<'_> {
 
     /// Why going back by itself would lose something, if it would: users may have been let in.
     pub fn why_not_back(&self) -> Option<String> {
-        crate::steps::serve::why_not_back(self)
+        crate::steps::let_in::why_not_back(self)
     }
 
     /// Starts what was stopped to find that out: what users have entered is in the new version's data.

@@ -14,7 +14,8 @@ use crate::model::state::{Event, State};
 use crate::ports::{Clock, Reporter};
 use crate::state::journal::{Direction, Journal, RunOutcome, StepKey, StepRun};
 use crate::steps::check::{Checked, Way};
-use crate::steps::serve::{opening, stand_again, starting_and_stopping};
+use crate::steps::let_in::opening;
+use crate::steps::serve::{stand_again, starting_and_stopping};
 use crate::steps::touched::{self, Touched};
 use crate::steps::{Observed, Step, World};
 use crate::upgrade::finish;
@@ -373,6 +374,9 @@ impl Drive<'_> {
             // Progress never falls and a way back has none of its own.
             Direction::Back => (0.0, 0.0),
         };
+        // Nobody knows how long a way back is.
+        let percent = (direction == Direction::Forward).then_some(share.0 as u8);
+        self.world.tell_visitors(&sentence, percent);
         self.watch.begin(&Allowance {
             phase: step.phase(),
             sentence,

@@ -34,7 +34,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
     }
     steps.push(Box::new(Rehearse { stores: site.stores.clone() }));
     steps.push(Box::new(HoldAutostart));
-    for component in site.driver.components().into_iter().rev() {
+    for component in site.stopped().into_iter().rev() {
         steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
     }
     if !site.profile.settings.is_empty() || matches!(site.profile.driver, Driver::Compose(_)) {
@@ -77,7 +77,7 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
 /// aside like any original, and comes back if the restored one does not run.
 fn steps_of_restore(site: &Site) -> Vec<Box<dyn Step>> {
     let mut steps: Vec<Box<dyn Step>> = vec![Box::new(CheckRestore), Box::new(TakeSafetyCopy), Box::new(HoldAutostart)];
-    for component in site.driver.components().into_iter().rev() {
+    for component in site.stopped().into_iter().rev() {
         steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
     }
     for store in &site.stores {
@@ -102,7 +102,7 @@ fn steps_of_move(site: &Site) -> Vec<Box<dyn Step>> {
         Box::new(PrepareServer),
         Box::new(HoldAutostart),
     ];
-    for component in site.driver.components().into_iter().rev() {
+    for component in site.stopped().into_iter().rev() {
         steps.push(Box::new(Stop { component, has_page: site.profile.gate.is_some() }));
     }
     steps.push(Box::new(MoveDatabase));

@@ -37,6 +37,11 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Completions { shell } => return manual::completions(screen, *shell),
         Command::Man { command } => return manual::page(screen, command),
         Command::Profile(command) => return profile::run(screen, command),
+        Command::FilesErrand => return work::errand_with_files(),
+        Command::Page { application, port, address } => {
+            let within = std::time::Duration::from_secs(10);
+            match liftlock_engine::page::Page::keep(application.clone(), *address, *port, within)? {}
+        }
         _ => {}
     }
     let can_ask = lock::somebody_is_there();
@@ -96,7 +101,11 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
         Command::Settings { key: Some(key), value, .. } => settings::choose(engine, screen, &key, value.as_deref()),
         Command::Work { upgrade } => work::work(engine, upgrade.parse()?),
         Command::LeavingWork { name } => work::work_on_leaving(engine, &name.parse()?),
-        Command::Completions { .. } | Command::Man { .. } | Command::Profile(_) => Ok(0),
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Profile(_)
+        | Command::FilesErrand
+        | Command::Page { .. } => Ok(0),
     }
 }
 

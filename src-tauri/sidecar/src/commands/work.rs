@@ -7,6 +7,8 @@ use liftlock_engine::model::ids::{InstallationName, UpgradeId};
 use liftlock_engine::process::become_session_leader;
 use liftlock_engine::secrets::masked;
 use liftlock_engine::{Engine, Result};
+#[cfg(unix)]
+use liftlock_engine::{Error, stores::files::far};
 use tracing::{error, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -35,6 +37,20 @@ pub(crate) fn work_on_leaving(engine: &Engine, name: &InstallationName) -> Resul
     let _deaf = deaf_to_hangup();
     info!(installation = %name, pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "a worker begins");
     engine.work_on_leaving(name)?;
+    Ok(0)
+}
+
+/// In a container of ours: what is asked for comes and goes by pipes. What it says on standard error is for whoever asked.
+pub(crate) fn errand_with_files() -> Result<u8> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let pipe = |it: io::Result<std::os::fd::OwnedFd>| {
+            it.map(std::fs::File::from).map_err(|cause| Error::io("open", std::path::Path::new("a pipe"), &cause))
+        };
+        let input = pipe(io::stdin().as_fd().try_clone_to_owned())?;
+        far::run_errand(input, pipe(io::stdout().as_fd().try_clone_to_owned())?)?;
+    }
     Ok(0)
 }
 

@@ -10,18 +10,24 @@
 
 mod built;
 mod carried;
+mod closed;
 mod difference;
 mod errand;
+mod forward;
 mod images;
 mod moving;
 mod overlay;
 mod pin;
 mod places;
+mod porter;
+mod ports;
+mod start;
 mod swarm;
 mod volumes;
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -30,8 +36,8 @@ use serde_json::Value;
 
 pub use swarm::Swarm;
 
-use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Variables, our_folder};
-use crate::docker::{Container, Docker, Project, succeeded};
+use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Porter, PublicPort, Variables, our_folder};
+use crate::docker::{Container, Docker, Ourselves, Project, Reach};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::finding::{ChangedLine, Finding};
@@ -64,6 +70,10 @@ pub struct Compose {
     tags: TagPattern,
     /// Where releases lie that were only fetched to be looked at.
     looked: Option<PathBuf>,
+    /// Where the new version is reached behind a gate without a way out.
+    forward: Mutex<Option<forward::Forward>>,
+    /// From what the page is raised where this user may not listen.
+    ourselves: OnceLock<Ourselves>,
 }
 
 /// How a service was found, for the journal.
@@ -94,6 +104,8 @@ impl Compose {
             example: profile.settings.iter().find(|it| it.file.as_str() == ".env").and_then(|it| it.example.clone()),
             tags: profile.releases.tag.clone(),
             looked: None,
+            forward: Mutex::default(),
+            ourselves: OnceLock::new(),
         }
     }
 
@@ -138,44 +150,6 @@ impl Compose {
 
     fn override_file(&self) -> PathBuf {
         pin::override_file(&self.dir, &self.layout)
-    }
-
-    /// Starts a service as the files say, and looks whether it stays up.
-    fn up(&self, component: &str, over: &[PathBuf], reporter: &dyn Reporter) -> Result<()> {
-        let service = self.service(component)?;
-        let mut all = self.always();
-        let mut project = self.project.clone();
-        if let Some(version) = self.current_release()?.filter(|_| self.layout.is_built()) {
-            project = self.project_of(&version)?;
-            all.push(self.ours("images.yaml", &self.images_override(&version)?)?);
-        }
-        all.extend(over.iter().cloned());
-        let over: Vec<&Path> = all.iter().map(PathBuf::as_path).collect();
-        self.take_out(service, reporter)?;
-        let stop = self.limits.stop_within.as_secs().to_string();
-        let up = project
-            .compose(&over)
-            .args(["up", "--detach", "--no-deps", "--no-build", "--pull=never", "--quiet-pull", "--timeout", &stop])
-            .arg(service);
-        let patience = self.patience(self.limits.start_within + self.limits.stop_within);
-        let docker = self.project.docker();
-        let done = docker.again(|| succeeded(docker.runner().run(&up, patience, &[], reporter)));
-        let is_up = self.project.runs(service).unwrap_or(false);
-        match done {
-            Ok(_) if is_up => self.lay_in(service, reporter),
-            Ok(_) => Err(self.not_started(component, None, reporter)),
-            Err(error) if matches!(error.class.as_ref(), "docker_failed" | "container_down") => {
-                Err(self.not_started(component, Some(error), reporter))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn not_started(&self, component: &str, cause: Option<Error>, reporter: &dyn Reporter) -> Error {
-        let error = Error::failed("start_failed", format!("“{component}” could not be started."))
-            .remedy(format!("Look at its log with “docker compose logs {component}”."));
-        let error = cause.into_iter().flat_map(|it| it.details).fold(error, Error::detail);
-        self.last_words(component, reporter).into_iter().fold(error, Error::detail)
     }
 
     fn patience(&self, within: Duration) -> Patience {
@@ -245,7 +219,16 @@ impl Driver for Compose {
         self.project.runs(self.service(component)?)
     }
 
+    fn public_ports(&self) -> Result<Vec<PublicPort>> {
+        self.published()
+    }
+
+    fn porter(&self) -> Option<&dyn Porter> {
+        Some(self)
+    }
+
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
+        drop(self.forward.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut ending = Ending::WasGone;
         for container in self.containers(component)? {
             // First, so that no restart of Docker brings back what is stopped here.
@@ -271,21 +254,15 @@ impl Driver for Compose {
     }
 
     fn start(&self, component: &str, _variables: &Variables, gate: Gate, reporter: &dyn Reporter) -> Result<()> {
-        let wanted = gate.private_port().map(|it| it.to_string());
-        let version = self.current_release()?.unwrap_or_default();
-        for container in self.containers(component)?.iter().filter(|it| it.is_running()) {
-            if container.label(GATE_LABEL) == wanted.as_deref() && self.is_of(container, component, &version)? {
-                return Ok(());
-            }
-        }
-        self.ensure(&version)?;
-        match gate {
-            Gate::Public => self.up(component, &[], reporter),
-            Gate::Private(port) => {
-                let file = self.ours("gate.yaml", &self.behind_the_gate(port)?)?;
-                self.up(component, &[file], reporter)
-            }
-        }
+        self.start_behind(component, gate, reporter)
+    }
+
+    fn can_open(&self) -> Result<bool> {
+        self.is_all_closed()
+    }
+
+    fn open(&self, reporter: &dyn Reporter) -> Result<bool> {
+        self.open_closed(reporter)
     }
 
     fn last_words(&self, component: &str, _reporter: &dyn Reporter) -> Vec<String> {
@@ -318,12 +295,17 @@ impl Driver for Compose {
     }
 
     fn hold_autostart(&self, component: &str, _found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
+        // What can be done before anything is stopped. Where it cannot, that is said when it is needed.
+        let _ = self.lay_gate(reporter);
         self.containers(component)?.iter().try_for_each(|it| self.set_restart(it, "no", reporter))
     }
 
     fn restore_autostart(&self, component: &str, found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
         let Ok(found) = serde_json::from_value::<Found>(found.0.clone()) else { return Ok(()) };
-        self.containers(component)?.iter().try_for_each(|it| self.set_restart(it, &found.restart, reporter))
+        self.containers(component)?.iter().try_for_each(|it| self.set_restart(it, &found.restart, reporter))?;
+        // It is in nobody's way, and the next update finds it there.
+        self.take_gate_away(reporter).unwrap_or_else(|error| reporter.say(&error.message));
+        Ok(())
     }
 
     fn run(
@@ -364,7 +346,7 @@ impl Driver for Compose {
         found
     }
 
-    fn volume_folder(&self, name: &str) -> Result<PathBuf> {
+    fn volume_folder(&self, name: &str) -> Result<Reach> {
         self.folder_of_volume(name)
     }
 

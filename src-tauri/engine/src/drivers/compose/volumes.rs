@@ -1,21 +1,25 @@
 //! Named volumes: where the files of one lie on this machine, who else uses it, and which are in no backup.
 //!
 //! A volume of the driver `local` is a folder of the machine on which the engine runs. Whoever may read and write there needs
-//! nothing of Docker to back it up, to set it aside and to bring it back. Deliberately absent: volumes that are reached in no
-//! other way than from within a container. They are refused before anything is touched.
+//! nothing of Docker to back it up, to set it aside and to bring it back; everybody else has it done by our own program in a
+//! container. Deliberately absent: volumes that are no such folder. They are refused before anything is touched.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
-use super::Compose;
-use crate::docker::{Config, Container, Volume};
+use super::{Compose, errand};
+use crate::docker::{Config, Container, Ourselves, Reach, Volume};
 use crate::drivers::Driver;
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::profile::{FilesAt, Store};
+use crate::model::profile::Store;
 
 impl Compose {
-    /// The folder of the volume that the compose file calls `key`.
-    pub(super) fn folder_of_volume(&self, key: &str) -> Result<PathBuf> {
+    /// The folder of the volume that the compose file calls `key`, and the way there.
+    pub(super) fn folder_of_volume(&self, key: &str) -> Result<Reach> {
         let name = self.named(key)?;
         let docker = self.project.docker();
         if !self.volume_is_there(&name)? {
@@ -36,14 +40,24 @@ impl Compose {
         if !at.trim().starts_with("unix://") {
             return Err(out_of_reach(&name, "Docker runs on another machine"));
         }
-        let opened = fs::read_dir(&volume.mountpoint);
-        let why = |cause| format!("{} cannot be read ({cause})", volume.mountpoint.display());
-        opened.map_err(|cause| out_of_reach(&name, &why(cause)))?;
-        Ok(volume.mountpoint)
+        let why = |cause: &str| format!("{} cannot be read ({cause})", volume.mountpoint.display());
+        let through = match fs::read_dir(&volume.mountpoint) {
+            Ok(_) => None,
+            Err(cause) if cause.kind() == ErrorKind::PermissionDenied && cfg!(target_os = "linux") => {
+                let ourselves = Ourselves::on(docker);
+                Some(
+                    ourselves
+                        .map_err(|cause| with_details(out_of_reach(&name, &why(&cause.message)), cause.details))?,
+                )
+            }
+            Err(cause) => return Err(out_of_reach(&name, &why(&cause.to_string()))),
+        };
+        let label = format!("{}={}", errand::LABEL, self.project.name()?);
+        Ok(Reach { folder: volume.mountpoint, volume: name, label, through })
     }
 
     /// The files of the release that is in use.
-    fn config_in_use(&self) -> Result<Config> {
+    pub(super) fn config_in_use(&self) -> Result<Config> {
         match self.current_release()? {
             Some(version) => self.project_of(&version)?.config(&[]),
             None => self.project.config(&[]),
@@ -61,41 +75,55 @@ impl Compose {
         })
     }
 
-    /// What a person should know of the volumes of the application. Without a `target` everything is put in another place.
+    /// What a person should know of the volumes and folders of the application. Without a `target` everything is put in another
+    /// place.
     pub(super) fn findings_of_volumes(&self, target: Option<&str>) -> Result<Vec<Finding>> {
+        let stays = |it: &Store| matches!(it, Store::Files(it) if it.immutable) && target.is_some();
+        let mut places = Vec::new();
+        for store in self.stores.iter().filter(|it| !stays(it)) {
+            places.extend(self.place_of(store)?);
+        }
         let mut found = Vec::new();
-        for store in &self.stores {
-            let Store::Files(it) = store else { continue };
-            let FilesAt::Volume(key) = &it.at else { continue };
-            if it.immutable && target.is_some() {
-                continue;
-            }
-            let name = match self.named(key) {
-                Ok(name) => name,
-                // Said of the store itself.
-                Err(error) if error.class == "volume_unknown" => continue,
-                Err(error) => return Err(error),
-            };
-            let others = self.others_on(&name)?;
-            if !others.is_empty() {
-                found.push(in_use(key, &others));
+        if !places.is_empty() {
+            let others = self.others()?;
+            for place in places {
+                let on_it = others.iter().filter(|(_, mounts)| mounts.iter().any(|it| place.is_kept_by(it)));
+                let names: Vec<&str> = on_it.map(|(name, _)| name.as_str()).collect();
+                if !names.is_empty() {
+                    found.push(in_use(&place, &names));
+                }
             }
         }
         found.extend(self.not_backed_up()?);
         Ok(found)
     }
 
-    /// Containers that run on a volume and are not stopped for an update.
-    fn others_on(&self, volume: &str) -> Result<Vec<String>> {
+    fn place_of(&self, store: &Store) -> Result<Option<Place>> {
+        let Some(key) = store.volume() else {
+            return Ok(store.path().map(|it| Place::Folder(it.as_str().to_owned(), real(&it.under(&self.dir)))));
+        };
+        match self.named(key) {
+            Ok(name) => Ok(Some(Place::Volume(key.to_owned(), name))),
+            // Said of the store itself.
+            Err(error) if error.class == "volume_unknown" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Containers that run and are not stopped for an update, with the volumes and folders that are mounted into them.
+    fn others(&self) -> Result<Vec<(String, Vec<String>)>> {
         let mut ours = Vec::new();
         for (_, service) in &self.components {
             ours.extend(self.project.containers(service)?.into_iter().map(|it: Container| it.id));
         }
-        let filter = format!("volume={volume}");
-        let told =
-            self.project.docker().ask(["ps", "--no-trunc", "--filter", &filter, "--format", "{{.ID}} {{.Names}}"])?;
-        let others = told.lines().filter_map(|it| it.split_once(' ')).filter(|(id, _)| !ours.iter().any(|it| it == id));
-        Ok(others.map(|(_, name)| name.to_owned()).collect())
+        let told = self.project.docker().ask(["ps", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Mounts}}"])?;
+        let other = |line: &str| {
+            let mut parts = line.split('\t');
+            let (id, name, mounts) = (parts.next()?, parts.next()?, parts.next()?);
+            let mounts = mounts.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+            (!ours.iter().any(|it| it == id)).then(|| (name.to_owned(), mounts))
+        };
+        Ok(told.lines().filter_map(other).collect())
     }
 
     /// Volumes that the application writes to and that no store of the profile names.
@@ -132,6 +160,10 @@ impl Compose {
     }
 }
 
+fn with_details(error: Error, details: Vec<String>) -> Error {
+    details.into_iter().fold(error, Error::detail)
+}
+
 fn out_of_reach(name: &str, why: &str) -> Error {
     Error::refused("volume_out_of_reach", format!("Liftlock cannot come at the files in the volume {name}: {why}."))
         .remedy(
@@ -140,13 +172,39 @@ fn out_of_reach(name: &str, why: &str) -> Error {
         )
 }
 
+/// What a store lies in, as the profile calls it and where it is.
+enum Place {
+    Volume(String, String),
+    Folder(String, PathBuf),
+}
+
+impl Place {
+    /// Whether a container with this mount keeps what is there now, whatever is put in its place. One that has mounted a
+    /// folder above sees what is.
+    fn is_kept_by(&self, mount: &str) -> bool {
+        match self {
+            Self::Volume(_, name) => mount == name,
+            Self::Folder(_, path) => real(Path::new(mount)).starts_with(path),
+        }
+    }
+}
+
+/// Without the links on the way, where it is there.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// A container that runs on keeps what was there before, whatever is put in its place.
-fn in_use(key: &str, others: &[String]) -> Finding {
+fn in_use(place: &Place, others: &[&str]) -> Finding {
+    let what = match place {
+        Place::Volume(key, _) => format!("volume “{key}”"),
+        Place::Folder(path, _) => format!("folder “{path}”"),
+    };
     Finding::new(
         Severity::Stop,
         "volume_in_use",
         format!(
-            "The volume “{key}” is also used by what is not stopped for an update: {}. It would go on with the old files.",
+            "The {what} is also used by what is not stopped for an update: {}. It would go on with the old files.",
             others.join(", ")
         ),
         "Name its service under [[components]] in the profile, or stop it first. Where old files are never rewritten, say \

@@ -16,8 +16,8 @@ use crate::state::installations::Installation;
 use crate::state::journal::{Direction, runs_of};
 use crate::state::question::LongerQuestion;
 use crate::state::upgrades::{Options, Outcome, Upgrade};
+use crate::steps::let_in::opening;
 use crate::steps::position::said;
-use crate::steps::serve::opening;
 use crate::steps::words;
 use crate::view::window::{
     BackupOfReceipt, ConfirmView, DataState, Estimate, EstimateSource, Finding, HolderView, LogLine, LongestPhase,

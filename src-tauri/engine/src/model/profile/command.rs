@@ -107,6 +107,15 @@ impl Run {
     }
 }
 
+impl Migrations {
+    /// The services of a compose project in which its commands run.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let lines = [&self.schema_head, &self.pre_upgrade, &self.migrate, &self.post_upgrade].into_iter().flatten();
+        let asked = self.schema_version.iter().filter_map(|it| it.service.as_deref());
+        lines.filter_map(|it| it.service.as_deref()).chain(asked)
+    }
+}
+
 impl SchemaVersion {
     /// It as a plain command.
     pub fn command_line(&self) -> CommandLine {

@@ -235,6 +235,10 @@ pub struct Component {
     #[serde(default = "Component::default_phase")]
     #[schemars(range(min = 1, max = 100))]
     pub phase: u32,
+    /// It uses none of the data, and its new version may run beside the old one: in a stack of Docker Swarm it is not stopped
+    /// for an update, and the old version answers until the new one does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub start_first: bool,
 }
 
 impl Component {
@@ -257,6 +261,10 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub container_port: Option<u16>,
+    /// Whether the services need nothing outside of the project to start and to be well. Then they are started once, on a network
+    /// without a way out, and get the public port without a second start; for the driver `compose`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_contained: bool,
     /// The public port: a number, or where it is set.
     pub port: Reference,
     /// The address it listens on; the maintenance page is bound to the same.

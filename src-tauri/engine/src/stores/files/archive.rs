@@ -53,7 +53,8 @@ pub(super) fn pack(
     packed
 }
 
-fn pack_into(
+/// As [`pack`], into what is open already and called `into` where it fails. Not synced.
+pub(super) fn pack_into(
     root: &Path,
     file: File,
     into: &Path,
@@ -266,12 +267,27 @@ fn header(meta: &Metadata, kind: EntryType, bytes: u64) -> Header {
     header
 }
 
+/// An archive of [`pack`], opened.
+pub(super) struct Packed<'a> {
+    /// Where it lies, or what it is called.
+    pub(super) path: &'a Path,
+    pub(super) file: File,
+    pub(super) bytes: u64,
+}
+
+impl<'a> Packed<'a> {
+    pub(super) fn at(path: &'a Path) -> Result<Self> {
+        let file = durable::open_no_follow(path)?;
+        let bytes = file.metadata().map_err(|cause| Error::io("read", path, &cause))?.len();
+        Ok(Self { path, file, bytes })
+    }
+}
+
 /// The entries of an archive of [`pack`], which is exactly `raw_bytes` long when decompressed.
-fn open<'a>(archive: &Path, raw_bytes: u64, passed: &'a Passed, reporter: &'a dyn Reporter) -> Result<Tar<'a>> {
-    let file = durable::open_no_follow(archive)?;
+fn open<'a>(file: File, raw_bytes: u64, passed: &'a Passed, reporter: &'a dyn Reporter) -> Tar<'a> {
     let decompressed = gzip::reader(io::BufReader::with_capacity(1 << 17, Watched::new(file, passed, reporter)));
     // One byte more than it should hold is enough to know.
-    Ok(Archive::new(decompressed.take(raw_bytes.saturating_add(1))))
+    Archive::new(decompressed.take(raw_bytes.saturating_add(1)))
 }
 
 type Tar<'a> = Archive<io::Take<MultiGzDecoder<io::BufReader<Watched<'a, File>>>>>;
@@ -299,18 +315,14 @@ fn reading(archive: &Path, cause: io::Error) -> Error {
     }
 }
 
-fn passed(archive: &Path) -> Result<Passed> {
-    let packed = durable::open_no_follow(archive)?.metadata().map_err(|cause| Error::io("read", archive, &cause))?;
-    Ok(Passed::of(Some(packed.len())))
-}
-
 /// Reads an archive of [`pack`] to its end and writes nothing.
 ///
 /// # Errors
 /// As [`unpack`].
 pub(super) fn read_through(archive: &Path, raw_bytes: u64, reporter: &dyn Reporter) -> Result<()> {
-    let passed = passed(archive)?;
-    let mut tar = open(archive, raw_bytes, &passed, reporter)?;
+    let Packed { file, bytes, .. } = Packed::at(archive)?;
+    let passed = Passed::of(Some(bytes));
+    let mut tar = open(file, raw_bytes, &passed, reporter);
     let reading = |cause| reading(archive, cause);
     for entry in tar.entries().map_err(reading)? {
         io::copy(&mut entry.map_err(reading)?, &mut io::sink()).map_err(reading)?;
@@ -318,13 +330,14 @@ pub(super) fn read_through(archive: &Path, raw_bytes: u64, reporter: &dyn Report
     end(archive, tar)
 }
 
-/// Unpacks an archive of [`pack`], which is exactly `raw_bytes` long when decompressed, into the new folder `into`.
+/// Unpacks `packed`, which is exactly `raw_bytes` long when decompressed, into the new folder `into`.
 ///
 /// # Errors
 /// `backup_unreadable` for what is no archive of ours; what the disk or the reporter answered.
-pub(super) fn unpack(archive: &Path, into: &Path, raw_bytes: u64, reporter: &dyn Reporter) -> Result<()> {
-    let passed = passed(archive)?;
-    let mut tar = open(archive, raw_bytes, &passed, reporter)?;
+pub(super) fn unpack(packed: Packed<'_>, into: &Path, raw_bytes: u64, reporter: &dyn Reporter) -> Result<()> {
+    let Packed { path: archive, file, bytes } = packed;
+    let passed = Passed::of(Some(bytes));
+    let mut tar = open(file, raw_bytes, &passed, reporter);
     fs::create_dir(into).map_err(|cause| Error::io("create", into, &cause))?;
     // What comes last: links, then the permissions of folders, which may forbid to write into them.
     let mut links = BTreeMap::new();

@@ -6,6 +6,7 @@
 
 mod archive;
 pub(in crate::stores) mod copy;
+pub mod far;
 mod listed;
 pub mod tree;
 
@@ -16,15 +17,19 @@ use std::{
     time::Instant,
 };
 
+use crate::docker::Reach;
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::gzip;
+use crate::gzip::{self, Written};
 use crate::model::finding::Finding;
 use crate::ports::Reporter;
 use crate::process::Silent;
 use crate::space::Needs;
 use crate::stores::beside::{self, Beside};
+use crate::stores::files::archive::Packed;
+use crate::stores::files::far::{Far, Verb};
 use crate::stores::files::listed::{Listed, Read};
+use crate::stores::files::tree::Tree;
 use crate::stores::tables::Source;
 use crate::stores::{Aside, AsideState, Counts, DataStore, Dumped, Grade, Place, Proof, Sandbox, StoreKind};
 
@@ -42,15 +47,15 @@ pub(crate) fn sweep_marked(scratch: &Path, purpose: &str) -> Result<()> {
 /// What a folder for a proof is marked with.
 const PROOF: &str = "files-proof";
 
-/// Finds the folder of a volume.
-type Finder = dyn Fn() -> Result<PathBuf> + Send + Sync;
+/// Finds the folder of a volume, and the way there.
+type Finder = dyn Fn() -> Result<Reach> + Send + Sync;
 
 /// Where the files lie.
 #[derive(Clone)]
 enum At {
     Folder(PathBuf),
     /// In a volume. Whoever keeps volumes is asked once, and only when the folder is needed: it may be away.
-    Volume(Arc<(Box<Finder>, OnceLock<PathBuf>)>),
+    Volume(Arc<(Box<Finder>, OnceLock<Reach>)>),
 }
 
 impl fmt::Debug for At {
@@ -81,7 +86,7 @@ impl FilesStore {
     /// The store `name` in a volume, whose folder `find` finds.
     pub fn in_volume(
         name: impl Into<String>,
-        find: impl Fn() -> Result<PathBuf> + Send + Sync + 'static,
+        find: impl Fn() -> Result<Reach> + Send + Sync + 'static,
         immutable: bool,
     ) -> Self {
         let at = At::Volume(Arc::new((Box::new(find), OnceLock::new())));
@@ -91,20 +96,27 @@ impl FilesStore {
     fn dir(&self) -> Result<&Path> {
         match &self.at {
             At::Folder(dir) => Ok(dir),
-            At::Volume(volume) => {
-                let (find, found) = volume.as_ref();
-                if let Some(dir) = found.get() {
-                    return Ok(dir);
-                }
-                let dir = find()?;
-                Ok(found.get_or_init(|| dir))
-            }
+            At::Volume(volume) => Ok(&reach(volume)?.folder),
         }
     }
 
+    /// The way to the files for a user who may not go there; `None` for one who may.
+    fn far(&self) -> Result<Option<Far<'_>>> {
+        match &self.at {
+            At::Folder(_) => Ok(None),
+            At::Volume(volume) => Ok(Far::of(self, reach(volume)?)),
+        }
+    }
+
+    /// The same for what stands in the journal: where this user may go there, whoever keeps volumes need not be asked.
+    fn far_for(&self, aside: &Aside) -> Result<Option<Far<'_>>> {
+        let live = aside.0["live"].as_str().map(Path::new);
+        if live.and_then(Path::parent).is_some_and(may_write_in) { Ok(None) } else { self.far() }
+    }
+
     /// Restores into the new folder `into` and compares with what the dump says of itself.
-    fn restore(&self, dumped: &Dumped, from: &Path, into: &Path, reporter: &dyn Reporter) -> Result<()> {
-        archive::unpack(&from.join(&dumped.file), into, dumped.raw_bytes, reporter)?;
+    fn restore(&self, dumped: &Dumped, packed: Packed<'_>, into: &Path, reporter: &dyn Reporter) -> Result<()> {
+        archive::unpack(packed, into, dumped.raw_bytes, reporter)?;
         let there = tree::list(into, reporter)?;
         let wanted = dumped.facts.get("tree_sha256").and_then(|it| it.as_str());
         if wanted != Some(there.digest().as_str()) || there.counts() != dumped.counts {
@@ -130,9 +142,76 @@ impl FilesStore {
         let dir = scratch.join(format!("{}-{}", self.name, uuid::Uuid::now_v7().simple()));
         durable::create_marked_dir(&dir, PROOF)?;
         let sandbox = FilesSandbox { dir };
-        self.restore(dumped, from, &sandbox.copy(), reporter)?;
+        self.restore(dumped, Packed::at(&from.join(&dumped.file))?, &sandbox.copy(), reporter)?;
         Ok(sandbox)
     }
+
+    /// What was written into an archive, as its backup has it.
+    fn dumped(&self, written: Written, tree: &Tree, since: Instant) -> Dumped {
+        let file = self.archive();
+        let mut facts = serde_json::Map::new();
+        facts.insert("tree_sha256".into(), tree.digest().into());
+        facts.insert("entries".into(), tree.entries.len().into());
+        facts.insert("gzip_members".into(), written.members.into());
+        Dumped {
+            store: self.name.clone(),
+            kind: StoreKind::Files,
+            note: format!("tar -xzf {file}; {}", gzip::MULTI_MEMBER_NOTE),
+            file,
+            sha256: written.sha256,
+            bytes: written.bytes,
+            raw_bytes: written.raw_bytes,
+            counts: tree.counts(),
+            facts,
+            seconds: since.elapsed().as_secs_f64(),
+            sealed: None,
+        }
+    }
+
+    /// What the archive is called in a backup.
+    fn archive(&self) -> String {
+        format!("{}.tar.gz", self.name)
+    }
+
+    /// Restores from what is open already to the place beside.
+    fn restore_beside(
+        &self,
+        aside: &Aside,
+        dumped: &Dumped,
+        packed: Packed<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
+        let beside = match Listed::from_aside(aside) {
+            None => Beside::from_aside(aside)?,
+            Some(_) => {
+                return Err(Error::bug("immutable_restore", "A list of files cannot take the place of a folder."));
+            }
+        };
+        beside.make_next(|next| {
+            self.restore(dumped, packed, next, reporter)?;
+            copy::folder_itself(&beside.live, next)
+        })
+    }
+}
+
+/// Asks whoever keeps the volume, once.
+fn reach(volume: &(Box<Finder>, OnceLock<Reach>)) -> Result<&Reach> {
+    let (find, found) = volume;
+    if let Some(reach) = found.get() {
+        return Ok(reach);
+    }
+    let reach = find()?;
+    Ok(found.get_or_init(|| reach))
+}
+
+fn may_write_in(dir: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    }
+    #[cfg(not(unix))]
+    dir.is_dir()
 }
 
 impl Source for FilesStore {
@@ -141,6 +220,9 @@ impl Source for FilesStore {
     }
 
     fn moment(&self, reporter: &dyn Reporter) -> Result<serde_json::Value> {
+        if let Some(far) = self.far()? {
+            return far.look(reporter).map(|it| it.moment.into());
+        }
         tree::newest(self.dir()?, reporter).map(Into::into)
     }
 }
@@ -151,19 +233,29 @@ impl DataStore for FilesStore {
     }
 
     fn size(&self, reporter: &dyn Reporter) -> Result<u64> {
+        if let Some(far) = self.far()? {
+            return far.look(reporter).map(|it| it.bytes);
+        }
         Ok(tree::look(self.dir()?, reporter)?.bytes())
     }
 
     fn counts(&self, reporter: &dyn Reporter) -> Result<Counts> {
+        if let Some(far) = self.far()? {
+            return far.look(reporter).map(|it| it.counts);
+        }
         Ok(tree::look(self.dir()?, reporter)?.counts())
     }
 
     fn changed_since(&self, moment: &serde_json::Value, reporter: &dyn Reporter) -> Result<bool> {
-        Ok(moment.as_str() != Some(tree::newest(self.dir()?, reporter)?.as_str()))
+        Ok(*moment != self.moment(reporter)?)
     }
 
     fn obstacles(&self, reporter: &dyn Reporter) -> Result<Vec<Finding>> {
         // An id that no upgrade has: only whether it could be set aside is asked.
+        if let Some(far) = self.far()? {
+            let planned: Result<Aside> = far.ask(&Verb::Plan("0".to_owned()), reporter);
+            return Ok(planned.err().iter().map(Finding::stop).collect());
+        }
         let cannot = Beside::plan(self.dir()?, "0").err();
         let foreign = if matches!(self.at, At::Volume(_)) { copy::foreign(self.dir()?, reporter)? } else { None };
         Ok(cannot.iter().chain(&foreign).map(Finding::stop).collect())
@@ -179,7 +271,10 @@ impl DataStore for FilesStore {
 
     fn dump(&self, into: &Path, reporter: &dyn Reporter) -> Result<Dumped> {
         let since = Instant::now();
-        let file = format!("{}.tar.gz", self.name);
+        let file = into.join(self.archive());
+        if let Some(far) = self.far()? {
+            return far.dump(&file, reporter);
+        }
         let total = self.size(reporter)?;
         let begun = fs::metadata(into).map_err(|cause| Error::io("look at", into, &cause))?;
         let mut read = Read::default();
@@ -188,25 +283,9 @@ impl DataStore for FilesStore {
                 read.file(path, meta, sha256, &begun);
             }
         };
-        let (written, tree) = archive::pack(self.dir()?, &into.join(&file), Some(total), &mut was_read, reporter)?;
+        let (written, tree) = archive::pack(self.dir()?, &file, Some(total), &mut was_read, reporter)?;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
-        let mut facts = serde_json::Map::new();
-        facts.insert("tree_sha256".into(), tree.digest().into());
-        facts.insert("entries".into(), tree.entries.len().into());
-        facts.insert("gzip_members".into(), written.members.into());
-        Ok(Dumped {
-            store: self.name.clone(),
-            kind: StoreKind::Files,
-            note: format!("tar -xzf {file}; {}", gzip::MULTI_MEMBER_NOTE),
-            file,
-            sha256: written.sha256,
-            bytes: written.bytes,
-            raw_bytes: written.raw_bytes,
-            counts: tree.counts(),
-            facts,
-            seconds: since.elapsed().as_secs_f64(),
-            sealed: None,
-        })
+        Ok(self.dumped(written, &tree, since))
     }
 
     fn read_through(&self, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
@@ -235,6 +314,9 @@ impl DataStore for FilesStore {
     }
 
     fn plan_aside(&self, id: &str) -> Result<Aside> {
+        if let Some(far) = self.far()? {
+            return far.ask(&Verb::Plan(id.to_owned()), &Silent);
+        }
         let beside = Beside::plan(self.dir()?, id)?;
         if !self.immutable {
             return Ok(beside.to_aside());
@@ -243,6 +325,9 @@ impl DataStore for FilesStore {
     }
 
     fn observe(&self, aside: &Aside) -> Result<AsideState> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::Observe(aside.clone()), &Silent);
+        }
         match Listed::from_aside(aside) {
             None => Beside::from_aside(aside)?.observe(),
             // A list is written whole or not at all, and nothing changes places: going forward and back are both done with it.
@@ -252,10 +337,16 @@ impl DataStore for FilesStore {
     }
 
     fn observe_by_name(&self, id: &str) -> Result<AsideState> {
+        if let Some(far) = self.far()? {
+            return far.ask(&Verb::ObserveByName(id.to_owned()), &Silent);
+        }
         beside::observe_by_name(self.dir()?, id)
     }
 
     fn copy_next(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<()> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::Copy(aside.clone()), reporter);
+        }
         match Listed::from_aside(aside) {
             Some(listed) if listed.list.is_file() => Ok(()),
             Some(listed) => listed.write(&self.read.lock().unwrap_or_else(PoisonError::into_inner), reporter),
@@ -267,23 +358,25 @@ impl DataStore for FilesStore {
     }
 
     fn restore_next(&self, aside: &Aside, dumped: &Dumped, from: &Path, reporter: &dyn Reporter) -> Result<()> {
-        let beside = match Listed::from_aside(aside) {
-            None => Beside::from_aside(aside)?,
-            Some(_) => {
-                return Err(Error::bug("immutable_restore", "A list of files cannot take the place of a folder."));
-            }
-        };
-        beside.make_next(|next| {
-            self.restore(dumped, from, next, reporter)?;
-            copy::folder_itself(&beside.live, next)
-        })
+        let path = from.join(&dumped.file);
+        let packed = Packed::at(&path)?;
+        match self.far_for(aside)? {
+            Some(far) => far.restore(aside, dumped, packed, reporter),
+            None => self.restore_beside(aside, dumped, packed, reporter),
+        }
     }
 
     fn swap(&self, aside: &Aside) -> Result<()> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::Swap(aside.clone()), &Silent);
+        }
         if Listed::from_aside(aside).is_some() { Ok(()) } else { Beside::from_aside(aside)?.swap() }
     }
 
     fn put_back(&self, aside: &Aside) -> Result<()> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::PutBack(aside.clone()), &Silent);
+        }
         match Listed::from_aside(aside) {
             None => Beside::from_aside(aside)?.put_back(),
             Some(listed) => listed.check(&Silent),
@@ -291,6 +384,9 @@ impl DataStore for FilesStore {
     }
 
     fn next_counts(&self, aside: &Aside, reporter: &dyn Reporter) -> Result<Counts> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::NextCounts(aside.clone()), reporter);
+        }
         if let Some(listed) = Listed::from_aside(aside) {
             // A count alone would not see that an old file was rewritten.
             listed.check(reporter)?;
@@ -303,6 +399,10 @@ impl DataStore for FilesStore {
     }
 
     fn next_place(&self, aside: &Aside) -> Result<Place> {
+        if self.far_for(aside)?.is_some() {
+            // Nobody is pointed at what only a container sees.
+            return self.place();
+        }
         match Listed::from_aside(aside) {
             Some(listed) => Ok(Place::Path(listed.live)),
             None => Beside::from_aside(aside)?.copy().map(Place::Path),
@@ -314,18 +414,24 @@ impl DataStore for FilesStore {
     }
 
     fn discard(&self, aside: &Aside) -> Result<()> {
+        if let Some(far) = self.far_for(aside)? {
+            return far.ask(&Verb::Discard(aside.clone()), &Silent);
+        }
         Beside::from_aside(aside)?.discard()
     }
 
     fn lists(&self) -> Result<Vec<(String, PathBuf)>> {
         match self.dir() {
-            Ok(dir) if self.immutable => listed::lists_beside(dir),
+            Ok(dir) if self.immutable && matches!(self.far(), Ok(None)) => listed::lists_beside(dir),
             // What cannot be seen just now is removed another time.
             _ => Ok(Vec::new()),
         }
     }
 
     fn kept_bytes(&self, aside: &Aside, failed: bool) -> Option<u64> {
+        if let Some(far) = self.far_for(aside).ok()? {
+            return far.ask(&Verb::KeptBytes(aside.clone(), failed), &Silent).ok()?;
+        }
         Beside::from_aside(aside).ok()?.kept_bytes(failed)
     }
 

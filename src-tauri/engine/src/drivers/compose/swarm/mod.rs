@@ -4,8 +4,9 @@
 //! A service is stopped by holding it: a constraint that no node fulfils takes its tasks away, and neither a restart of
 //! a computer nor Swarm itself brings them back. An update takes the constraint away and gives the image in the same
 //! act, with Swarm told to take it back where a task does not come up. What it then goes back to is the held service:
-//! the old version never meets data that was made for the new one. Swarm's own state is what an interrupted
-//! worker goes by. Published ports, files of the stack and services that the profile does not name are never touched.
+//! the old version never meets data that was made for the new one. What has no part in the data is never held: Swarm
+//! starts its new version beside the old one. Swarm's own state is what an interrupted worker goes by. Published ports, files
+//! of the stack and services that the profile does not name are never touched.
 
 mod errand;
 mod rollout;
@@ -17,11 +18,11 @@ use serde_json::{Value, json};
 
 use super::{Compose, pin};
 use crate::clock::SystemClock;
-use crate::docker::{Docker, Rollout, SwarmService, Task, split};
+use crate::docker::{Docker, Reach, Rollout, SwarmService, Task, split};
 use crate::drivers::{Autostart, Driver, Ending, Errand, Gate, Variables, plain_version};
 use crate::error::{Error, Result};
 use crate::model::finding::{ChangedLine, Finding, Severity};
-use crate::model::profile::{self, ComposeDriver, Profile, Store};
+use crate::model::profile::{self, ComposeDriver, Migrations, Profile, Store};
 use crate::ports::{Clock, Finished, Patience, Reporter, SignOfWork};
 use crate::upstream::Difference;
 
@@ -39,6 +40,10 @@ pub struct Swarm {
     database: Option<String>,
     /// Services that commands of a release are run like.
     commanded: Vec<String>,
+    /// Components that are never stopped: their old and new version run beside each other.
+    beside: Vec<String>,
+    /// Variables by which a program is told where data is.
+    addresses: Vec<String>,
 }
 
 impl Swarm {
@@ -48,14 +53,13 @@ impl Swarm {
             Store::Postgres(it) => it.service.clone(),
             Store::Sqlite(_) | Store::Files(_) => None,
         });
-        let migrations = profile.migrations.iter();
-        let lines = migrations.flat_map(|it| [&it.schema_head, &it.pre_upgrade, &it.migrate, &it.post_upgrade]);
-        let lines = lines.flatten().filter_map(|it| it.service.clone());
-        let asked = profile.migrations.iter().filter_map(|it| it.schema_version.as_ref()?.service.clone());
-        let mut commanded: Vec<String> = lines.chain(asked).collect();
+        let mut commanded: Vec<String> =
+            profile.migrations.iter().flat_map(Migrations::services).map(str::to_owned).collect();
         commanded.sort_unstable();
         commanded.dedup();
-        Self { compose: Compose::new(profile, layout, dir, docker), database, commanded }
+        let beside = profile.components.iter().filter(|it| it.start_first).map(|it| it.name.clone()).collect();
+        let addresses = profile.stores.iter().flat_map(|it| it.point_at().keys().cloned()).collect();
+        Self { compose: Compose::new(profile, layout, dir, docker), database, commanded, beside, addresses }
     }
 
     fn docker(&self) -> &Docker {
@@ -70,6 +74,12 @@ impl Swarm {
     /// A service that does not run here is known all the same.
     fn tasks_alive(&self, name: &str) -> Result<Vec<Task>> {
         Ok(self.docker().tasks(name)?.into_iter().filter(Task::is_alive).collect())
+    }
+
+    /// The first of these tasks of which nobody knows whether it still runs.
+    fn lost(&self, alive: &[Task]) -> Result<Option<Task>> {
+        let away = self.docker().nodes_out_of_reach()?;
+        Ok(alive.iter().find(|it| away.contains(&it.node)).cloned())
     }
 
     /// The image of a service in a release, as Swarm is given it: by its digest, where a registry tells one.
@@ -135,6 +145,9 @@ impl Swarm {
                 ),
             )));
         }
+        if let Some(lost) = self.lost(&self.tasks_alive(&name)?)? {
+            return Ok(Some(Finding::stop(&out_of_reach(component, &lost))));
+        }
         let (Some(version), (image, _)) = (version, split(found.image())) else { return Ok(None) };
         let said = self.compose.references(version)?.into_iter().find(|it| it.0 == service).map(|it| it.1);
         Ok(said.filter(|it| it != image).map(|said| {
@@ -147,12 +160,38 @@ impl Swarm {
         }))
     }
 
+    /// What is to be known of a component that stays up while the data is changed, or speaks against that.
+    fn finding_beside(&self, component: &str) -> Result<Finding> {
+        let found = self.docker().swarm_service(&self.name_of(component)?)?;
+        let mut variables = found.list_of_container("Env").into_iter().filter_map(|it| it.split_once('='));
+        let mut mounts = found.mounts().into_iter();
+        let why = if let Some((key, _)) = variables.find(|it| self.addresses.iter().any(|address| address == it.0)) {
+            format!("{key} tells it where the data is")
+        } else if let Some(it) = mounts.find(|it| !it.read_only && it.kind != "tmpfs" && !it.source.is_empty()) {
+            format!("it may write to {}, and so might both versions", it.target)
+        } else if found.takes_ports_of_nodes() {
+            "it has a port of its node (“mode: host”), which two of it cannot have".to_owned()
+        } else {
+            let message = format!("“{component}” is not stopped: its old version answers until its new one does.");
+            return Ok(Finding::new(Severity::Note, "starts_first", message, "Nothing to do."));
+        };
+        Ok(Finding::new(
+            Severity::Stop,
+            "cannot_start_first",
+            format!("The new version of “{component}” cannot be started beside the old one: {why}."),
+            "Take “start_first” out of the profile, or that out of the stack's file, and deploy the stack again.",
+        ))
+    }
+
     fn findings(&self) -> Result<Vec<Finding>> {
         self.docker().is_manager()?;
         let version = self.compose.current_release()?;
         let mut found = Vec::new();
         for component in self.compose.components() {
             found.extend(self.obstacles_of(&component, version.as_deref())?);
+        }
+        for component in &self.beside {
+            found.push(self.finding_beside(component)?);
         }
         for service in &self.commanded {
             let name = self.compose.project.name_in_swarm(service)?;
@@ -195,6 +234,10 @@ impl Driver for Swarm {
         Ok(!self.tasks_alive(&self.name_of(component)?)?.is_empty())
     }
 
+    fn is_held(&self, component: &str) -> Result<bool> {
+        Ok(self.docker().swarm_service(&self.name_of(component)?)?.has_constraint(rollout::HELD))
+    }
+
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
         self.hold(component, reporter)
     }
@@ -235,7 +278,7 @@ impl Driver for Swarm {
         found
     }
 
-    fn volume_folder(&self, name: &str) -> Result<PathBuf> {
+    fn volume_folder(&self, name: &str) -> Result<Reach> {
         self.compose.volume_folder(name)
     }
 
@@ -312,6 +355,16 @@ impl Driver for Swarm {
     fn restore_autostart(&self, component: &str, _found: &Autostart, reporter: &dyn Reporter) -> Result<()> {
         self.give_back(component, reporter)
     }
+}
+
+/// Nobody can stop what runs where nobody comes, and it may write to the data as long as it runs.
+fn out_of_reach(component: &str, task: &Task) -> Error {
+    let Task { name, node, .. } = task;
+    let message =
+        format!("“{component}” cannot be stopped on {node}, which Swarm does not reach: {name} may still run there.");
+    Error::failed("node_out_of_reach", message).remedy(format!(
+        "Bring {node} back. Where it is gone for good and nothing runs on it any more, “docker node rm --force {node}” takes it out of the swarm. Then try again."
+    ))
 }
 
 /// How long a change of what a service is to be may take to be written down by the managers.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::ports::{Clock, Reporter};
 
 /// No node is labelled so by Docker or by us.
-const HELD: &str = "node.labels.liftlock == held";
+pub(super) const HELD: &str = "node.labels.liftlock == held";
 /// On a service that is held or was, until it is given back: how its owner has it updated.
 const OWN_WAY: &str = "liftlock.own-way";
 /// By which `docker stack deploy` tells whether its file names another image than the last time.
@@ -95,6 +95,9 @@ impl Swarm {
             let Some(task) = alive.first() else { return Ok(ending) };
             ending = Ending::Gently;
             if clock.since_boot() >= until {
+                if let Some(lost) = self.lost(&alive)? {
+                    return Err(super::out_of_reach(component, &lost));
+                }
                 let message = format!("“{component}” could not be stopped: {} still runs on {}.", task.name, task.node);
                 return Err(Error::failed("stop_failed", message).remedy(format!(
                     "Look at “docker service ps {name}” and whether that node is well, then try again."
@@ -112,13 +115,21 @@ impl Swarm {
         let image = self.image_of(self.compose.service(component)?, &version)?;
         let service = self.docker().swarm_service(&name)?;
         let (is_held, is_other) = (service.has_constraint(HELD), service.image() != image);
+        let is_asked = is_held || service.label(OWN_WAY).is_some();
         // Swarm has done this since it was asked to, whoever asked.
-        if is_held && is_other && service.rollout().is_back() {
-            return Err(self.not_up(Stand::TakenBack, component, &version, service.says(), reporter));
+        if let Some(stand) = way_back_of(&service).filter(|_| is_asked && is_other) {
+            return Err(self.not_up(stand, component, &version, service.says(), reporter));
         }
-        if is_held || is_other {
+        let is_beside = !is_held && self.beside.iter().any(|it| it == component);
+        // What Swarm went back to by itself is asked for once more: its verdict was about the other one.
+        let is_taken_back = is_beside && way_back_of(&service).is_some();
+        let own = self.own_way(&service);
+        if is_held || is_other || is_taken_back {
             self.compose.ensure(&version)?;
-            let (reference, own) = (split(&image).0, self.own_way(&service));
+            let reference = split(&image).0;
+            if is_beside {
+                self.put_beside(&name, &service, reporter)?;
+            }
             let label = format!("{STACK_IMAGE}={reference}");
             // Where the old version itself does not come up, there is nothing that Swarm could go back to.
             let action = if own.image == image { own.failure_action.as_str() } else { "rollback" };
@@ -132,7 +143,14 @@ impl Swarm {
             reporter.say(&format!("Swarm rolls out {image} for {component}."));
             self.change(&name, &words, reporter)?;
         }
-        self.watch(component, &version, &image, reporter)
+        self.watch(component, &version, &image, own.image == image, reporter)
+    }
+
+    /// Has the next update of a service start before it stops. It is a change of its own, so that Swarm goes back to a service
+    /// that still bears the mark of being updated.
+    fn put_beside(&self, name: &str, service: &SwarmService, reporter: &dyn Reporter) -> Result<()> {
+        let label = format!("{OWN_WAY}={}", self.own_way(service));
+        self.change(name, &["--update-order", "start-first", "--label-add", &label], reporter)
     }
 
     /// Gives a service back to the settings of its owner.
@@ -162,8 +180,16 @@ impl Swarm {
     }
 
     /// Waits until every task that is to be runs from this image. Where Swarm is to take back what does not come up, it also
-    /// waits for the end of the time for which Swarm looks at that.
-    fn watch(&self, component: &str, version: &str, image: &str, reporter: &dyn Reporter) -> Result<()> {
+    /// waits for the end of the time for which Swarm looks at that. What ran before need not run on more nodes than there
+    /// are now.
+    fn watch(
+        &self,
+        component: &str,
+        version: &str,
+        image: &str,
+        ran_before: bool,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
         let (name, clock) = (self.name_of(component)?, SystemClock);
         let begun = clock.since_boot();
         loop {
@@ -174,6 +200,10 @@ impl Swarm {
             match stand_of(&service, &tasks, image) {
                 Stand::Up => return Ok(()),
                 Stand::Coming if !is_late => std::thread::sleep(LOOK_EVERY),
+                Stand::Coming if ran_before && is_up(&service, &tasks, image, &["running", "pending"]) => {
+                    reporter.say(&format!("Not all of {component} runs: Swarm has no node for the rest."));
+                    return Ok(());
+                }
                 Stand::Coming => {
                     let wanted: Vec<&str> =
                         tasks.iter().filter(|it| it.is_wanted).map(|it| it.state.as_str()).collect();
@@ -207,10 +237,12 @@ impl Swarm {
     /// The error with what Swarm and the application say.
     fn told(&self, error: Error, component: &str, says: &str, reporter: &dyn Reporter) -> Error {
         let tasks = self.name_of(component).and_then(|it| self.docker().tasks(&it)).unwrap_or_default();
+        // What is held waits for a node that is not meant to be there.
+        let is_told = |it: &&Task| it.state != "pending" || (error.class == "swarm_timed_out" && it.is_wanted);
         let mut reasons: Vec<String> = tasks
             .iter()
-            .filter(|it| !it.error.is_empty() && it.state != "pending")
-            .map(|it| crate::process::printable(&format!("{} on {}: {}", it.name, it.node, it.error)))
+            .filter(|it| !it.error.is_empty() && is_told(it))
+            .map(|it| crate::process::printable(&reason(it)))
             .collect();
         reasons.dedup();
         let error = if says.is_empty() { error } else { error.detail(crate::process::printable(says)) };
@@ -231,6 +263,11 @@ enum Stand {
     StuckOnTheWayBack,
 }
 
+/// Where Swarm stands that goes back by itself, or has gone.
+fn way_back_of(service: &SwarmService) -> Option<Stand> {
+    Some(stand_of(service, &[], "")).filter(|it| matches!(it, Stand::TakenBack | Stand::StuckOnTheWayBack))
+}
+
 fn stand_of(service: &SwarmService, tasks: &[Task], image: &str) -> Stand {
     // Where Swarm is to take back what does not come up, its verdict counts.
     let awaits_verdict = service.update().failure_action == "rollback";
@@ -239,20 +276,35 @@ fn stand_of(service: &SwarmService, tasks: &[Task], image: &str) -> Stand {
         Rollout::StuckOnTheWayBack => Stand::StuckOnTheWayBack,
         Rollout::Paused => Stand::Paused,
         Rollout::UnderWay if awaits_verdict => Stand::Coming,
-        Rollout::UnderWay | Rollout::Done if is_up(service, tasks, image) => Stand::Up,
+        Rollout::UnderWay | Rollout::Done if is_up(service, tasks, image, &["running"]) => Stand::Up,
         Rollout::UnderWay | Rollout::Done => Stand::Coming,
     }
 }
 
-/// Whether all that is to run of a service runs, from this image.
-fn is_up(service: &SwarmService, tasks: &[Task], image: &str) -> bool {
+fn reason(task: &Task) -> String {
+    let node = if task.node.is_empty() { String::new() } else { format!(" on {}", task.node) };
+    format!("{}{node}: {}", task.name, task.error)
+}
+
+/// Whether all that is to run of a service is in one of these states and some of it runs, from this image, and nothing of
+/// another one any more.
+fn is_up(service: &SwarmService, tasks: &[Task], image: &str, states: &[&str]) -> bool {
     let wanted: Vec<&Task> = tasks.iter().filter(|it| it.is_wanted).collect();
-    let runs = |it: &&Task| it.state == "running" && split(&it.image).0 == split(image).0;
+    let is_of = |it: &Task| split(&it.image).0 == split(image).0;
+    let is_well = |it: &&Task| states.contains(&it.state.as_str()) && is_of(it);
+    let some = wanted.is_empty() || wanted.iter().any(|it| it.state == "running");
+    // What was started beside it leaves an old one that is still ending.
+    let is_alone = !tasks.iter().any(|it| it.is_alive() && !is_of(it));
     let enough = match service.replicas() {
         Some(replicas) => u64::try_from(wanted.len()).is_ok_and(|it| it >= replicas),
         None => !wanted.is_empty(),
     };
-    service.image() == image && !service.has_constraint(HELD) && enough && wanted.iter().all(runs)
+    service.image() == image
+        && !service.has_constraint(HELD)
+        && enough
+        && is_alone
+        && some
+        && wanted.iter().all(is_well)
 }
 
 #[cfg(test)]
@@ -294,9 +346,17 @@ mod tests {
         assert_eq!(stand("rollback_started", "pause", &both), Stand::TakenBack);
         assert_eq!(stand("rollback_completed", "pause", &both), Stand::TakenBack);
         assert_eq!(stand("rollback_paused", "pause", &both), Stand::StuckOnTheWayBack);
+        let mut ending = both.clone();
+        ending.push(Task { image: "shop:1".to_owned(), is_wanted: false, ..both[0].clone() });
+        assert_eq!(stand("completed", "rollback", &ending), Stand::Coming, "the old one is still ending");
         let done = |image: &str, constraints: &str| stand_of(&service("completed", "pause", constraints), &both, image);
         assert_eq!(done("shop:1", ""), Stand::Coming, "another image is to run");
         assert_eq!(done("shop:2@sha256:2", r#""node.labels.liftlock==held""#), Stand::Coming, "it is held");
+        let there = |states: &[&str]| {
+            let either = ["running", "pending"];
+            is_up(&service("updating", "pause", ""), &tasks(states), "shop:2@sha256:2", &either)
+        };
+        assert!(there(&["running", "pending"]) && !there(&["pending", "pending"]) && !there(&["running", "starting"]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    super::{Check, Driver, Export, HttpQuestion, InsidePath, Placeholder, Run, Store, VersionQuestion},
+    super::{Check, Driver, Export, HttpQuestion, InsidePath, Migrations, Placeholder, Run, Store, VersionQuestion},
     addresses::is_this_machine,
     document::{Document, listed, quoted},
     sections::Sections,
@@ -29,6 +29,7 @@ pub(super) fn across(document: &Document<'_>, sections: &Sections) {
     exports(document, sections);
     promises(document, sections);
     of_one_driver(document, sections);
+    start_first(document, sections);
 }
 
 fn unique(document: &Document<'_>, section: &'static str, key: &'static str) {
@@ -127,6 +128,10 @@ fn of_one_driver(document: &Document<'_>, sections: &Sections) {
         if !has {
             document.mistake("gate", format!("“{key}” is missing in [gate]"), format!("add {example}"));
         }
+        if gate.self_contained && !is_compose {
+            let reason = "“self_contained” is about services of Docker Compose, and the driver is another";
+            document.mistake("gate.self_contained", reason, "take it out");
+        }
     }
     let Some(migrations) = sections.migrations.as_ref().filter(|_| is_compose) else { return };
     let lines = [
@@ -141,6 +146,33 @@ fn of_one_driver(document: &Document<'_>, sections: &Sections) {
             let reason = "the command does not say in a container of which service it runs";
             document.mistake(&format!("migrations.{key}"), reason, "add service = \"shop\"");
         }
+    }
+}
+
+/// What runs on while the data is changed must have no part in it.
+fn start_first(document: &Document<'_>, sections: &Sections) {
+    let is_stack = document.holds("driver.stack");
+    let migrating: Vec<&str> = sections.migrations.iter().flat_map(Migrations::services).collect();
+    let mut first = sections.components.iter().filter(|it| it.1.start_first).peekable();
+    let is_any = first.peek().is_some();
+    for (number, component) in first {
+        let migrates = matches!(&component.run, Run::Service { service } if migrating.contains(&service.as_str()));
+        let (reason, remedy) = if !is_stack {
+            ("only Docker Swarm starts a new version beside the old one", "take “start_first” out")
+        } else if migrates {
+            (
+                "commands of [migrations] run in its service, so it uses the data",
+                "take “start_first” out: it has to be stopped",
+            )
+        } else {
+            continue;
+        };
+        document.mistake(&format!("components[{number}].start_first"), reason, remedy);
+    }
+    let are_all_read = names(document, "components", "name").len() == sections.components.len();
+    if is_any && are_all_read && !sections.stores.is_empty() && sections.components.iter().all(|it| it.1.start_first) {
+        let reason = "nothing would be stopped while the data is changed, and what is written meanwhile would be lost";
+        document.mistake("components", reason, "take “start_first” out of each that writes to a store");
     }
 }
 

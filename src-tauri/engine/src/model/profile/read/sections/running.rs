@@ -42,8 +42,9 @@ pub(super) fn component(node: &Node<'_>) -> Option<Component> {
     let name = table.required("name", "name = \"shop\"", name);
     let run = table.required("run", "run = { command = [\"current/bin/shop\", \"serve\"] }", run);
     let phase = table.optional("phase", |it| it.number(1..101)).and_then(|it| u32::try_from(it).ok());
+    let start_first = table.optional("start_first", Node::flag).unwrap_or(false);
     table.finish();
-    Some(Component { name: name?, run: run?, phase: phase.unwrap_or_else(Component::default_phase) })
+    Some(Component { name: name?, run: run?, phase: phase.unwrap_or_else(Component::default_phase), start_first })
 }
 
 fn run(node: &Node<'_>) -> Option<Run> {
@@ -86,10 +87,11 @@ pub(super) fn gate(node: &Node<'_>) -> Option<Gate> {
     let variable = table.optional("variable", variable);
     let container_port =
         table.optional("container_port", |it| it.number(1..65536)).and_then(|it| u16::try_from(it).ok());
+    let self_contained = table.optional("self_contained", Node::flag).unwrap_or_default();
     let port = table.required("port", "port = { file = \".env\", key = \"PORT\" }", port);
     let bind = table.optional("bind", bind);
     table.finish();
-    Some(Gate { component: component?, variable, container_port, port: port?, bind })
+    Some(Gate { component: component?, variable, container_port, self_contained, port: port?, bind })
 }
 
 pub(super) fn migrations(node: &Node<'_>) -> Option<Migrations> {
