@@ -259,15 +259,25 @@ impl Room {
     }
 
     fn remove_groups(&self) {
-        let below = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|it| it.path());
         let top = Path::new("/sys/fs/cgroup");
-        for group in below(top).map(|it| it.join(self.name())).chain([top.join(self.name())]) {
-            below(&group).filter(|it| it.is_dir()).for_each(|it| {
-                let _ = fs::remove_dir(it);
-            });
-            let _ = fs::remove_dir(group);
-        }
+        let ours: Vec<PathBuf> =
+            folders(top).into_iter().chain([top.to_owned()]).map(|it| it.join(self.name())).collect();
+        // The kernel lets go of a group a moment after the last of its processes.
+        wait_until(Duration::from_secs(10), || {
+            ours.iter().for_each(|it| remove_group(it));
+            ours.iter().all(|it| !it.exists())
+        });
     }
+}
+
+/// A group goes after those below it, however deep: a step of a build has one below that of the builder.
+fn remove_group(group: &Path) {
+    folders(group).iter().for_each(|it| remove_group(it));
+    let _ = fs::remove_dir(group);
+}
+
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|it| it.path()).filter(|it| it.is_dir()).collect()
 }
 
 impl Drop for Room {
