@@ -70,7 +70,17 @@ fn the_engine_is_stopped_killed_and_cut_off_and_comes_back_with_its_containers()
     let dir = engine.dir.clone();
     // As a step of a build has one.
     let deep = format!("/{}/deep/deeper", dir.file_name().unwrap().to_str().unwrap());
-    let words = ["run", "--detach", "--network", "none", "--cgroup-parent", &deep, "corner-shop-base:1", "/usr/bin/sleep", "3600"];
+    let words = [
+        "run",
+        "--detach",
+        "--network",
+        "none",
+        "--cgroup-parent",
+        &deep,
+        "corner-shop-base:1",
+        "/usr/bin/sleep",
+        "3600",
+    ];
     engine.docker(&words);
     let there = left_of(&dir);
     for kind in ["process", "mount", "network", "group", "folder"] {

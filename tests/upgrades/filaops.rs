@@ -129,9 +129,12 @@ fn what_cannot_be_made_ready_ends_the_update_with_nothing_stopped_and_what_is_op
 
 #[test]
 fn filaops_without_docker_survives_a_worker_that_is_killed() {
-    for point in
-        ["forward/make_ready/mid_effect", "forward/switch_release/mid_effect", "forward/stop:backend/mid_effect"]
-    {
+    for point in [
+        "forward/make_ready/mid_effect",
+        "forward/switch_release/mid_effect",
+        "forward/stop:backend/mid_effect",
+        "forward/hand_over/mid_effect",
+    ] {
         let world = Filaops::with(&[("3.9.0", Kind::Good)]);
         world.liftlock_killed_at(point, &["upgrade", "--yes", "--to", "3.9.0"]);
         let log = fs::read_to_string(world.dir.join("crash.log")).unwrap();

@@ -38,6 +38,7 @@ mod foreign;
 mod fresh;
 mod frozen;
 mod full;
+mod handed;
 mod hops;
 mod import;
 mod kept;

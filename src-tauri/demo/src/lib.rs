@@ -21,4 +21,5 @@ pub mod publish;
 pub mod seed;
 pub mod server;
 pub mod shopper;
+pub mod socket;
 pub mod stand_in;

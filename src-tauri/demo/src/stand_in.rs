@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Where a release says what it is like: where it is worked in, or in its image.
@@ -189,8 +190,11 @@ async fn serve() -> Result<()> {
     // What it tells here is read from a checkout that may be at any version.
     let lie = || async { json!({ "version": "9.9.9" }).to_string() };
     let pages = Router::new().route("/health", get(health)).route("/api/v1/system/version", get(lie));
-    let port = std::env::var("UVICORN_PORT").map_or(Ok(8000), |it| it.parse())?;
-    listen(port, pages).await
+    let listener = match std::env::var("UVICORN_FD") {
+        Ok(number) => crate::socket::given(&number)?,
+        Err(_) => bound(std::env::var("UVICORN_PORT").map_or(Ok(8000), |it| it.parse())?).await?,
+    };
+    answer(listener, pages).await
 }
 
 async fn health(version: &str) -> impl IntoResponse + use<> {
@@ -206,8 +210,15 @@ async fn health(version: &str) -> impl IntoResponse + use<> {
     (code, [(CONTENT_TYPE, "application/json")], body)
 }
 
+async fn bound(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind(("0.0.0.0", port)).await
+}
+
 async fn listen(port: u16, pages: Router) -> Result<()> {
-    let listener = tokio::net::TcpListener::bind(("0.0.0.0", port)).await?;
+    answer(bound(port).await?, pages).await
+}
+
+async fn answer(listener: TcpListener, pages: Router) -> Result<()> {
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         done = async { axum::serve(listener, pages).await } => Ok(done?),
@@ -217,7 +228,7 @@ async fn listen(port: u16, pages: Router) -> Result<()> {
 
 /// As a proxy before the services of a stack: each visitor is led to whoever bears that name at the moment.
 async fn door(to: &str) -> Result<()> {
-    let listener = tokio::net::TcpListener::bind(("0.0.0.0", 8000)).await?;
+    let listener = bound(8000).await?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     loop {
         let mut visitor = tokio::select! {

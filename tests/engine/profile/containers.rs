@@ -104,3 +104,18 @@ fn only_services_are_self_contained() {
     let native = mistakes_with(corner_shop(), "[gate]\n", "[gate]\nself_contained = true\n");
     assert_eq!(native.into_iter().map(|it| it.key).collect::<Vec<_>>(), ["gate.self_contained"]);
 }
+
+#[test]
+fn only_what_is_started_here_is_given_a_socket() {
+    let keys = |text: &str, old: &str, new: &str| -> Vec<String> {
+        mistakes_with(text, old, new).into_iter().map(|it| it.key).collect()
+    };
+    let unit = "run = { unit = \"shop.service\" }";
+    let process = "run = { command = [\"current/bin/corner-shop\", \"serve\"], env_file = \".env\" }";
+    assert_eq!(keys(corner_shop(), process, unit), ["gate.socket"]);
+    let text = documented().into_iter().find(|it| it.contains("id = \"tickets\"")).expect("it is documented");
+    assert_eq!(keys(&text, "[gate]\n", "[gate]\nsocket = \"FD\"\n"), ["gate.socket"]);
+    // Nor does it point at data.
+    let taken = keys(corner_shop(), "socket = \"SHOP_SOCKET\"", "socket = \"DATABASE_URL\"");
+    assert!(taken.iter().any(|it| it.ends_with("point_at.DATABASE_URL")), "{taken:?}");
+}

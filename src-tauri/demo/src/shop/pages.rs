@@ -63,7 +63,10 @@ pub(super) async fn serve(settings: Settings) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::time::sleep(Duration::from_secs(settings.faults.slow_start_seconds.into())).await;
 
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = match settings.value("SHOP_SOCKET") {
+        Some(number) => crate::socket::given(&number)?,
+        None => TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?,
+    };
     println!("Corner Shop {} listens on http://{address}", settings.behaviour.version);
     let (stop, stopped) = tokio::sync::watch::channel(());
     let mut begun = stopped.clone();

@@ -7,6 +7,7 @@
 mod checkout;
 pub mod command;
 pub mod compose;
+mod forward;
 mod mover;
 pub mod native;
 pub mod port;
@@ -160,6 +161,15 @@ pub trait Driver: Send + Sync + fmt::Debug {
     /// `port_taken`, or what Docker answered.
     fn open(&self, _reporter: &dyn Reporter) -> Result<bool> {
         Ok(false)
+    }
+
+    /// Makes what [`Driver::open`] did last without this process, while its users are in; `false` where that does not come about:
+    /// then it is to be stopped, and started for them.
+    ///
+    /// # Errors
+    /// As [`Driver::start`] and [`Driver::stop`].
+    fn stay_open(&self, _reporter: &dyn Reporter) -> Result<bool> {
+        Ok(true)
     }
 
     /// The ports of this machine on which users reach the components of the release in place, where it is the driver that

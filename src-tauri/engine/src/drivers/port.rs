@@ -51,6 +51,47 @@ pub trait Porter {
     fn lower(&self, pages: &[String]) -> Result<()>;
 }
 
+/// A socket of a port that others of this user may have too, which hears nobody before it is listened on. None where the system
+/// has no such thing.
+///
+/// # Errors
+/// As [`is_free`], where somebody has it who shares it with nobody.
+#[cfg(target_os = "linux")]
+pub(super) fn shared(bind: IpAddr, port: u16) -> Result<Option<TcpListener>> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+    let family = if bind.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let open = || {
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
+        rustix::net::bind(&socket, &SocketAddr::new(bind, port))?;
+        Ok(socket)
+    };
+    open().map(|it| Some(it.into())).map_err(|cause: rustix::io::Errno| bind_error(bind, port, &cause.into()))
+}
+
+/// The same.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn shared(_bind: IpAddr, _port: u16) -> Result<Option<TcpListener>> {
+    Ok(None)
+}
+
+/// Begins to hear who comes to such a socket.
+#[cfg(target_os = "linux")]
+pub(super) fn listen(socket: &TcpListener) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, 1024)?)
+}
+
+/// The same.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn listen(_socket: &TcpListener) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether something could listen on this port now.
 ///
 /// # Errors

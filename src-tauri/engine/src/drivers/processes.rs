@@ -4,6 +4,8 @@
 //! start that was cut short leaves a process without one; it carries the path of the record as a variable and
 //! is found by that. Deliberately absent: starting it again when it dies, which is what units are for.
 
+mod handover;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -126,9 +128,13 @@ impl Processes {
         let folder = durable::parent(&record)?;
         fs::create_dir_all(folder).map_err(|cause| Error::io("create", folder, &cause))?;
         let process = spawn_detached(&invocation, &self.log(component))?;
-        let text = serde_json::to_vec(&Record { process, private_port: wanted })
+        self.write_down(component, &Record { process, private_port: wanted })
+    }
+
+    fn write_down(&self, component: &str, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record)
             .map_err(|cause| Error::bug("pid_record", "A process could not be written down.").because(&cause))?;
-        durable::write(&record, &text)
+        durable::write(&self.record_path(component), &text)
     }
 
     pub(super) fn last_words(&self, component: &str) -> Vec<String> {

@@ -326,6 +326,7 @@ impl UnitShop {
         let run = format!("run = {{ unit = \"shop.service\", scope = \"{scope}\" }}");
         let profile = profile(|it| {
             it.replace("run = { command = [\"current/bin/corner-shop\", \"serve\"], env_file = \".env\" }", &run)
+                .replace("socket = \"SHOP_SOCKET\"\n", "")
         });
         let (folder, systemd) = (tempfile::tempdir().unwrap(), Systemd::new(active));
         let folders = UnitFolders { settings: folder.path().join("settings"), runtime: folder.path().join("runtime") };

@@ -12,7 +12,7 @@ use super::{Ask, Credentials, Field, HttpRequest, Question};
 use crate::drivers::command::{Place, invocation, words_of};
 use crate::error::{Error, Result};
 use crate::model::profile::{
-    self, Check, CommandLine, FilePath, HttpAuth, HttpQuestion, Placeholder, Profile, Reference, Store, Template,
+    self, Check, CommandLine, FilePath, Gate, HttpAuth, HttpQuestion, Placeholder, Profile, Reference, Store, Template,
 };
 use crate::ports::Invocation;
 use crate::secrets::Secret;
@@ -110,8 +110,8 @@ pub fn public_port(profile: &Profile, read: &dyn Fn(&FilePath) -> Result<String>
 ///
 /// # Errors
 /// `bad_address`, or that it cannot be looked up.
-pub fn bind_address(profile: &Profile, read: &dyn Fn(&FilePath) -> Result<String>) -> Result<IpAddr> {
-    let Some(bind) = profile.gate.as_ref().and_then(|gate| gate.bind.as_ref()) else {
+pub fn bind_address(gate: Option<&Gate>, read: &dyn Fn(&FilePath) -> Result<String>) -> Result<IpAddr> {
+    let Some(bind) = gate.and_then(|gate| gate.bind.as_ref()) else {
         return Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     };
     let text = bind.lookup(read)?;

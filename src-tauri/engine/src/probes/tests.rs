@@ -394,7 +394,7 @@ mod from_a_profile {
             let profile = Profile::parse(&SHOP.replace("bind = \"127.0.0.1\"", &format!("bind = \"{written}\"")));
             // What the profile itself refuses never comes here.
             let Ok(profile) = profile else { continue };
-            let address = bind_address(&profile, &read).ok().map(|it| it.to_string());
+            let address = bind_address(profile.gate.as_ref(), &read).ok().map(|it| it.to_string());
             assert_eq!(address.as_deref(), expected, "{written}");
         }
     }

@@ -6,6 +6,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -83,11 +84,30 @@ impl LogFile {
 /// # Errors
 /// `command_missing`, `command_not_executable`, and what [`LogFile::open`] answers.
 pub fn spawn_detached(invocation: &Invocation, log: &LogFile) -> Result<Identity> {
+    spawn_with(Stdio::null(), invocation, log)
+}
+
+/// The same, with a socket as its standard input: number 0.
+///
+/// # Errors
+/// As [`spawn_detached`].
+pub fn spawn_on_socket(socket: TcpListener, invocation: &Invocation, log: &LogFile) -> Result<Identity> {
+    #[cfg(unix)]
+    let input = Stdio::from(std::os::fd::OwnedFd::from(socket));
+    #[cfg(not(unix))]
+    let input = {
+        drop(socket);
+        Stdio::null()
+    };
+    spawn_with(input, invocation, log)
+}
+
+fn spawn_with(input: Stdio, invocation: &Invocation, log: &LogFile) -> Result<Identity> {
     let mut command = in_own_session(invocation)?;
     command.env(STAYS_MARK, Uuid::now_v7().to_string());
     let output = log.open()?;
     let errors = output.try_clone().map_err(|cause| Error::io("open", &log.path, &cause))?;
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    command.stdin(input).stdout(output).stderr(errors);
     let mut child = command.spawn().map_err(|cause| invoke::not_begun(invocation, &cause))?;
     let identity = Identity::of_child(child.id());
     // Someone has to hear of its end for as long as we live, or it would stay in the table as a zombie.

@@ -19,7 +19,7 @@ mod text;
 mod tree;
 
 pub use beside::{BESIDE, beside, beside_of};
-pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached};
+pub use detached::{LogFile, become_session_leader, last_lines, spawn_detached, spawn_on_socket};
 pub use gently::gently;
 pub use identity::Identity;
 pub use invoke::find_program;

@@ -21,7 +21,7 @@ impl Site {
         let mut ports = self.driver.public_ports().unwrap_or_default();
         // Who gives a port out knows best to which address it is bound.
         if !ports.iter().any(|it| it.port == port) {
-            let bind = Some(probes::bind_address(&self.profile, &reader(&self.installation.folder))?);
+            let bind = Some(probes::bind_address(Some(gate), &reader(&self.installation.folder))?);
             ports.insert(0, PublicPort { component: gate.component.clone(), bind, port });
         }
         Ok(ports)

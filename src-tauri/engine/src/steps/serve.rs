@@ -354,30 +354,26 @@ impl Step for OpenGate {
         Ok(json!({ "moments": moments(world)? }))
     }
     fn act(&self, world: &World<'_>, _intent: &Value) -> Result<Value> {
+        let driver = &world.site.driver;
+        let mut runs_on = false;
         if world.site.profile.gate.is_some() {
-            let driver = &world.site.driver;
             let can_run_on = driver.can_open()?;
             if !can_run_on {
                 stop_all(world)?;
             }
             world.halfway("forward", &self.key());
             world.lower_page();
-            let runs_on = can_run_on && driver.open(world.reporter)?;
-            if can_run_on && !runs_on {
-                stop_all(world)?;
-            }
+            runs_on = can_run_on && driver.open(world.reporter)?;
             if !runs_on {
-                driver.components().iter().try_for_each(|it| world.site.start(it, Gate::Public, world.reporter))?;
+                start_anew(world)?;
             }
         }
-        let budget = at_once(world.site.profile.limits.start_within);
-        world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
-        is_the_target(world, Gate::Public)?;
-        let now = world.clock.now();
-        let to = world.checked()?.to;
-        let mut journal = world.journal();
-        journal.set_away(None, Some(now))?;
-        journal.db_mut().observe_version(&world.site.installation.name, &to, now)?;
+        is_back(world)?;
+        if runs_on && !stays_open(world) {
+            world.reporter.say("It is started once more for its users.");
+            start_anew(world)?;
+            is_back(world)?;
+        }
         Ok(json!({ "open": true }))
     }
     fn undo(&self, world: &World<'_>, _intent: &Value) -> Result<()> {
@@ -387,6 +383,36 @@ impl Step for OpenGate {
         world.raise_page();
         Ok(())
     }
+}
+
+/// Ends whatever runs, and starts it for its users.
+fn start_anew(world: &World<'_>) -> Result<()> {
+    stop_all(world)?;
+    let components = world.site.driver.components();
+    components.iter().try_for_each(|it| world.site.start(it, Gate::Public, world.reporter))
+}
+
+/// Users get good answers of the version wanted.
+fn is_well_for_users(world: &World<'_>) -> Result<()> {
+    let budget = at_once(world.site.profile.limits.start_within);
+    world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
+    is_the_target(world, Gate::Public)
+}
+
+/// Whether they go on doing so without what this worker holds for it. Why not is said.
+fn stays_open(world: &World<'_>) -> bool {
+    let stays = world.site.driver.stay_open(world.reporter);
+    let stays = stays.and_then(|stays| if stays { is_well_for_users(world).map(|()| true) } else { Ok(false) });
+    stays.inspect_err(|error| world.reporter.say(&error.to_string())).unwrap_or_default()
+}
+
+/// Users are well, and from this moment on the application is not away.
+fn is_back(world: &World<'_>) -> Result<()> {
+    is_well_for_users(world)?;
+    let (now, to) = (world.clock.now(), world.checked()?.to);
+    let mut journal = world.journal();
+    journal.set_away(None, Some(now))?;
+    journal.db_mut().observe_version(&world.site.installation.name, &to, now)
 }
 
 /// Lets things start by themselves again.
@@ -432,9 +458,7 @@ impl Step for RestoreAutostart {
     fn act(&self, world: &World<'_>, intent: &Value) -> Result<Value> {
         // A restart of the computer since the gate was opened has ended what nothing may start by itself yet.
         if run_publicly(world)? {
-            let budget = at_once(world.site.profile.limits.start_within);
-            world.site.wait_until_healthy(Gate::Public, budget, world.reporter)?;
-            is_the_target(world, Gate::Public)?;
+            is_well_for_users(world)?;
         }
         let restored = world.site.restore_autostart(intent, world.reporter);
         world.halfway("forward", &self.key());

@@ -9,15 +9,17 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::PoisonError,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use super::{Compose, forward::Forward};
+use super::Compose;
 use crate::docker::{Config, Container};
+use crate::drivers::forward::Forward;
+use crate::drivers::port;
 use crate::error::{Error, Result};
 use crate::ports::{Patience, Reporter};
 
@@ -213,7 +215,9 @@ impl Compose {
         let mut forward = self.forward.lock().unwrap_or_else(PoisonError::into_inner);
         // It may have the same port.
         drop(forward.take());
-        *forward = Some(Forward::to(SocketAddr::new(address, inside), port)?);
+        let here = Ipv4Addr::LOCALHOST;
+        let listener = TcpListener::bind((here, port)).map_err(|cause| port::bind_error(here.into(), port, &cause))?;
+        *forward = Some(Forward::from(listener, SocketAddr::new(address, inside))?);
         Ok(())
     }
 

@@ -13,7 +13,6 @@ mod carried;
 mod closed;
 mod difference;
 mod errand;
-mod forward;
 mod images;
 mod moving;
 mod overlay;
@@ -36,6 +35,7 @@ use serde_json::Value;
 
 pub use swarm::Swarm;
 
+use super::forward::Forward;
 use super::{Autostart, DataMover, Driver, Ending, Errand, Gate, OURS, Porter, PublicPort, Variables, our_folder};
 use crate::docker::{Container, Docker, Ourselves, Project, Reach};
 use crate::durable;
@@ -71,7 +71,7 @@ pub struct Compose {
     /// Where releases lie that were only fetched to be looked at.
     looked: Option<PathBuf>,
     /// Where the new version is reached behind a gate without a way out.
-    forward: Mutex<Option<forward::Forward>>,
+    forward: Mutex<Option<Forward>>,
     /// From what the page is raised where this user may not listen.
     ourselves: OnceLock<Ourselves>,
 }

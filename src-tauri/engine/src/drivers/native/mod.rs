@@ -11,13 +11,14 @@ mod ready;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use serde_json::Value;
 
 use super::command::{Usual, prepare};
+use super::forward::Forward;
 use super::processes::Processes;
 use super::units::{UnitFolders, Units};
 use super::{Autostart, Driver, Ending, Errand, Gate, Variables};
@@ -38,6 +39,8 @@ pub struct Native {
     units: Units,
     runner: Arc<dyn Runner>,
     gate: Option<profile::Gate>,
+    /// Where the public port leads to what was behind the gate, until that has it itself.
+    led: Mutex<Option<Forward>>,
     stall_after: Duration,
     /// Settings and data in a checkout, with whether each is a folder: every release has a link to them.
     shared: Vec<(InsidePath, bool)>,
@@ -79,6 +82,7 @@ impl Native {
             units: Units::new(profile, Arc::clone(&runner), None),
             runner,
             gate: profile.gate.clone(),
+            led: Mutex::default(),
             stall_after: profile.limits.stall_after,
             shared: if layout.checkout { checkout::shared(profile) } else { Vec::new() },
             tags: profile.releases.tag.clone(),
@@ -136,6 +140,10 @@ impl Native {
             .find(|it| it.0 == name)
             .map(|it| &it.1)
             .ok_or_else(|| Error::bug("component_unknown", format!("The profile has no component called “{name}”.")))
+    }
+
+    fn led(&self) -> Option<Forward> {
+        self.led.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn release_in_place(&self) -> Result<(String, PathBuf)> {
@@ -214,6 +222,9 @@ impl Driver for Native {
     }
 
     fn stop(&self, component: &str, reporter: &dyn Reporter) -> Result<Ending> {
+        if self.gate.as_ref().is_some_and(|it| it.component == component) {
+            drop(self.led());
+        }
         match self.component(component)? {
             Runs::Command(_) => self.processes.stop(component),
             Runs::Unit { unit, scope } => self.units.stop(unit, *scope, reporter),
@@ -229,6 +240,24 @@ impl Driver for Native {
             }
             Runs::Unit { unit, scope } => self.units.start(component, unit, *scope, variables, gate, reporter),
         }
+    }
+
+    fn can_open(&self) -> Result<bool> {
+        self.processes.can_lead_in()
+    }
+
+    fn open(&self, _reporter: &dyn Reporter) -> Result<bool> {
+        let forward = self.processes.lead_in()?;
+        let is_led = forward.is_some();
+        *self.led.lock().unwrap_or_else(PoisonError::into_inner) = forward;
+        Ok(is_led)
+    }
+
+    fn stay_open(&self, _reporter: &dyn Reporter) -> Result<bool> {
+        let (Some(forward), Some(gate)) = (self.led(), &self.gate) else { return Ok(true) };
+        let Runs::Command(command) = self.component(&gate.component)? else { return Ok(false) };
+        let (version, folder) = self.release_in_place()?;
+        self.processes.hand_over(forward, command, (&version, &folder))
     }
 
     fn run(

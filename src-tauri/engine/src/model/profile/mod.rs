@@ -257,6 +257,10 @@ pub struct Gate {
     /// The environment variable that tells it its port; for the driver `native`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
+    /// The environment variable that tells it the number of a socket to listen on, which it is given instead of a port. Then users need
+    /// not wait for its second start, during which two of it run; for the driver `native`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
     /// The port on which it listens inside its container; for the driver `compose`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]

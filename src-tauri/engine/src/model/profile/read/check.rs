@@ -132,6 +132,11 @@ fn of_one_driver(document: &Document<'_>, sections: &Sections) {
             let reason = "“self_contained” is about services of Docker Compose, and the driver is another";
             document.mistake("gate.self_contained", reason, "take it out");
         }
+        let mut of_gate = sections.components.iter().filter(|(_, it)| it.name == gate.component);
+        if gate.socket.is_some() && of_gate.any(|(_, it)| !matches!(it.run, Run::Command(_))) {
+            let reason = "“socket” is given to a process that Liftlock starts itself, and this component is none";
+            document.mistake("gate.socket", reason, "take it out");
+        }
     }
     let Some(migrations) = sections.migrations.as_ref().filter(|_| is_compose) else { return };
     let lines = [
@@ -223,8 +228,8 @@ fn pointing(document: &Document<'_>, sections: &Sections) {
                 let reason = format!("{variable} points a command at the store {} already", quoted(owner));
                 document.mistake(&format!("{path}.{variable}"), reason, "name a variable for each store");
             }
-            if sections.gate.as_ref().is_some_and(|it| it.variable.as_deref() == Some(variable)) {
-                let reason = format!("{variable} sets the port of the gate already");
+            if sections.gate.as_ref().is_some_and(|it| [&it.variable, &it.socket].contains(&&Some(variable.clone()))) {
+                let reason = format!("{variable} tells the component with the gate where it listens already");
                 document.mistake(&format!("{path}.{variable}"), reason, "name another variable");
             }
         }

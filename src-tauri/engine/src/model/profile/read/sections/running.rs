@@ -84,14 +84,15 @@ fn unit(node: &Node<'_>) -> Option<String> {
 pub(super) fn gate(node: &Node<'_>) -> Option<Gate> {
     let table = node.table()?;
     let component = table.required("component", "component = \"shop\"", |it| existing(it, "components", &[]));
-    let variable = table.optional("variable", variable);
+    let told = |key| table.optional(key, variable);
+    let (variable, socket) = (told("variable"), told("socket"));
     let container_port =
         table.optional("container_port", |it| it.number(1..65536)).and_then(|it| u16::try_from(it).ok());
     let self_contained = table.optional("self_contained", Node::flag).unwrap_or_default();
     let port = table.required("port", "port = { file = \".env\", key = \"PORT\" }", port);
     let bind = table.optional("bind", bind);
     table.finish();
-    Some(Gate { component: component?, variable, container_port, self_contained, port: port?, bind })
+    Some(Gate { component: component?, variable, socket, container_port, self_contained, port: port?, bind })
 }
 
 pub(super) fn migrations(node: &Node<'_>) -> Option<Migrations> {
