@@ -68,19 +68,10 @@ fn the_engine_is_stopped_killed_and_cut_off_and_comes_back_with_its_containers()
     assert_eq!(world.demo(&["hash"])["content"], world.before["content"]);
 
     let dir = engine.dir.clone();
-    // As a step of a build has one.
+    // Groups below groups, as those of a build: the runtime removes only the lowest of them.
     let deep = format!("/{}/deep/deeper", dir.file_name().unwrap().to_str().unwrap());
-    let words = [
-        "run",
-        "--detach",
-        "--network",
-        "none",
-        "--cgroup-parent",
-        &deep,
-        "corner-shop-base:1",
-        "/usr/bin/sleep",
-        "3600",
-    ];
+    let image = world.inspect("shop", ".Config.Image").unwrap();
+    let words = ["run", "--rm", "--network", "none", "--cgroup-parent", &deep, &image, "corner-shop", "--version"];
     engine.docker(&words);
     let there = left_of(&dir);
     for kind in ["process", "mount", "network", "group", "folder"] {
