@@ -364,14 +364,18 @@ impl Step for OpenGate {
             world.halfway("forward", &self.key());
             world.lower_page();
             runs_on = can_run_on && driver.open(world.reporter)?;
+            if can_run_on && !runs_on {
+                stop_all(world)?;
+            }
             if !runs_on {
-                start_anew(world)?;
+                start_all(world)?;
             }
         }
         is_back(world)?;
         if runs_on && !stays_open(world) {
             world.reporter.say("It is started once more for its users.");
-            start_anew(world)?;
+            stop_all(world)?;
+            start_all(world)?;
             is_back(world)?;
         }
         Ok(json!({ "open": true }))
@@ -385,9 +389,8 @@ impl Step for OpenGate {
     }
 }
 
-/// Ends whatever runs, and starts it for its users.
-fn start_anew(world: &World<'_>) -> Result<()> {
-    stop_all(world)?;
+/// Starts every component for its users.
+fn start_all(world: &World<'_>) -> Result<()> {
     let components = world.site.driver.components();
     components.iter().try_for_each(|it| world.site.start(it, Gate::Public, world.reporter))
 }
