@@ -1,10 +1,13 @@
 //! The types that the window shares with the engine, as TypeScript: made out of the engine's views, never by hand.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{cargo, read};
+use crate::{
+    check::crates,
+    run::{cargo, read, run, target_dir},
+};
 
 const FILE: &str = "ui/src/ipc/views.ts";
 
@@ -26,10 +29,14 @@ pub(crate) fn check() -> Result<String> {
     Ok(format!("{} types", stands.lines().filter(|line| line.starts_with("export ")).count()))
 }
 
+/// Built with all other crates chosen, so that their libraries are those of every other build.
 fn made() -> Result<String> {
-    read(
-        cargo()
-            .args(["run", "--quiet", "--package", "liftlock-engine", "--features", "bindings"])
-            .args(["--example", "bindings"]),
-    )
+    run(cargo().args(["build", "--quiet"]).args(crates()).args([
+        "--features",
+        "liftlock-engine/bindings",
+        "--example",
+        "bindings",
+    ]))?;
+    let program = format!("bindings{}", std::env::consts::EXE_SUFFIX);
+    read(&mut Command::new(target_dir().join("debug/examples").join(program)))
 }

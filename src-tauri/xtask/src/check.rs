@@ -15,12 +15,17 @@ use crate::{
 /// The version of cargo-deny that is built where it is missing.
 const CARGO_DENY: &str = "0.20.2";
 
+/// Crash points are compiled in for tests only: a test ends the real worker at a named one.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "liftlock/crash-points"];
+
 /// Formatting, lints, layers, licences, unit tests.
 pub(crate) fn all(parts: &mut Parts) {
     if cfg!(target_os = "linux") {
         parts.part("what building needs", || provide(&TO_BUILD));
     }
-    style(parts);
+    parts.part("clippy", || clippy(&[]));
+    parts.part("clippy with crash points", || clippy(&FEATURES));
+    style(parts, &[]);
     parts.part("unit tests", || {
         let picked = run_and_pick(cargo().arg("test").args(crates()).args(["--lib", "--bins"]), is_closing_line)?;
         Ok(format!("{} test binaries", picked.len()))
@@ -32,13 +37,12 @@ pub(crate) fn all(parts: &mut Parts) {
     });
 }
 
-/// The parts that run no product code: formatting, lints, layers, licences.
-pub(crate) fn style(parts: &mut Parts) {
+/// The parts that run no product code: formatting, layers, licences. With the features that everything else is built
+/// with, nothing is built for them alone.
+pub(crate) fn style(parts: &mut Parts, features: &[&str]) {
     parts.part("rustfmt", || run(cargo().args(["fmt", "--all", "--check"])).map(|()| String::new()));
-    parts.part("clippy", || clippy(&[]));
-    parts.part("clippy with crash points", || clippy(&["--features", "liftlock/crash-points"]));
     parts.part("layers of the engine", || {
-        run(cargo().args(["test", "--quiet", "--package", "liftlock-engine", "--test", "layers"]))
+        run(cargo().args(["test", "--quiet"]).args(crates()).args(features).args(["--test", "layers"]))
             .map(|()| String::new())
     });
     parts.part("types of the window", bindings::check);
@@ -64,7 +68,8 @@ pub(crate) fn is_closing_line(line: &str) -> bool {
     line.starts_with("test result:") || line.starts_with("Summary [")
 }
 
-fn clippy(features: &[&str]) -> Result<String> {
+/// The lints, as errors.
+pub(crate) fn clippy(features: &[&str]) -> Result<String> {
     run(cargo().arg("clippy").args(crates()).arg("--all-targets").args(features).args(["--", "-D", "warnings"]))?;
     Ok(String::new())
 }

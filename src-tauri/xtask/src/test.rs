@@ -2,10 +2,10 @@
 
 use std::{env, path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
-    check::{self, crates, is_closing_line},
+    check::{self, FEATURES, crates, is_closing_line},
     machine::{
         AGE, CHROMIUM, DBUS, FONTS, IPROUTE, KEYRING, MARIADB, Need, PIP, POSTGRESQL, SECRET_TOOL, SPREADSHEET, STRACE,
         TO_BUILD, VENV, WEBDRIVER, XVFB, provide_with_docker,
@@ -16,8 +16,11 @@ use crate::{
     targets, ui,
 };
 
-/// Crash points are compiled in for tests only: a test ends the real worker at a named one.
-const FEATURES: [&str; 2] = ["--features", "liftlock/crash-points"];
+/// What runs the tests, where there is one: a process a test.
+const NEXTEST: &str = "cargo-nextest";
+
+/// Of the tests with Docker, one share of so many runs unless all are asked for: which one, the seed says.
+const SHARES_OF_DOCKER: u64 = 2;
 
 /// One test of the window, with the programs of that folder in place of those that Cargo has built beside it.
 pub(crate) fn of_the_window(name: &str, programs: &Path) -> Command {
@@ -37,7 +40,7 @@ pub(crate) fn of_the_window(name: &str, programs: &Path) -> Command {
 /// Runs every test there is, or those whose name contains `filter`.
 pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result<()> {
     let seed = seed()?;
-    eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run");
+    eprintln!("LIFTLOCK_SEED={seed} replays the sampled tests of this run; --long runs all of them");
     let provided = parts.part("what the tests need", || {
         if cfg!(target_os = "linux") {
             let to_test = [
@@ -75,7 +78,9 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     // The window's program carries it, and is built for the lints already.
     ui::bundle_if_older(parts);
     if filter.is_none() {
-        check::style(parts);
+        // What is shipped is linted before each commit, and compiled without a warning for the other systems below.
+        parts.part("clippy with crash points", || check::clippy(&FEATURES));
+        check::style(parts, &FEATURES);
     }
     // Tests start the programs of other crates, which Cargo does not build for them.
     let built = parts.part("build", || {
@@ -83,23 +88,31 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     });
     let mut closing = Vec::new();
     if provided && built {
-        parts.part("tests", || {
-            let mut tests = runner(long, filter);
-            tests.env("LIFTLOCK_SEED", &seed).env("LIFTLOCK_LONG", if long { "1" } else { "0" });
-            tests.envs(newer.as_ref().map(|it| (postgres::NEWER, it)));
-            closing = run_and_pick(&mut tests, is_closing_line)?;
-            // `cargo test` closes every binary; those without a test would only bury the others.
-            closing.retain(|line| !line.contains(" 0 passed; 0 failed;"));
-            Ok(closing.last().cloned().unwrap_or_default())
-        });
+        let environment = [("LIFTLOCK_SEED", seed.to_string()), ("LIFTLOCK_LONG", u8::from(long).to_string())];
+        let mut tests = |parts: &mut Parts, name: &str, more: &[&str]| {
+            parts.part(name, || {
+                let mut tests = runner(long, filter);
+                tests.args(more).envs(environment.clone()).envs(newer.as_ref().map(|it| (postgres::NEWER, it)));
+                let mut said = run_and_pick(&mut tests, is_closing_line)?;
+                // `cargo test` closes every binary; those without a test would only bury the others.
+                said.retain(|line| !line.contains(" 0 passed; 0 failed;"));
+                let last = said.last().cloned().unwrap_or_default();
+                closing.extend(said);
+                Ok(last)
+            });
+        };
+        if long || filter.is_some() || !has(NEXTEST) {
+            tests(parts, "tests", &[]);
+        } else {
+            tests(parts, "tests without Docker", &["-E", "not binary(docker)"]);
+            // Each has an engine of its own, and all of them take more than half an hour.
+            let share = format!("count:{}/{SHARES_OF_DOCKER}", seed % SHARES_OF_DOCKER + 1);
+            tests(parts, "tests with Docker", &["-E", "binary(docker)", "--partition", &share]);
+        }
         if filter.is_none() {
             parts.part("doc tests", || {
-                let picked = run_and_pick(
-                    cargo()
-                        .args(["test", "--package", "liftlock-engine", "--package", "liftlock", "--doc"])
-                        .args(FEATURES),
-                    is_closing_line,
-                )?;
+                let picked =
+                    run_and_pick(cargo().args(["test", "--doc"]).args(crates()).args(FEATURES), is_closing_line)?;
                 Ok(format!("{} crates", picked.len()))
             });
         }
@@ -118,10 +131,10 @@ pub(crate) fn all(parts: &mut Parts, long: bool, filter: Option<&str>) -> Result
     Ok(())
 }
 
-/// cargo-nextest where there is one (a process a test), else what comes with Rust.
+/// [`NEXTEST`] where there is one, else what comes with Rust.
 fn runner(long: bool, filter: Option<&str>) -> Command {
     let mut command = cargo();
-    if has("cargo-nextest") {
+    if has(NEXTEST) {
         command.args(["nextest", "run", "--no-tests", "warn", "--profile", if long { "long" } else { "default" }]);
     } else {
         command.arg("test");
@@ -140,10 +153,9 @@ fn which() -> &'static [&'static str] {
 }
 
 /// The seed of sampled tests: the one given, or one that no earlier run had.
-fn seed() -> Result<String> {
-    if let Ok(given) = env::var("LIFTLOCK_SEED") {
-        return Ok(given);
+fn seed() -> Result<u64> {
+    match env::var("LIFTLOCK_SEED") {
+        Ok(given) => given.parse().with_context(|| format!("LIFTLOCK_SEED is a number, and not “{given}”")),
+        Err(_) => Ok(std::time::UNIX_EPOCH.elapsed()?.as_secs()),
     }
-    let since = std::time::UNIX_EPOCH.elapsed()?;
-    Ok(since.as_secs().to_string())
 }
