@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
@@ -37,6 +38,7 @@ pub(crate) struct Objects {
     folder: tempfile::TempDir,
     instead: Arc<Mutex<Vec<Instead>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    ended: Arc<AtomicUsize>,
 }
 
 impl Objects {
@@ -50,12 +52,13 @@ impl Objects {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
-        let shared = (Arc::clone(&instead), Arc::clone(&asked));
+        let ended = Arc::<AtomicUsize>::default();
+        let (shared, counted) = ((Arc::clone(&instead), Arc::clone(&asked)), Arc::clone(&ended));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(listener, service, shared));
+            runtime.block_on(serve(listener, service, shared, counted));
         });
-        Self { port, folder, instead, asked }
+        Self { port, folder, instead, asked, ended }
     }
 
     /// The folder of the bucket, as the server keeps it.
@@ -82,6 +85,11 @@ impl Objects {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
+    /// How many connections have ended: nothing more is asked by them.
+    pub(crate) fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
+    }
+
     /// Every object of the bucket below `folder`, by its name.
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let mut names = Vec::new();
@@ -104,15 +112,16 @@ fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
 
 type Shared = (Arc<Mutex<Vec<Instead>>>, Arc<Mutex<Vec<String>>>);
 
-async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Shared) {
+async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Shared, ended: Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
-        let (service, shared) = (service.clone(), shared.clone());
+        let (service, shared, ended) = (service.clone(), shared.clone(), Arc::clone(&ended));
         tokio::spawn(async move {
             let answer = service_fn(move |request| answer(request, service.clone(), shared.clone()));
             // A client that goes away is none of our troubles.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await;
+            ended.fetch_add(1, Ordering::SeqCst);
         });
     }
 }

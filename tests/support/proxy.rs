@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     pub(crate) down: AtomicBool,
     /// How many connections were made.
     pub(crate) connections: AtomicUsize,
+    /// How many of them were passed on to the server.
+    pub(crate) passed_on: AtomicUsize,
 }
 
 /// A running proxy; it lives as long as the process.
@@ -51,6 +53,7 @@ impl Proxy {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                shared.passed_on.fetch_add(1, Ordering::SeqCst);
                 let is_new = Arc::new(AtomicBool::new(shared.swallow.load(Ordering::SeqCst)));
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (faults, fresh) = (Arc::clone(&shared), Arc::clone(&is_new));

@@ -13,6 +13,7 @@ use liftlock_engine::process::Silent;
 use liftlock_engine::view::{BackupView, CopyView, DueOutcome};
 
 use crate::shop::Bench;
+use crate::support::wait_until;
 
 #[path = "../../support/objects.rs"]
 mod objects;
@@ -66,6 +67,17 @@ impl Away {
 
     fn copy(&self) -> Result<CopyView, Error> {
         Ok(self.bench.engine.copy_backup(&self.bench.shop, None, &Silent)?.pop().unwrap())
+    }
+
+    /// A copy that is cut in the middle of the second part of three. The line stays down, and nothing of what was sent
+    /// is still on its way to the server, which may be slower to read than the copy is to fail.
+    fn copy_cut(&self) -> Error {
+        self.line.faults.cut_after.store(13 << 20, Ordering::SeqCst);
+        let cut = self.copy().unwrap_err();
+        wait_until("the server has read what was sent", || {
+            self.server.ended() == self.line.faults.passed_on.load(Ordering::SeqCst)
+        });
+        cut
     }
 
     /// The refusal of a copy while the server answers something else.
@@ -130,9 +142,7 @@ fn a_copy_in_storage_is_read_back_and_brought_back_where_its_backup_is_gone() {
 fn a_copy_that_was_cut_goes_on_without_sending_what_is_there() {
     let away = Away::chosen();
     let made = away.back_up();
-    // In the middle of the second part of three, and the line stays down.
-    away.line.faults.cut_after.store(13 << 20, Ordering::SeqCst);
-    let cut = away.copy().unwrap_err();
+    let cut = away.copy_cut();
     assert!(["storage_cut", "storage_unreachable"].contains(&cut.class.as_ref()), "{cut:?}");
     assert!(cut.remedy.contains("opy"), "{cut:?}");
     assert!(away.finding().unwrap().contains(&cut.message), "{:?}", away.finding());
@@ -154,8 +164,7 @@ fn a_copy_that_was_cut_goes_on_without_sending_what_is_there() {
 fn a_server_that_forgot_the_parts_gets_them_anew_and_a_short_outage_is_waited_for() {
     let away = Away::chosen();
     away.back_up();
-    away.line.faults.cut_after.store(13 << 20, Ordering::SeqCst);
-    away.copy().unwrap_err();
+    away.copy_cut();
     away.line.faults.down.store(false, Ordering::SeqCst);
     away.server.answer(Instead { to: "partNumber=2&", times: 1, status: 404, code: "NoSuchUpload", date: None });
     away.server.answer(Instead { to: "partNumber=3&", times: 2, status: 503, code: "SlowDown", date: None });
@@ -270,8 +279,7 @@ fn scheduled_copies_are_caught_up_and_only_the_newest_few_stay() {
 fn parts_of_a_copy_that_nobody_goes_on_with_are_given_up() {
     let away = Away::chosen();
     away.back_up();
-    away.line.faults.cut_after.store(13 << 20, Ordering::SeqCst);
-    away.copy().unwrap_err();
+    away.copy_cut();
     away.line.faults.down.store(false, Ordering::SeqCst);
     assert!(away.server.parts() > 0);
     // A newer backup takes its place.
