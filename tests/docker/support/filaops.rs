@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 pub(crate) use super::tagged::git;
 use super::tagged::{free_port, get, lay, serve, stand_in_release};
-use super::{PATIENCE, stands_still, wait_for};
+use super::{PATIENCE, processes, signal, stands_still, wait_for};
 use crate::docker::{Engine, demo_program};
 use crate::typed::{answered, ending, liftlock};
 
@@ -54,6 +55,11 @@ pub(crate) struct Filaops {
 
 impl Drop for Filaops {
     fn drop(&mut self) {
+        // A worker that a test did not wait for would go on, and ask an engine that is no longer there.
+        let dir = self.dir.to_string_lossy().into_owned();
+        for (pid, _) in processes().into_iter().filter(|it| it.1.contains(&dir)) {
+            signal(pid, Signal::KILL);
+        }
         if !thread::panicking() || std::env::var_os("LIFTLOCK_KEEP").is_none() {
             let _ = fs::remove_dir_all(&self.dir);
         }
