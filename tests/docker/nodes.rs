@@ -110,8 +110,13 @@ fn short(profile: String) -> String {
 fn a_release_that_one_node_cannot_start_is_taken_back_from_both_and_one_that_both_can_is_everywhere() {
     let Some(pair) = Pair::with(&["1.1.0"]) else { return };
     pair.is_whole("1.0.0");
-    // Nobody has brought its image there.
     let case = pair.world().case();
+    let (_, plan) = case.answer(&["plan", "--to", "1.1.0"]);
+    let mut findings = plan["findings"].as_array().unwrap().iter();
+    let elsewhere = findings.find(|it| it["class"] == "files_elsewhere").unwrap();
+    let message = elsewhere["message"].as_str().unwrap();
+    assert!(message.contains(&format!("({ELSEWHERE})")) && message.contains("uploads"), "{message}");
+    // Nobody has brought its image there.
     let ended = case.run("1.1.0", &[], &Expected::rolled_back("swarm_rolled_back"));
     let error = case.upgrade(ended.id).error.unwrap();
     let is_told = |it: &String| it.contains(&format!("on {ELSEWHERE}")) && it.contains("No such image");

@@ -25,6 +25,13 @@ pub struct SwarmMount {
     pub read_only: bool,
 }
 
+impl SwarmMount {
+    /// Whether what a task writes there is still there when it ends.
+    pub fn keeps_what_is_written(&self) -> bool {
+        !self.read_only && self.kind != "tmpfs" && !self.source.is_empty()
+    }
+}
+
 /// How a service is updated, or an update taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateConfig {
@@ -233,6 +240,14 @@ impl Docker {
     pub fn tasks(&self, name: &str) -> Result<Vec<Task>> {
         let answer = self.ask(["service", "ps", "--no-trunc", "--format", "{{json .}}", name])?;
         answer.lines().filter(|it| !it.trim().is_empty()).map(task).collect()
+    }
+
+    /// The name of the node that is asked.
+    ///
+    /// # Errors
+    /// As [`Docker::swarm_service`].
+    pub fn own_node(&self) -> Result<String> {
+        Ok(self.ask(["info", "--format", "{{.Name}}"])?.trim().to_owned())
     }
 
     /// The nodes that the managers of the swarm do not reach, by their names.

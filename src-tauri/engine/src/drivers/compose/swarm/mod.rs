@@ -11,6 +11,7 @@
 mod errand;
 mod rollout;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{Compose, pin};
 use crate::clock::SystemClock;
-use crate::docker::{Docker, Reach, Rollout, SwarmService, Task, split};
+use crate::docker::{Docker, Reach, Rollout, SwarmMount, SwarmService, Task, split};
 use crate::drivers::{Autostart, Driver, Ending, Errand, Gate, Variables, plain_version};
 use crate::error::{Error, Result};
 use crate::model::finding::{ChangedLine, Finding, Severity};
@@ -26,7 +27,8 @@ use crate::model::profile::{self, ComposeDriver, Migrations, Profile, Store};
 use crate::ports::{Clock, Finished, Patience, Reporter, SignOfWork};
 use crate::upstream::Difference;
 
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Each look is two commands of Docker's, which cost a tenth of a second of a processor.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// What an update that somebody else has asked for may take before it is said to be under way: as long as Swarm watches
 /// tasks by itself, and twice.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
@@ -167,7 +169,7 @@ impl Swarm {
         let mut mounts = found.mounts().into_iter();
         let why = if let Some((key, _)) = variables.find(|it| self.addresses.iter().any(|address| address == it.0)) {
             format!("{key} tells it where the data is")
-        } else if let Some(it) = mounts.find(|it| !it.read_only && it.kind != "tmpfs" && !it.source.is_empty()) {
+        } else if let Some(it) = mounts.find(SwarmMount::keeps_what_is_written) {
             format!("it may write to {}, and so might both versions", it.target)
         } else if found.takes_ports_of_nodes() {
             "it has a port of its node (“mode: host”), which two of it cannot have".to_owned()
@@ -183,6 +185,33 @@ impl Swarm {
         ))
     }
 
+    /// Files that tasks on other nodes may write to: whether those are the files that are backed up here is known to the
+    /// owner alone.
+    fn files_elsewhere(&self) -> Result<Option<Finding>> {
+        let own = self.docker().own_node()?;
+        let (mut files, mut nodes) = (BTreeSet::new(), BTreeSet::new());
+        for component in self.compose.components() {
+            let name = self.name_of(&component)?;
+            let alive = self.tasks_alive(&name)?.into_iter().map(|it| it.node);
+            let away: Vec<String> = alive.filter(|it| !it.is_empty() && *it != own).collect();
+            if !away.is_empty() {
+                let mounts = self.docker().swarm_service(&name)?.mounts().into_iter();
+                files.extend(mounts.filter(SwarmMount::keeps_what_is_written).map(|it| it.target));
+                nodes.extend(away);
+            }
+        }
+        let listed = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join(", ");
+        Ok((!files.is_empty()).then(|| {
+            let (files, nodes) = (listed(files), listed(nodes));
+            Finding::new(
+                Severity::Warning,
+                "files_elsewhere",
+                format!("The application may write to {files} on other nodes too ({nodes}): what only they have is in no backup, and is not brought back with the data."),
+                "Nothing to do where the nodes share these files (a network file system). Otherwise let what writes run on this node alone, by a constraint in the stack's file.",
+            )
+        }))
+    }
+
     fn findings(&self) -> Result<Vec<Finding>> {
         self.docker().is_manager()?;
         let version = self.compose.current_release()?;
@@ -193,6 +222,7 @@ impl Swarm {
         for component in &self.beside {
             found.push(self.finding_beside(component)?);
         }
+        found.extend(self.files_elsewhere()?);
         for service in &self.commanded {
             let name = self.compose.project.name_in_swarm(service)?;
             if self.docker().swarm_service(&name)?.has_secrets() {
