@@ -20,7 +20,7 @@ use crate::swarm::settings_of;
 const SERVICES: &str = r#"
   front:
     image: corner-front:${SHOP_VERSION}
-    healthcheck: { test: ["CMD", "stand-in", "ask-health"], interval: 2s, timeout: 5s, retries: 3 }
+    healthcheck: { test: ["CMD", "stand-in", "ask-health"], interval: 1s, timeout: 5s, retries: 3 }
     labels: { com.docker.compose.project: "PROJECT", com.docker.compose.service: front, com.docker.compose.oneoff: "False" }
     deploy:
       endpoint_mode: dnsrr

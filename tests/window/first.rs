@@ -45,8 +45,7 @@ fn an_application_is_found_asked_about_and_looked_after_as_was_agreed() {
     window.picture("welcome-last");
     window.click("act-next");
     window.part_within("card-corner-shop", UPDATE);
-    let entry = fs::read_dir(desktop.shop.dir.join("user/.config/autostart")).unwrap().flatten().next().unwrap();
-    assert!(fs::read_to_string(entry.path()).unwrap().contains("--tray"), "it starts with the session");
+    desktop.shop.is_started_by_the_session();
     window.sees("the backup of every night", SOON, || {
         let schedule = desktop.shop.liftlock(&["backup", "schedule"]);
         schedule.to_string().contains("every night at 3").then_some(())

@@ -7,16 +7,15 @@ use std::{fs, thread};
 /// How long anything here may take before the test has found something: generous, because machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Asks again and again until it is so, and leaves most of the time to what is waited for: asking may start a program.
+/// Asks again and again until it is so.
 pub(crate) fn wait_for<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
-        let asked = Instant::now();
         if let Some(answer) = ask() {
             return answer;
         }
         assert!(begun.elapsed() < within, "waited {within:?} in vain until {what}");
-        thread::sleep((asked.elapsed() * 4).clamp(Duration::from_millis(10), Duration::from_secs(1)));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -9,7 +9,7 @@ use liftlock_engine::Engine;
 use liftlock_engine::state::home::Home;
 use serde_json::Value;
 
-use super::{Ends, built};
+use super::{Ends, SOON, built, until};
 
 /// Orders to begin with: few, because what is tested is what the window says.
 const ORDERS: &str = "300";
@@ -108,6 +108,14 @@ impl Shop {
         let complained = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "liftlock {args:?}: {said}{complained}");
         serde_json::from_str(said.lines().last().unwrap()).unwrap()
+    }
+
+    /// Waits until the session of the desktop starts the window into the tray. The file is there before its text is.
+    pub(crate) fn is_started_by_the_session(&self) {
+        until("the entry of the session", SOON, || {
+            let entry = fs::read_dir(self.dir.join("user/.config/autostart")).ok()?.flatten().next()?;
+            fs::read_to_string(entry.path()).ok()?.contains("--tray").then_some(())
+        });
     }
 
     /// Orders of the shop in this folder, asked of its own database.
