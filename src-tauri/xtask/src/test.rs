@@ -20,7 +20,7 @@ use crate::{
 const NEXTEST: &str = "cargo-nextest";
 
 /// Of the tests with Docker, one share of so many runs unless all are asked for: which one, the seed says.
-const SHARES_OF_DOCKER: u64 = 2;
+const SHARES_OF_DOCKER: u64 = 3;
 
 /// One test of the window, with the programs of that folder in place of those that Cargo has built beside it.
 pub(crate) fn of_the_window(name: &str, programs: &Path) -> Command {
