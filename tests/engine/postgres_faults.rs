@@ -68,6 +68,36 @@ fn every_way_of_not_getting_in_has_its_name() {
 }
 
 #[test]
+fn the_session_beside_a_database_is_kept_while_it_answers_and_ends_with_its_client() {
+    let client = client_at(cluster::shared().port, "liftlock/test/1");
+    let who = || client.connect_beside("shop").unwrap().backend().clone();
+    let kept = who();
+    assert_eq!(who(), kept);
+    {
+        let used = client.connect_beside("shop").unwrap();
+        let other = client.connect_beside("shop").unwrap();
+        assert_eq!(*used.backend(), kept);
+        assert_ne!(*other.backend(), kept, "two had one session at once");
+    }
+    assert_eq!(who(), kept);
+    session::end_backend(&admin(), "postgres", &kept, Duration::from_secs(30)).unwrap();
+    let next = who();
+    assert_ne!(next, kept, "one that was ended was taken for one that answers");
+    // Nobody may be in a database that is to be a template.
+    let template = client.connect_beside("postgres").unwrap().backend().clone();
+    assert_ne!(client.connect_beside("postgres").unwrap().backend(), &template);
+
+    drop(client);
+    let mut session = admin().connect("postgres").unwrap();
+    let pid = next.pid;
+    let until = Instant::now() + Duration::from_secs(30);
+    while session.finds(&format!("SELECT 1 FROM pg_stat_activity WHERE pid = {pid}")).unwrap() {
+        assert!(Instant::now() < until, "its session outlives the client");
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn nothing_of_the_environment_decides_where_a_session_leads() {
     // The tests' own runner passes nothing of PG… on; this holds it there.
     let admin = admin();

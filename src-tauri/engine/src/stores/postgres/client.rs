@@ -5,8 +5,9 @@
 
 use std::{
     fmt,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -109,7 +110,12 @@ impl Server {
 
 /// A server together with the tools to ask it. Cheap to clone; the passfile goes with the last one.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    /// The session beside the application's database, once it was asked for: to begin one costs a tenth of a second
+    /// where the server is in a container, and a dozen of them are wanted while the application is away.
+    beside: Arc<OnceLock<Mutex<Session>>>,
+}
 
 struct Inner {
     server: Server,
@@ -123,9 +129,9 @@ struct Inner {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("server", &self.0.server)
-            .field("tools", &self.0.tools)
-            .field("label", &self.0.label)
+            .field("server", &self.inner.server)
+            .field("tools", &self.inner.tools)
+            .field("label", &self.inner.label)
             .finish_non_exhaustive()
     }
 }
@@ -150,18 +156,18 @@ impl Client {
         let asking = Self::with_tools(server, newest, label, private_dir, Arc::clone(&runner))?;
         let session = asking.connect(database).or_else(|error| match error.class.as_ref() {
             // Set aside by a worker that was killed since: whoever goes on has to reach the server all the same.
-            "database_closed" => asking.connect_beside(database),
+            "database_closed" => asking.connect(Server::maintenance(database)),
             _ => Err(error),
         });
         let major = session?.major();
         if major < 12 {
             return Err(too_old(major));
         }
-        if asking.0.tools.major == major && asking.0.tools.has_server {
+        if asking.inner.tools.major == major && asking.inner.tools.has_server {
             return Ok(asking);
         }
         let tools = tools::find(runner.as_ref(), major, extra_dirs)?;
-        Self::with_tools(asking.0.server.clone(), tools, label, private_dir, runner)
+        Self::with_tools(asking.inner.server.clone(), tools, label, private_dir, runner)
     }
 
     /// The same for a server whose tools lie beside it in its container, in which `runner` runs. `server` is where it
@@ -190,7 +196,8 @@ impl Client {
     ) -> Result<Self> {
         let password = server.password.as_ref().filter(|_| !tools.is_inside);
         let private = password.map(|password| write_passfile(private_dir, password)).transpose()?;
-        Ok(Self(Arc::new(Inner { server, tools, label: label.to_owned(), runner, private })))
+        let inner = Inner { server, tools, label: label.to_owned(), runner, private };
+        Ok(Self { inner: Arc::new(inner), beside: Arc::default() })
     }
 
     /// The same server and tools for another user.
@@ -198,25 +205,31 @@ impl Client {
     /// # Errors
     /// As [`Client::with_tools`].
     pub fn as_user(&self, user: &str, password: Option<Secret>, private_dir: &Path) -> Result<Self> {
-        let server = Server { user: user.to_owned(), password, ..self.0.server.clone() };
-        Self::with_tools(server, self.0.tools.clone(), &self.0.label, private_dir, Arc::clone(&self.0.runner))
+        let server = Server { user: user.to_owned(), password, ..self.inner.server.clone() };
+        Self::with_tools(
+            server,
+            self.inner.tools.clone(),
+            &self.inner.label,
+            private_dir,
+            Arc::clone(&self.inner.runner),
+        )
     }
 
     /// The server.
     pub fn server(&self) -> &Server {
-        &self.0.server
+        &self.inner.server
     }
     /// The tools.
     pub fn tools(&self) -> &Tools {
-        &self.0.tools
+        &self.inner.tools
     }
     /// The `application_name` of our sessions.
     pub fn label(&self) -> &str {
-        &self.0.label
+        &self.inner.label
     }
     /// What runs the tools.
     pub fn runner(&self) -> &Arc<dyn Runner> {
-        &self.0.runner
+        &self.inner.runner
     }
 
     /// A session in `database`.
@@ -225,19 +238,46 @@ impl Client {
     /// Why there is none: `connection_refused`, `timeout`, `dns`, `tls`, `auth_failed`, `database_missing`,
     /// `database_closed`, `too_many_connections`, `server_starting`, …
     pub fn connect(&self, database: &str) -> Result<Session> {
-        if self.0.tools.is_inside && self.0.label.contains('/') {
+        if self.inner.tools.is_inside && self.inner.label.contains('/') {
             // A worker waits for a container that is only coming up again, with Docker or by itself.
             return self.retried(database, CONTAINER_WITHIN);
         }
         Session::open(self, database)
     }
 
-    /// A session beside `database`, from which it can be renamed and copied.
+    /// A session beside `database`, from which it can be renamed and copied. It is the one of before, where that
+    /// still answers and nobody is using it.
     ///
     /// # Errors
     /// As [`Client::connect`].
-    pub fn connect_beside(&self, database: &str) -> Result<Session> {
-        self.connect(Server::maintenance(database))
+    pub fn connect_beside(&self, database: &str) -> Result<Beside<'_>> {
+        let place = Server::maintenance(database);
+        // What somebody is connected to can be no template, and `template1` is everybody's.
+        if place == "template1" {
+            return self.connect(place).map(Beside::New);
+        }
+        let Some(kept) = self.beside.get() else {
+            let first = self.connect(place)?;
+            return self.lock(self.beside.get_or_init(|| Mutex::new(first)), place);
+        };
+        self.lock(kept, place)
+    }
+
+    fn lock<'a>(&self, kept: &'a Mutex<Session>, place: &str) -> Result<Beside<'a>> {
+        let mut session = match kept.try_lock() {
+            Ok(session) => session,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return self.connect(place).map(Beside::New),
+        };
+        if !session.answers() {
+            *session = self.connect(place)?;
+        }
+        Ok(Beside::Kept(session))
+    }
+
+    /// The same server for a session of its own, which must not keep itself alive.
+    pub(super) fn apart(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), beside: Arc::default() }
     }
 
     /// A session that is opened as often as it takes, for at most `within`: the way to learn what has become
@@ -261,7 +301,7 @@ impl Client {
 
     /// One of the tools, with where to connect. The caller adds what it shall do.
     pub(super) fn invoke(&self, tool: &str, database: &str) -> Invocation {
-        let server = &self.0.server;
+        let server = &self.inner.server;
         let mut info = String::new();
         let mut say = |key: &str, value: &str| {
             info.push_str(key);
@@ -273,12 +313,12 @@ impl Client {
         say("port", &server.port.to_string());
         say("user", &server.user);
         say("dbname", database);
-        say("application_name", &self.0.label);
+        say("application_name", &self.inner.label);
         say("sslmode", server.ssl_mode.as_str());
         if let Some(cert) = &server.ssl_root_cert {
             say("sslrootcert", &cert.to_string_lossy());
         }
-        if let Some(private) = &self.0.private {
+        if let Some(private) = &self.inner.private {
             say("passfile", &private.path().join("passfile").to_string_lossy());
         }
         // A network that swallows packets is noticed within two minutes even where nothing else watches.
@@ -292,18 +332,47 @@ impl Client {
         ] {
             say(key, value);
         }
-        let mut invocation = Invocation::new(self.0.tools.path(tool))
+        let mut invocation = Invocation::new(self.inner.tools.path(tool))
             .args(["--no-password", "--dbname"])
             .arg(info.trim_end())
             .env("LC_ALL", "C")
             .quiet();
-        if self.0.tools.is_inside
+        if self.inner.tools.is_inside
             && let Some(password) = &server.password
         {
             invocation = invocation.env("PGPASSWORD", password.expose());
         }
         invocation.user = server.run_as;
         invocation
+    }
+}
+
+/// A session beside a database.
+#[derive(Debug)]
+pub enum Beside<'a> {
+    /// The client's own, for whoever asks next.
+    Kept(MutexGuard<'a, Session>),
+    /// One that ends here.
+    New(Session),
+}
+
+impl Deref for Beside<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        match self {
+            Self::Kept(session) => session,
+            Self::New(session) => session,
+        }
+    }
+}
+
+impl DerefMut for Beside<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        match self {
+            Self::Kept(session) => session,
+            Self::New(session) => session,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::client::Client;
+use super::client::{Client, Server};
 use super::facts::is_local_backend;
 use super::quote::literal;
 use super::session::Session;
@@ -58,7 +58,7 @@ impl Work {
     fn ask(&self, state: &mut State) -> Result<Vec<Backend>> {
         let session = match &mut state.session {
             Some(session) if session.is_usable() => session,
-            other => other.insert(self.client.connect_beside(&self.database)?),
+            other => other.insert(self.client.connect(Server::maintenance(&self.database))?),
         };
         session.rows(&format!(
             "SELECT a.pid, CASE WHEN a.state IS NOT NULL OR a.backend_type IS NOT NULL THEN \

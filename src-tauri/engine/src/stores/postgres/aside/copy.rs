@@ -8,7 +8,7 @@ use super::{Aside, AsideState, Belongings, belongings, empty_out, not_as_left, o
 use crate::clock::SystemClock;
 use crate::error::{Error, Result};
 use crate::ports::{Clock, Reporter, Unit};
-use crate::stores::postgres::client::Client;
+use crate::stores::postgres::client::{Beside, Client};
 use crate::stores::postgres::quote::{ident, literal};
 use crate::stores::postgres::session::Session;
 
@@ -148,20 +148,22 @@ fn create(
     struct Bytes {
         bytes: u64,
     }
+    let select = "SELECT pg_tablespace_size('pg_default') AS bytes";
     // What a role may not ask is no reason not to copy; then only the session's work is seen.
-    let mut beside = aside.connect(client).ok();
+    let before = session.one::<Bytes>(select).ok().map(|it| it.bytes);
+    // A second session looks on, from when there is something to see.
+    let mut beside = None;
     let mut used = move || {
-        let select = "SELECT pg_tablespace_size('pg_default') AS bytes";
-        let bytes = beside.as_mut().map(|it| it.one::<Bytes>(select));
+        let looking: &mut Option<Beside<'_>> = beside.get_or_insert_with(|| aside.connect(client).ok());
+        let bytes = looking.as_mut().map(|it| it.one::<Bytes>(select));
         match bytes {
             Some(Ok(row)) => Some(row.bytes),
             _ => {
-                beside = None;
+                *looking = None;
                 None
             }
         }
     };
-    let before = used();
     let clock = SystemClock;
     let looked = Cell::new(clock.since_boot());
     for attempt in 1.. {

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::is_cut;
-use super::client::{Client, Server};
+use super::client::{Beside, Client, Server};
 use super::facts::{Other, sessions_in, system_identifier};
 use super::quote::{ident, literal};
 use super::session::{Session, end_backend, end_earlier};
@@ -116,13 +116,13 @@ impl Aside {
         }
     }
 
-    fn connect(&self, client: &Client) -> Result<Session> {
+    fn connect<'a>(&self, client: &'a Client) -> Result<Beside<'a>> {
         client.connect_beside(&self.name)
     }
 
     /// The same for an act. What an earlier worker of this upgrade may still be doing is ended first, so that what
     /// is observed stays so.
-    fn connect_alone(&self, client: &Client) -> Result<Session> {
+    fn connect_alone<'a>(&self, client: &'a Client) -> Result<Beside<'a>> {
         let mut session = self.connect(client)?;
         end_earlier(&mut session, LEAVING)?;
         Ok(session)
@@ -166,7 +166,8 @@ struct Seen {
 /// # Errors
 /// Why the server cannot be asked.
 pub fn observe(client: &Client, aside: &Aside) -> Result<AsideState> {
-    observe_in(&mut aside.connect(client)?, aside)
+    let mut session = aside.connect(client)?;
+    observe_in(&mut session, aside)
 }
 
 /// What the names beside the database `name` tell of the upgrade `id`. Both names change in one transaction, so they

@@ -41,6 +41,8 @@ pub const SHORT: Duration = Duration::from_secs(30);
 const LOCK_WAIT: Duration = Duration::from_secs(15);
 /// What the server's own timeout gets, before ours ends psql.
 const AFTER_SERVER: Duration = Duration::from_secs(5);
+/// How long a session that was kept may take to say that it is still there.
+const STILL_THERE: Duration = Duration::from_secs(5);
 /// How often somebody who watches a long statement is asked.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
@@ -119,7 +121,7 @@ impl Session {
             rest: Vec::new(),
             shared,
             psql: Some(psql),
-            client: client.clone(),
+            client: client.apart(),
             database: database.to_owned(),
             nonce,
             asked: 0,
@@ -187,6 +189,11 @@ impl Session {
     /// Whether it can still be used. A broken one stays broken.
     pub fn is_usable(&self) -> bool {
         !self.is_busy && self.to.is_some()
+    }
+
+    /// Whether the server still answers in it.
+    pub(super) fn answers(&mut self) -> bool {
+        self.is_usable() && self.exchange("SELECT 1", STILL_THERE, &mut || Ok(())).is_ok()
     }
 
     /// Runs one statement that answers nothing (or nothing of interest). No semicolon at its end.

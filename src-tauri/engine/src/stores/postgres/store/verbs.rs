@@ -51,7 +51,8 @@ impl DataStore for PostgresStore {
         match facts::facts(self.client()?, self.database()) {
             // While it is set aside nobody comes in, and its size is known all the same.
             Err(error) if error.class == "database_closed" => {
-                facts::size_of(&mut self.client()?.connect_beside(self.database())?, self.database())
+                let mut session = self.client()?.connect_beside(self.database())?;
+                facts::size_of(&mut session, self.database())
             }
             answer => Ok(answer?.size.unwrap_or(0)),
         }
@@ -100,7 +101,8 @@ impl DataStore for PostgresStore {
     fn hold_lease(&self) -> Result<Option<Box<dyn ServerLease>>> {
         let client = self.client()?;
         // From beside: a worker that goes on finds the database closed.
-        let identifier = facts::system_identifier(&mut client.connect_beside(self.database())?)?;
+        let mut session = client.connect_beside(self.database())?;
+        let identifier = facts::system_identifier(&mut session)?;
         let key = lease::key_of(&identifier, self.database());
         Ok(Some(Box::new(lease::hold_lease(client, self.database(), key)?)))
     }
