@@ -6,10 +6,10 @@ pub mod asked;
 mod folder;
 pub mod looked;
 mod page;
+mod passfiles;
 mod sources;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,6 @@ use crate::model::profile::{FilesAt, Profile, Store};
 use crate::model::release::Channel;
 use crate::ports::{Answer, Clock, EtagCache, Reporter, Runner};
 use crate::probes::{self, At, Budget, Observation, Question};
-use crate::process::Identity;
 use crate::releases::{AssetPattern, Line, Release, Signed, Source, Waits, commits, remembered};
 use crate::state::Db;
 use crate::state::home::Home;
@@ -36,7 +35,10 @@ use crate::stores::postgres::{Inside, PostgresStore};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{DataStore, ServerLease, tables};
 
+use passfiles::Passfiles;
+
 pub use folder::{is_release_from, mark_release};
+pub use passfiles::{secrets_of, sweep_secrets};
 
 /// How long a worker waits for a Docker that went away.
 const DOCKER_WITHIN: Duration = Duration::from_secs(60);
@@ -62,7 +64,7 @@ pub struct Site {
     runner: Arc<dyn Runner>,
     clock: Arc<dyn Clock>,
     /// Last, because it goes after the stores whose passfiles are in it.
-    _secrets: EmptyFolder,
+    passfiles: Passfiles,
 }
 
 impl Site {
@@ -97,10 +99,10 @@ impl Site {
             project,
             runner,
             clock,
-            _secrets: EmptyFolder(secrets_of(home, label)),
+            passfiles: Passfiles::of(home, label),
         };
         site.stores = site.stores(label, false)?;
-        site.sources = site.sources(label)?;
+        site.sources = site.sources()?;
         Ok(site)
     }
 
@@ -124,10 +126,10 @@ impl Site {
                 let read = reader(folder);
                 let endpoint = it.endpoint(&read)?;
                 let admin = it.admin_endpoint(&read)?;
-                let private = secrets_of(&self.home, label);
-                crate::state::home::make_private_dir(&private)?;
+                let private = self.passfiles.folder();
+                crate::state::home::make_private_dir(private)?;
                 let runner = Arc::clone(&self.runner);
-                let store = PostgresStore::new(&it.name, endpoint, admin, label, &private, runner);
+                let store = PostgresStore::new(&it.name, endpoint, admin, label, private, runner);
                 let store = store.inside(it.service.as_ref().and_then(|service| self.inside(service)));
                 Arc::new(store.with_globals(it.globals))
             }
@@ -381,39 +383,6 @@ impl Site {
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site").field("installation", &self.installation.name).finish_non_exhaustive()
-    }
-}
-
-/// Where passfiles stand for as long as somebody works: by upgrade, and by process for those that act on nobody's
-/// behalf. What a killed worker left is removed by the next one.
-pub fn secrets_of(home: &Home, label: &str) -> PathBuf {
-    let owner =
-        label.split('/').nth(1).map_or_else(|| format!("{BY_PROCESS}{}", std::process::id()), ToOwned::to_owned);
-    home.root().join("secrets").join(owner)
-}
-
-const BY_PROCESS: &str = "process-";
-
-/// Removes passfiles of processes that were killed before they could.
-pub fn sweep_secrets(home: &Home) {
-    let Ok(folders) = fs::read_dir(home.root().join("secrets")) else { return };
-    for folder in folders.filter_map(std::result::Result::ok) {
-        let name = folder.file_name();
-        let pid = name.to_str().and_then(|it| it.strip_prefix(BY_PROCESS)).and_then(|it| it.parse().ok());
-        if pid.is_some_and(|it| Identity::of(it).is_none()) {
-            // What cannot be removed now is tried again by the next one.
-            let _ = fs::remove_dir_all(folder.path());
-        }
-    }
-}
-
-/// A folder that goes once it is empty: when the last passfile in it has gone with its store.
-#[derive(Debug)]
-struct EmptyFolder(PathBuf);
-
-impl Drop for EmptyFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
     }
 }
 

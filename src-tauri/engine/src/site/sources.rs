@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use semver::Version;
 
-use super::{Site, secrets_of};
+use super::Site;
 use crate::drivers::command::reader;
 use crate::error::Result;
 use crate::model::finding::{Finding, Severity};
@@ -19,14 +19,14 @@ use crate::stores::tables::Source;
 
 impl Site {
     /// Those of the version that is installed.
-    pub(super) fn sources(&self, label: &str) -> Result<Vec<Arc<dyn Source>>> {
+    pub(super) fn sources(&self) -> Result<Vec<Arc<dyn Source>>> {
         let read = reader(&self.installation.folder);
-        let private = secrets_of(&self.home, label);
+        let private = self.passfiles.folder();
         let one = |it: &profile::Source| {
             let endpoint = it.endpoint(&read)?;
             let runner = Arc::clone(&self.runner);
             Ok::<Arc<dyn Source>, _>(match it.kind {
-                SourceKind::Mysql => Arc::new(MysqlSource::new(&it.name, endpoint, &private, runner)),
+                SourceKind::Mysql => Arc::new(MysqlSource::new(&it.name, endpoint, private, runner)),
                 SourceKind::SqlServer => {
                     let mut place = sqlserver::Place {
                         instance: it.instance.as_ref().map(|it| it.lookup(&read)).transpose()?,
