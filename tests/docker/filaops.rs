@@ -40,6 +40,97 @@ fn a_migration_of_filaops_that_breaks_off_and_a_version_that_lies_are_brought_ba
 }
 
 #[test]
+fn migrations_of_filaops_that_say_all_is_well_and_did_nothing_are_found_though_the_backend_calls_itself_healthy() {
+    let world = Filaops::with(&[("3.9.0", Kind::MigratesNothing), ("3.10.0", Kind::MigratesNothingForReal)]);
+    let started = ["inspect", "--format", "{{.State.StartedAt}}", "filaops-backend", "filaops-frontend"];
+    let begun = world.engine.docker(&started);
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "not_migrated".to_owned()));
+    assert_eq!(world.engine.docker(&started), begun, "the rehearsal has found it");
+    assert_eq!(world.upgrade("3.10.0", &[]), ("rolled_back".to_owned(), "not_migrated".to_owned()));
+    world.is_whole("3.8.0");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r0");
+}
+
+#[test]
+fn a_frontend_that_ends_is_brought_back_though_no_probe_looks_at_it() {
+    let world = Filaops::with(&[("3.9.0", Kind::FrontendEnds)]);
+    let (_, ended) = world.liftlock(&["upgrade", "--yes", "--to", "3.9.0"]);
+    assert_eq!(
+        (&ended["state"], &ended["error"]["class"]),
+        (&"rolled_back".into(), &"start_failed".into()),
+        "{ended:#}"
+    );
+    let receipt = fs::read(ended["receipt"]["json"].as_str().unwrap()).unwrap();
+    let receipt: serde_json::Value = serde_json::from_slice(&receipt).unwrap();
+    let steps: Vec<_> = receipt["steps"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
+    assert!(steps.contains(&"verify") && !steps.contains(&"open_gate"), "before users are let in: {steps:?}");
+    let said = ended["error"].to_string();
+    assert!(said.contains("“frontend”") && said.contains("it has ended"), "its last words: {said}");
+    world.is_whole("3.8.0");
+}
+
+#[test]
+fn filaops_is_found_by_its_containers_with_what_it_consists_of_before_and_after_an_update_and_switched_off() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    let found = || -> Vec<serde_json::Value> {
+        let (code, answer) = world.liftlock(&["find"]);
+        assert_eq!(code, 0, "{answer:#}");
+        let mine = |it: &&serde_json::Value| it["folder"].as_str().unwrap().starts_with(world.app.to_str().unwrap());
+        answer["found"].as_array().unwrap().iter().filter(mine).cloned().collect()
+    };
+    assert_eq!(found(), [json!(null); 0], "what is looked after is not offered");
+    let is_found = |version: &str| {
+        world.liftlock(&["remove", "filaops", "--yes"]);
+        let all = found();
+        assert_eq!(all.len(), 1, "once, and no release of it: {all:#?}");
+        let expected = (&world.app.to_str().unwrap().into(), &version.into(), &"filaops".into());
+        assert_eq!((&all[0]["folder"], &all[0]["version"], &all[0]["application"]), expected);
+        all[0]["parts"].clone()
+    };
+    let parts = is_found("3.8.0");
+    let image = world.engine.docker(&["inspect", "--format", "{{.Config.Image}}", "filaops-db"]);
+    let (mut low, mut high) = (world.port, world.page);
+    if low > high {
+        (low, high) = (high, low);
+    }
+    let said = [
+        "An update stops backend and frontend.".to_owned(),
+        format!("What runs on meanwhile: db ({image})."),
+        "A backup holds the PostgreSQL database of db and the files in uploads.".to_owned(),
+        format!("Visitors come in on the ports {low} and {high}."),
+    ];
+    assert_eq!(parts, json!(said));
+
+    let add = ["add", world.dir.join("filaops.toml").to_str().unwrap(), world.app.to_str().unwrap()].map(str::to_owned);
+    let add: Vec<&str> = add.iter().map(String::as_str).collect();
+    assert_eq!(world.liftlock(&add).0, 0);
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    assert_eq!(is_found("3.9.0"), parts);
+    world.compose(&["stop"]);
+    assert_eq!(is_found("3.9.0"), parts);
+}
+
+#[test]
+fn a_further_service_of_a_release_is_told_and_one_that_filaops_needs_is_refused() {
+    let world = Filaops::with(&[("3.9.0", Kind::NeedsService), ("3.10.0", Kind::FurtherService)]);
+    let told = |to: &str| {
+        let (_, plan) = world.liftlock(&["plan", "--to", to]);
+        let found = plan["findings"].as_array().unwrap().iter();
+        let mut found = found.filter(|it| it["class"].as_str().unwrap().starts_with("service_"));
+        let one = found.next().unwrap_or_else(|| panic!("{plan:#}")).clone();
+        assert_eq!((found.next(), one["message"].as_str().unwrap().contains("cache")), (None, true), "{plan:#}");
+        (plan["possible"].as_bool().unwrap(), one["class"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told("3.9.0"), (false, "service_needed".to_owned()));
+    assert_eq!(world.upgrade("3.9.0", &[]), ("failed".to_owned(), "service_needed".to_owned()));
+    world.is_whole("3.8.0");
+    assert_eq!(told("3.10.0"), (true, "service_new".to_owned()));
+    assert_eq!(world.upgrade("3.10.0", &[]).0, "complete");
+    // It is as was said: nobody started it.
+    world.is_whole("3.10.0");
+}
+
+#[test]
 fn an_address_that_wins_in_the_container_of_the_migrations_is_found_before_they_run() {
     let world = Filaops::with(&[("3.9.0", Kind::FixesAddress)]);
     let profile = world.dir.join("filaops.toml");
@@ -202,6 +293,43 @@ fn data_in_a_volume_that_a_release_of_filaops_calls_otherwise_is_found_by_it() {
     // It was said once and for all.
     assert_eq!(world.upgrade("3.10.0", &[]).0, "complete");
     world.is_whole("3.10.0");
+}
+
+#[test]
+fn who_types_docker_compose_up_after_an_update_gets_what_runs_though_the_checkout_is_still_the_old_one() {
+    let world = Filaops::with(&[("3.9.0", Kind::NeedsSetting)]);
+    let env = world.app.join(".env");
+    fs::write(&env, fs::read_to_string(&env).unwrap() + "SECRET_KEY=long-and-random\n").unwrap();
+    let ids = || {
+        world.engine.docker(&["inspect", "--format", "{{.Id}}", "filaops-backend", "filaops-frontend", "filaops-db"])
+    };
+    assert_eq!(world.upgrade("3.9.0", &[]).0, "complete");
+    let mine = fs::read_to_string(world.app.join("docker-compose.yml")).unwrap();
+    assert!(!mine.contains("SECRET_KEY"), "the checkout knows nothing of it");
+    // The network of the look is left behind by whoever makes containers anew without it.
+    let is_there = |version: &str| {
+        wait_for(&format!("{version} answers"), PATIENCE, || world.version().filter(|it| it == version));
+        assert_eq!(world.sql("SELECT count(*) FROM products"), "500");
+    };
+    let is_as_it_ran = || {
+        is_there("3.9.0");
+        let inside = world.engine.docker(&["inspect", "--format", "{{json .Config.Env}}", "filaops-backend"]);
+        assert!(inside.contains("SECRET_KEY=long-and-random"), "{inside}");
+    };
+    world.compose(&["up", "--detach", "--build"]);
+    is_as_it_ran();
+    let made = ids();
+    world.compose(&["up", "--detach"]);
+    assert_eq!(ids(), made, "nothing is made anew once more");
+    world.compose(&["down"]);
+    world.compose(&["up", "--detach"]);
+    is_as_it_ran();
+
+    let (code, ended) = world.liftlock(&["rollback", "--accept-loss-of-new-work", "--yes"]);
+    assert_eq!(ended["state"], "rolled_back", "{code} {ended:#}");
+    is_there("3.8.0");
+    world.compose(&["up", "--detach"]);
+    is_there("3.8.0");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use liftlock_engine::model::ids::UpgradeId;
 use serde_json::Value;
 
 use crate::docker::demo_program;
-use crate::support::tagged::{free_port, get, lay, stand_in_release};
+use crate::support::tagged::{Migrates, free_port, get, lay, stand_in_release};
 use crate::support::{Case, Expected, PATIENCE, World, judge, wait_for};
 use crate::swarm::settings_of;
 
@@ -101,7 +101,7 @@ impl Front {
             let verb = if *comes_up { "front" } else { "page" };
             let folder = world.dir.join(format!("front-{version}"));
             let file = format!("FROM stand-in-base:1\nCOPY . /app\nCMD [\"stand-in\", \"{verb}\"]\n");
-            lay(&folder, &[("Dockerfile", file), ("release.json", stand_in_release(version, 0, false))]);
+            lay(&folder, &[("Dockerfile", file), ("release.json", stand_in_release(version, 0, Migrates::Well))]);
             let name = format!("corner-front:{version}");
             world.engine.docker(&["build", "--quiet", "--tag", &name, folder.to_str().unwrap()]);
         }

@@ -47,9 +47,20 @@ pub(crate) fn get(port: u16, path: &str) -> Option<String> {
     head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
-/// What the stand-in reads of a release, the `number`-th after 3.8.0 that says it is `said`. One that `breaks` fails in its last
-/// migration, and not in a rehearsal.
-pub(crate) fn stand_in_release(said: &str, number: usize, breaks: bool) -> String {
+/// What the migrations of a release do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migrates {
+    Well,
+    /// The last one fails, and not in a rehearsal.
+    BreaksOff,
+    /// Nothing, and they say that all is well.
+    Nothing,
+    /// Nothing, and all in a rehearsal.
+    NothingForReal,
+}
+
+/// What the stand-in reads of a release, the `number`-th after 3.8.0 that says it is `said`.
+pub(crate) fn stand_in_release(said: &str, number: usize, migrates: Migrates) -> String {
     let mut migrations = vec![json!({
         "revision": "r0",
         "statements": ["CREATE TABLE products (id serial PRIMARY KEY, sku text NOT NULL)"],
@@ -63,11 +74,16 @@ pub(crate) fn stand_in_release(said: &str, number: usize, breaks: bool) -> Strin
                 format!("CREATE TABLE {table} (id serial PRIMARY KEY)"),
                 format!("ALTER TABLE products ADD COLUMN from_{at} text DEFAULT 'new'"),
             ],
-            "only_for_real": if breaks && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
+            "only_for_real": if migrates == Migrates::BreaksOff && at == number { vec!["SELECT 1 / 0"] } else { vec![] },
         }));
         makes.push(format!("CREATE TABLE IF NOT EXISTS {table} (id serial PRIMARY KEY)"));
     }
-    json!({ "version": said, "migrations": migrations, "makes": makes }).to_string()
+    let skips = match migrates {
+        Migrates::Nothing => "always",
+        Migrates::NothingForReal => "only_for_real",
+        Migrates::Well | Migrates::BreaksOff => "never",
+    };
+    json!({ "version": said, "migrations": migrations, "makes": makes, "skips": skips }).to_string()
 }
 
 /// Lays the files of a release into the folder of its makers.

@@ -76,6 +76,77 @@ fn a_migration_of_filaops_without_docker_that_breaks_off_and_a_version_that_lies
 }
 
 #[test]
+fn migrations_of_filaops_without_docker_that_did_nothing_are_found_though_the_backend_calls_itself_healthy() {
+    let world = Filaops::with(&[("3.9.0", Kind::MigratesNothing)]);
+    assert_eq!(world.upgrade("3.9.0", &[]), ("rolled_back".to_owned(), "not_migrated".to_owned()));
+    world.is_whole("3.8.0", "");
+    assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "r0");
+}
+
+/// Tables with the columns of FilaOps that the profile names, and those that need care.
+const TABLES: &str = "
+    CREATE TABLE customers (id serial PRIMARY KEY, company_name text);
+    CREATE TABLE users (id serial PRIMARY KEY, email text NOT NULL, password_hash text NOT NULL, account_type text NOT NULL,
+        customer_id int REFERENCES customers);
+    CREATE TABLE sales_orders (id serial PRIMARY KEY, user_id int NOT NULL REFERENCES users, customer_id int REFERENCES users,
+        order_number text NOT NULL);
+    CREATE TABLE sales_order_lines (id serial PRIMARY KEY, sales_order_id int NOT NULL REFERENCES sales_orders,
+        product_id int NOT NULL REFERENCES products, quantity numeric(10, 2) NOT NULL);
+    CREATE TABLE inventory (id serial PRIMARY KEY, product_id int NOT NULL REFERENCES products, on_hand_quantity numeric(10, 2) NOT NULL,
+        allocated_quantity numeric(10, 2) NOT NULL,
+        available_quantity numeric(10, 2) GENERATED ALWAYS AS (on_hand_quantity - allocated_quantity) STORED);
+    CREATE TABLE boms (id serial PRIMARY KEY, product_id int NOT NULL REFERENCES products);
+    CREATE TABLE bom_lines (id serial PRIMARY KEY, bom_id int NOT NULL REFERENCES boms, component_id int NOT NULL REFERENCES products,
+        quantity numeric(18, 4) NOT NULL);
+    INSERT INTO customers (company_name) VALUES ('Prints & Sons');
+    INSERT INTO users (email, password_hash, account_type, customer_id)
+        VALUES ('ann@example.org', 'hash-of-ann', 'customer', 1), ('boss@example.org', 'hash-of-boss', 'admin', NULL);
+    INSERT INTO sales_orders (user_id, customer_id, order_number) VALUES (1, 1, 'SO-2026-001');
+    INSERT INTO sales_order_lines (sales_order_id, product_id, quantity) VALUES (1, 7, 2.50), (1, 8, 1);
+    INSERT INTO inventory (product_id, on_hand_quantity, allocated_quantity) VALUES (7, 10, 2.50);
+    INSERT INTO boms (product_id) VALUES (7);
+    INSERT INTO bom_lines (bom_id, component_id, quantity) VALUES (1, 9, 0.1250)";
+
+#[test]
+fn what_filaops_holds_is_exported_without_the_hashes_of_passwords_and_comes_in_again() {
+    let world = Filaops::with(&[]);
+    world.sql(TABLES);
+    let folder = world.dir.join("taken-out");
+    let to = folder.to_str().unwrap();
+    let (code, made) = world.liftlock(&["export", "--to", to]);
+    assert_eq!(code, 0, "{made:#}");
+    let rows: Vec<_> =
+        made["entities"].as_array().unwrap().iter().map(|it| (it["entity"].clone(), it["rows"].clone())).collect();
+    let expected = [
+        ("customers", 1),
+        ("accounts", 2),
+        ("items", 500),
+        ("orders", 1),
+        ("order lines", 2),
+        ("inventory", 1),
+        ("boms", 1),
+        ("bom lines", 1),
+    ];
+    assert_eq!(rows, expected.map(|(entity, rows)| (entity.into(), rows.into())));
+    let files = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path());
+    let all: String = files.map(|it| String::from_utf8_lossy(&fs::read(it).unwrap()).into_owned()).collect();
+    assert!(!all.contains("hash-of"), "nobody needs them but FilaOps");
+    assert!(all.contains("boss@example.org") && all.contains("7.50"), "who works there, and what is generated");
+    // Whom and what an order is about is read without looking numbers up.
+    let orders = fs::read_to_string(folder.join("orders.csv")).unwrap();
+    assert!(orders.contains("SO-2026-001") && orders.contains("ann@example.org"), "{orders}");
+    assert!(fs::read_to_string(folder.join("order-lines.csv")).unwrap().contains("SKU-7"));
+
+    // What is there already is not doubled, and what is generated is not written.
+    world.sql("DELETE FROM bom_lines; DELETE FROM boms; DELETE FROM inventory; DELETE FROM sales_order_lines");
+    let (code, came) = world.liftlock(&["import", to, "--yes", "--same-rows", "--duplicates", "skip"]);
+    assert_eq!(code, 0, "{came:#}");
+    assert_eq!(world.sql("SELECT available_quantity FROM inventory"), "7.50");
+    assert_eq!(world.sql("SELECT count(*) FROM sales_order_lines"), "2");
+    assert_eq!(world.sql("SELECT count(*) FROM users"), "2");
+}
+
+#[test]
 fn a_checkout_of_filaops_without_docker_that_was_changed_is_found_and_its_changes_are_kept() {
     let world = Filaops::with(&[("3.9.0", Kind::Good)]);
     fs::write(world.app.join("README.md"), "mine\n").unwrap();

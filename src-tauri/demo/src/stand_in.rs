@@ -27,6 +27,22 @@ pub struct Release {
     pub migrations: Vec<Migration>,
     /// What it makes by itself when it starts.
     pub makes: Vec<String>,
+    /// Whether its migrations do nothing, and say that all is well.
+    #[serde(default)]
+    pub skips: Skips,
+}
+
+/// When migrations do nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skips {
+    /// Never.
+    #[default]
+    Never,
+    /// Always.
+    Always,
+    /// Except in a rehearsal.
+    OnlyForReal,
 }
 
 /// One step of the schema.
@@ -42,7 +58,7 @@ pub struct Migration {
     pub only_for_real: Vec<String>,
 }
 
-/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `ask-health`; in a
+/// `alembic current`, `alembic heads`, `alembic upgrade head`, `serve`, `page`, `brief-page`, which ends soon, `ask-health`; in a
 /// stack `front`, which says its version, and `door`, which leads to whoever bears a name; and what an installation without
 /// Docker is made with and started by: `python3 -m venv`, `pip install`, `npm`, `uvicorn`. `program` is what it was called by.
 ///
@@ -63,6 +79,11 @@ pub fn run(program: &Path, words: &[&str]) -> Result<()> {
         ["npm", "ci"] => Ok(std::fs::create_dir_all("node_modules")?),
         ["npm", "run", "build"] => build_pages(),
         ["page"] => runtime.block_on(listen(80, Router::new().route("/", get(|| async { "FilaOps" })))),
+        ["brief-page"] => {
+            let page = listen(80, Router::new().route("/", get(|| async { "FilaOps" })));
+            let page = async { tokio::time::timeout(Duration::from_millis(500), page).await };
+            runtime.block_on(page).unwrap_or_else(|_| bail!("it has ended"))
+        }
         ["front"] => {
             let version = release()?.version;
             let pages = Router::new().route("/health", get(|| async {})).route("/", get(|| async { version }));
@@ -142,7 +163,8 @@ async fn current() -> Result<()> {
     eprintln!("INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.");
     let release = release()?;
     if let Some(revision) = revision(&database().await?).await? {
-        println!("{revision}{}", if revision == head(&release) { " (head)" } else { "" });
+        // What alembic remarks of a revision that brings two branches together; `heads` does not say it.
+        println!("{revision}{}", if revision == head(&release) { " (head) (mergepoint)" } else { "" });
     }
     Ok(())
 }
@@ -157,6 +179,9 @@ async fn upgrade() -> Result<()> {
         bail!("Can't locate revision identified by {from:?}");
     }
     let is_rehearsal = std::env::var("LIFTLOCK_REHEARSAL").is_ok();
+    if release.skips == Skips::Always || (release.skips == Skips::OnlyForReal && !is_rehearsal) {
+        return Ok(());
+    }
     let transaction = client.transaction().await?;
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)")

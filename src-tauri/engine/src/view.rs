@@ -3,6 +3,7 @@
 
 mod discovery;
 mod exports;
+mod found;
 mod fresh;
 mod imports;
 mod lock;
@@ -30,6 +31,7 @@ pub use backups::{
 };
 pub use discovery::*;
 pub use exports::*;
+pub use found::{FindView, FoundView};
 pub use fresh::*;
 pub use imports::*;
 pub use lock::LockView;

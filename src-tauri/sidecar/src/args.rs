@@ -107,6 +107,8 @@ pub(crate) struct Saying {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Look for applications on this computer that could be looked after; changes nothing
+    Find,
     /// Look after an installed application from now on; changes nothing in it
     Add {
         /// A built-in profile, or the path of one (ending in .toml)

@@ -78,6 +78,7 @@ const DOCUMENTS: &[Document] = &[
         shape::<Vec<view::UnattendedView>>,
         "Beside it a [TimerView](#timerview) as `timer`, where something was changed.",
     ),
+    document("`find`", None, shape::<view::FindView>, ""),
     document("`releases`", None, shape::<view::ReleasesView>, ""),
     document("`releases --notes`", None, shape::<view::NewsView>, ""),
     document("`notice`", Some("notices"), shape::<Vec<view::NoticeView>>, ""),

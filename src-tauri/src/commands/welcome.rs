@@ -153,6 +153,7 @@ fn seen(token: &str, found: &Found) -> Discovered {
         version: found.version.clone(),
         reason: found.reason.clone(),
         folder: found.folder.display().to_string(),
+        parts: found.parts.clone(),
         questions: found.questions.clone(),
     }
 }

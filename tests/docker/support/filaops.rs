@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 pub(crate) use super::tagged::git;
-use super::tagged::{free_port, get, lay, serve, stand_in_release};
+use super::tagged::{Migrates, free_port, get, lay, serve, stand_in_release};
 use super::{PATIENCE, processes, signal, stands_still, wait_for};
 use crate::docker::{Engine, demo_program};
 use crate::typed::{answered, ending, liftlock};
@@ -40,6 +40,15 @@ pub(crate) enum Kind {
     NeedsSetting,
     /// Its migrations have the address of the database written out.
     FixesAddress,
+    /// Its migrations do nothing and say that all is well: always, or except in a rehearsal.
+    MigratesNothing,
+    MigratesNothingForReal,
+    /// Its frontend ends soon after it has started.
+    FrontendEnds,
+    /// It has a service that nobody needs.
+    FurtherService,
+    /// It has a service that its backend needs.
+    NeedsService,
 }
 
 /// The project, its engine and its release server.
@@ -245,7 +254,23 @@ pub(crate) fn newer() -> Option<PathBuf> {
 /// The files of a release, as its makers have them in their repository.
 fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usize) {
     let compose = &match kind {
-        Kind::Good | Kind::Breaks | Kind::Lies | Kind::NewerDatabase => compose.to_owned(),
+        Kind::FurtherService | Kind::NeedsService => {
+            let has_it = compose.replacen(
+                "services:\n",
+                "services:\n  cache:\n    image: cache:1\n    networks:\n      - filaops-network\n",
+                1,
+            );
+            let needed = "depends_on:\n      cache:\n        condition: service_started\n      migrate:\n";
+            let needs = if kind == Kind::NeedsService { needed } else { "depends_on:\n      migrate:\n" };
+            has_it.replace("depends_on:\n      migrate:\n", needs)
+        }
+        Kind::Good
+        | Kind::Breaks
+        | Kind::Lies
+        | Kind::NewerDatabase
+        | Kind::MigratesNothing
+        | Kind::MigratesNothingForReal
+        | Kind::FrontendEnds => compose.to_owned(),
         Kind::FixesAddress => {
             let address = "${DB_USER:-postgres}:${DB_PASSWORD:-changeme}@db:5432/${DB_NAME:-filaops}";
             compose.replace(address, &format!("postgres:{PASSWORD}@db:5432/filaops"))
@@ -256,7 +281,14 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
             .replace("DB_HOST: db", "SECRET_KEY: ${SECRET_KEY:?Sessions are signed with it}\n        DB_HOST: db"),
     };
     let said = if kind == Kind::Lies { "3.8.0" } else { version };
-    let like = stand_in_release(said, number, kind == Kind::Breaks);
+    let migrates = match kind {
+        Kind::Breaks => Migrates::BreaksOff,
+        Kind::MigratesNothing => Migrates::Nothing,
+        Kind::MigratesNothingForReal => Migrates::NothingForReal,
+        _ => Migrates::Well,
+    };
+    let like = stand_in_release(said, number, migrates);
+    let page = if kind == Kind::FrontendEnds { "brief-page" } else { "page" };
     let files = [
         ("docker-compose.yml", compose.to_owned()),
         ("README.md", format!("FilaOps {version}\n")),
@@ -266,7 +298,7 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
         ("backend/release.json", like),
         ("backend/Dockerfile", "FROM stand-in-base:1\nCOPY . /app\nCMD [\"stand-in\", \"serve\"]\n".to_owned()),
         ("backend/static/uploads/logo.svg", format!("<svg version=\"{version}\"/>\n")),
-        ("frontend/Dockerfile", "FROM stand-in-base:1\nCOPY . /page\nCMD [\"stand-in\", \"page\"]\n".to_owned()),
+        ("frontend/Dockerfile", format!("FROM stand-in-base:1\nCOPY . /page\nCMD [\"stand-in\", \"{page}\"]\n")),
         ("frontend/package.json", format!("{{ \"version\": \"{version}\" }}\n")),
     ];
     lay(folder, &files);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, wait_for};
 use crate::cluster::{Cluster, PASSWORD as ADMIN, SUPERUSER};
-use crate::tagged::{free_port, get, git, lay, serve, stand_in_release};
+use crate::tagged::{Migrates, free_port, get, git, lay, serve, stand_in_release};
 use crate::typed::{answered, ending, liftlock};
 
 const PROFILE: &str = include_str!("../../../src-tauri/engine/profiles/filaops-native.toml");
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Good,
     /// Its migration breaks off, and not in a rehearsal.
     Breaks,
+    /// Its migrations do nothing and say that all is well, except in a rehearsal.
+    MigratesNothing,
     /// Says another version than its own at `/health`.
     Lies,
     /// It needs what cannot be installed.
@@ -285,7 +287,12 @@ fn stand_in() -> PathBuf {
 /// The files of a release, as its makers have them in their repository.
 fn release(folder: &Path, version: &str, kind: Kind, number: usize) {
     let said = if kind == Kind::Lies { "3.8.0" } else { version };
-    let like = stand_in_release(said, number, kind == Kind::Breaks);
+    let migrates = match kind {
+        Kind::Breaks => Migrates::BreaksOff,
+        Kind::MigratesNothing => Migrates::NothingForReal,
+        _ => Migrates::Well,
+    };
+    let like = stand_in_release(said, number, migrates);
     let requirements = if kind == Kind::CannotBeBuilt { "alembic\nno-such-thing\n" } else { "alembic\nuvicorn\n" };
     let files = [
         (".gitignore", ".env\nvenv/\nnode_modules/\ndist/\nuploads/*\n!uploads/.gitkeep\n".to_owned()),

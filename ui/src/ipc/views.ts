@@ -2392,6 +2392,10 @@ reason: string,
  */
 folder: string, 
 /**
+ * What an update stops, what runs on, what a backup holds, and where visitors come in: a sentence each.
+ */
+parts: Array<string>, 
+/**
  * What has to be answered first, one at a time.
  */
 questions: Array<AskedView>, };

@@ -175,6 +175,10 @@ impl Container {
     pub fn is_running(&self) -> bool {
         RUNNING.contains(&self.state.status.as_str())
     }
+    /// Whether its processes are there and not about to be started once more.
+    pub fn stays_up(&self) -> bool {
+        self.state.status == "running"
+    }
     /// Whether its own check says that it is not well.
     pub fn is_unhealthy(&self) -> bool {
         self.state.health.as_ref().is_some_and(|it| it.status == "unhealthy")
@@ -326,6 +330,17 @@ impl Project {
         let question = self.compose(&[]).args(["config", "--no-interpolate", "--format", "json"]).quiet();
         let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
         Ok(self.docker.again(ask)?.stdout)
+    }
+
+    /// What Docker Compose knows each service by: two are made of one container where this is the same.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn hashes(&self) -> Result<BTreeMap<String, String>> {
+        let question = self.compose(&[]).args(["config", "--hash", "*"]).quiet();
+        let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
+        let told = self.docker.again(ask)?.stdout;
+        Ok(told.lines().filter_map(|it| it.split_once(' ')).map(|(name, hash)| (name.into(), hash.into())).collect())
     }
 
     /// Its name.

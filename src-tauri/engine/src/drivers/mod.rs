@@ -39,7 +39,7 @@ pub use port::{Porter, PublicPort};
 pub use units::UnitFolders;
 
 /// The folder of ours in one that is somebody's checkout or project.
-const OURS: &str = ".liftlock";
+pub(crate) const OURS: &str = ".liftlock";
 
 /// Makes that folder, unseen by git.
 fn our_folder(dir: &Path) -> Result<PathBuf> {

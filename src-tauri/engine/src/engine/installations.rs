@@ -79,12 +79,14 @@ impl Engine {
             added_at: self.clock.now(),
         };
         let site = self.site(&installation)?;
+        // Whatever cannot be told of it is told before anything of it is written down.
+        let release = site.driver.current_release()?;
         site.driver.adopt()?;
         // An application that is down can be added; checking it will say what is wrong.
         installation.version = site.ask_version(Gate::Public, &Silent).ok().map(|it| it.to_string());
         self.db()?.add_installation(&installation)?;
         self.note_installation(&installation)?;
-        if let Some(version) = site.driver.current_release()? {
+        if let Some(version) = release {
             site.take_baseline(&version, &Silent)?;
         }
         let mut all = self.installations()?;

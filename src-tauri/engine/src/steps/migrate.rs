@@ -88,23 +88,22 @@ pub(crate) fn rows_lost(losses: &[Loss], when: &str) -> Error {
     ))
 }
 
-impl Migrate {
-    fn places<'w>(&self, world: &'w World<'_>) -> Result<Vec<(&'w Store, Place)>> {
-        self.stores
-            .iter()
-            .filter_map(|store| Some((store, world.site.profile.store(store.name())?)))
-            .filter(|(_, declared)| !declared.point_at().is_empty())
-            .map(|(store, declared)| {
-                let intent = aside_of(world, store.name())?;
-                let place = if intent.way == Way::Copy && store.changes_places() {
-                    store.next_place(&intent.aside)?
-                } else {
-                    store.place()?
-                };
-                Ok((declared, place))
-            })
-            .collect()
-    }
+/// Where the commands of the release find each store: its copy, where it has one.
+pub(crate) fn places<'w>(stores: &[Arc<dyn DataStore>], world: &'w World<'_>) -> Result<Vec<(&'w Store, Place)>> {
+    stores
+        .iter()
+        .filter_map(|store| Some((store, world.site.profile.store(store.name())?)))
+        .filter(|(_, declared)| !declared.point_at().is_empty())
+        .map(|(store, declared)| {
+            let intent = aside_of(world, store.name())?;
+            let place = if intent.way == Way::Copy && store.changes_places() {
+                store.next_place(&intent.aside)?
+            } else {
+                store.place()?
+            };
+            Ok((declared, place))
+        })
+        .collect()
 }
 
 impl Step for Migrate {
@@ -141,7 +140,7 @@ impl Step for Migrate {
         let pointed = Pointed {
             release: &release,
             version: &checked.to,
-            at: self.places(world)?,
+            at: places(&self.stores, world)?,
             env: Vec::new(),
             network: None,
         };

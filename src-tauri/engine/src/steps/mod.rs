@@ -16,6 +16,7 @@ pub(crate) mod position;
 pub mod rehearse;
 pub mod release;
 pub mod restore;
+pub mod schema;
 pub mod serve;
 pub mod settings;
 pub(crate) mod target;

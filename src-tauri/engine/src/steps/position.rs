@@ -4,20 +4,16 @@
 //! not agree, and nobody but a person knows which is right. They are asked; nothing is guessed, and nothing is changed
 //! to find out.
 
-use std::time::Duration;
-
 use semver::Version;
 
 use crate::drivers::{Errand, command};
 use crate::error::{Error, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::profile::CommandLine;
-use crate::ports::{Patience, Reporter};
+use crate::ports::Reporter;
 use crate::site::Site;
 use crate::steps::commands::did_not_work;
-
-/// Both commands only read.
-const ASKED: Patience = Patience { deadline: Duration::from_secs(120), stall_after: None };
+use crate::steps::schema::{ASKED, questions, revisions, shown};
 
 /// The version that a person says the data is at.
 ///
@@ -55,7 +51,7 @@ pub(crate) fn finding(
     if expects == has {
         return Ok(None);
     }
-    let (expects, has) = (expects.escape_debug(), has.escape_debug());
+    let (expects, has) = (shown(&expects), shown(&has));
     let told = format!("{running} runs, which needs the data to be at “{expects}”, and it is at “{has}”.");
     Ok(Some(match data_at {
         Some(version) => {
@@ -75,8 +71,7 @@ pub(crate) fn finding(
 
 /// What the release in use needs the data to be at, and what it is at; nothing where the profile knows no way to ask.
 fn witnesses(site: &Site, reporter: &dyn Reporter) -> Result<Option<(String, String)>> {
-    let Some(migrations) = &site.profile.migrations else { return Ok(None) };
-    let (Some(head), Some(version)) = (&migrations.schema_head, &migrations.schema_version) else { return Ok(None) };
+    let Some((head, version)) = site.profile.migrations.as_ref().and_then(questions) else { return Ok(None) };
     let Some(release) = site.driver.current_release()? else { return Ok(None) };
     let expects = ask(site, &release, head, reporter)?;
     Ok(Some((expects, ask(site, &release, &version.command_line(), reporter)?)))
@@ -90,5 +85,5 @@ fn ask(site: &Site, release: &str, line: &CommandLine, reporter: &dyn Reporter) 
     if !finished.succeeded() {
         return Err(did_not_work("position_unknown", "The command that tells the version of the data", &finished));
     }
-    Ok(finished.stdout.trim().chars().take(200).collect())
+    Ok(revisions(&finished))
 }

@@ -19,6 +19,7 @@ use crate::steps::backup::backup_of;
 use crate::steps::commands::{Pointed, did_not_work, run};
 use crate::steps::longer::ask_if_longer;
 use crate::steps::migrate::{Loss, is_accepted, losses, rows_lost};
+use crate::steps::schema;
 use crate::steps::{Observed, Step, World, key, record};
 use crate::stores::{DataStore, Place, Sandbox};
 
@@ -40,6 +41,9 @@ pub struct Rehearsed {
     pub seconds: f64,
     /// Losses that were accepted beforehand.
     pub losses: Vec<Loss>,
+    /// Where the release needs the data to be, and where it was afterwards; none where nothing tells.
+    #[serde(default)]
+    pub schema: Option<String>,
 }
 
 impl Rehearse {
@@ -79,7 +83,7 @@ impl Step for Rehearse {
         let checked = world.checked()?;
         let Some(migrations) = world.site.profile.migrations.as_ref().filter(|_| checked.rehearsal.is_none()) else {
             let why_not = checked.rehearsal.clone().or(Some("this application has no migrations".to_owned()));
-            return record(&Rehearsed { done: false, why_not, seconds: 0.0, losses: Vec::new() });
+            return record(&Rehearsed { done: false, why_not, seconds: 0.0, losses: Vec::new(), schema: None });
         };
         let backup = backup_of(world)?;
         let mut stages = Vec::new();
@@ -99,10 +103,10 @@ impl Step for Rehearse {
         guard(world, migrations, &stages, &release, &checked.to)?;
         let before = count(world, &stages)?;
         let begun = world.clock.since_boot();
+        let at = stages.iter().map(|it| (it.store, it.sandbox.place())).collect();
+        let network = network_of(&stages);
+        let pointed = Pointed { release: &release, version: &checked.to, at, env: rehearsal_mark(), network };
         for (name, line) in lines(migrations) {
-            let at = stages.iter().map(|it| (it.store, it.sandbox.place())).collect();
-            let network = network_of(&stages);
-            let pointed = Pointed { release: &release, version: &checked.to, at, env: rehearsal_mark(), network };
             let signs: Vec<Box<dyn SignOfWork>> = stages.iter().filter_map(|it| it.sandbox.sign_of_work()).collect();
             let signs: Vec<&dyn SignOfWork> = signs.iter().map(AsRef::as_ref).collect();
             let finished = run(world, line, &pointed, world.site.profile.limits.migrate_within, &signs)?;
@@ -115,6 +119,7 @@ impl Step for Rehearse {
             }
         }
         let seconds = (world.clock.since_boot() - begun).as_secs_f64();
+        let schema = schema::expect(world, migrations, &pointed, None)?;
         let after = count(world, &stages)?;
         let lost: Vec<Loss> = before.iter().flat_map(|(store, before)| losses(store, before, &after[store])).collect();
         let refused: Vec<Loss> =
@@ -124,7 +129,7 @@ impl Step for Rehearse {
         }
         world.reporter.say(&format!("Rehearsal passed: the migrations took {seconds:.1} s on a copy of your data."));
         ask_if_longer(world, seconds)?;
-        record(&Rehearsed { done: true, why_not: None, seconds, losses: lost })
+        record(&Rehearsed { done: true, why_not: None, seconds, losses: lost, schema })
     }
 }
 

@@ -16,6 +16,7 @@ pub fn done(step: &str, about: &str) -> String {
         "swap" => "Put the new data in the place of the original",
         "migrate" => "Fitted the data to the release",
         "pre_upgrade" | "post_upgrade" => "Ran a command of the profile",
+        "check_schema" => "Asked whether the data is as the release needs it",
         "compare" => "Compared the rows before and after",
         "switch_release" => "Put the release in place",
         "start_behind_gate" => "Started the application, with nobody let in yet",
@@ -44,8 +45,8 @@ pub fn undone(step: &str, about: &str) -> String {
         "move_database" => "Remove the new volume, unless people have worked with it",
         "start_behind_gate" => "Stop the new version",
         "open_gate" => "Close the door to the new version",
-        "compare" | "verify" | "check" | "rehearse" | "take_backup" | "prove_backup" | "check_settings"
-        | "safety_copy" | "prepare_server" => "Nothing to undo",
+        "check_schema" | "compare" | "verify" | "check" | "rehearse" | "take_backup" | "prove_backup"
+        | "check_settings" | "safety_copy" | "prepare_server" => "Nothing to undo",
         "fetch_release" => "Keep the download for another time",
         "restore_autostart" => "Keep the application from starting by itself meanwhile",
         other => return with_about(&other.replace('_', " "), about),

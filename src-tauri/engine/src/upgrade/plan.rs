@@ -15,6 +15,7 @@ use crate::steps::moved::{CheckMove, CountMoved, MoveDatabase, PrepareServer, Sw
 use crate::steps::rehearse::Rehearse;
 use crate::steps::release::{Fetch, Prepare, Switch};
 use crate::steps::restore::{CheckRestore, TakeSafetyCopy};
+use crate::steps::schema::{self, CheckSchema};
 use crate::steps::serve::{HoldAutostart, OpenGate, RestoreAutostart, StartBehindGate, Stop, Verify};
 use crate::steps::settings::{CheckSettings, WriteSettings};
 use crate::stores::DataStore;
@@ -63,6 +64,9 @@ pub fn steps_of(site: &Site, options: &Options) -> Vec<Box<dyn Step>> {
             if let Some(line) = line {
                 steps.push(Box::new(Migrate { name, line: line.clone(), stores: site.stores.clone() }));
             }
+        }
+        if schema::questions(migrations).is_some() {
+            steps.push(Box::new(CheckSchema { stores: site.stores.clone() }));
         }
     }
     for store in &site.stores {

@@ -213,20 +213,33 @@ fn services(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
     let names = |project: &Project| project.services.keys().cloned().collect::<BTreeSet<_>>();
     let (before, mine, after) = (names(sides.before), names(sides.mine), names(sides.after));
     for name in after.difference(&before).filter(|it| !mine.contains(*it)) {
-        findings.push(if sides.is_taken_over {
-            Finding::new(
-                Severity::Note,
+        let needed_by = both(sides).find(|(_, _, it)| it.needs.contains(name)).map(|it| it.0);
+        findings.push(match (sides.is_taken_over, needed_by) {
+            (true, Some(other)) => Finding::new(
+                Severity::Stop,
+                "service_needed",
+                format!(
+                    "The new version has a further service, {name}, without which {other} does not start, and the profile that Liftlock \
+                     goes by does not know it."
+                ),
+                "Look for a newer Liftlock, or for a newer profile. Until there is one, update by hand as the makers of the application say.",
+            ),
+            (true, None) => Finding::new(
+                Severity::Warning,
                 "service_new",
-                format!("The new version has a further service, {name}; it is started with the others."),
-                "Nothing needs to be done.",
-            )
-        } else {
-            Finding::new(
+                format!(
+                    "The new version has a further service, {name}, which the profile that Liftlock goes by does not know: Liftlock \
+                     does not start it, and backs up nothing of it."
+                ),
+                "Read in the release notes what it is for. Where you want it, start it yourself after the update: it stands in the \
+                 compose file below .liftlock/releases.",
+            ),
+            (false, _) => Finding::new(
                 Severity::Warning,
                 "service_new",
                 format!("The new version's own project has a further service, {name}, which yours lacks."),
                 "Read in the release notes whether it is needed, and add it to your compose file before you update: Liftlock never rewrites it.",
-            )
+            ),
         });
     }
     for name in before.difference(&after).filter(|it| mine.contains(*it)) {

@@ -29,6 +29,8 @@ pub struct Service {
     pub ports: BTreeMap<String, BTreeSet<String>>,
     /// What is mounted where.
     pub mounts: BTreeMap<String, Mount>,
+    /// The services without which it is not started.
+    pub needs: BTreeSet<String>,
 }
 
 /// What stands behind a folder of a container.
@@ -94,6 +96,10 @@ impl Service {
                 service.ports.entry(inside).or_default().insert(outside);
             }
         }
+        // Either a list of names, or an object of conditions by name.
+        let named = list(&value["depends_on"]).into_iter().filter_map(|it| it.as_str().map(str::to_owned));
+        let keyed = value["depends_on"].as_object().into_iter().flatten().map(|it| it.0.clone());
+        service.needs = named.chain(keyed).collect();
         for mount in list(&value["volumes"]) {
             if let Some((target, mount)) = read_mount(&mount) {
                 service.mounts.insert(target, mount.seen_from(folder));

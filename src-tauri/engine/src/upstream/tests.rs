@@ -68,7 +68,7 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
     let data = "/var/lib/postgresql/data";
     let place = "/services/db/volumes";
     // What upstream's new file says; what is found where it is taken over; what where the user's stays.
-    let cases: [(&str, Value, &str, Severity, Option<Severity>); 11] = [
+    let cases: [(&str, Value, &str, Severity, Option<Severity>); 12] = [
         ("a renamed volume", with(place, volume("filaops_pgdata", data)), "volume_renamed", Stop, Some(Note)),
         (
             "a volume at another folder",
@@ -111,7 +111,18 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
             "a further service",
             with("/services/cache", json!({ "image": "redis:7" })),
             "service_new",
-            Note,
+            Warning,
+            Some(Warning),
+        ),
+        (
+            "a further service that one needs",
+            {
+                let mut after = with("/services/cache", json!({ "image": "redis:7" }));
+                after["services"]["web"]["depends_on"] = json!({ "cache": { "condition": "service_started" } });
+                after
+            },
+            "service_needed",
+            Stop,
             Some(Warning),
         ),
         ("a service less", without("web"), "service_gone", Warning, Some(Warning)),
@@ -131,6 +142,7 @@ fn every_kind_of_difference_has_its_class_and_its_weight_in_both_ways() {
             let class = match class {
                 "volume_renamed" if !is_taken_over => "volume_changed",
                 "database_older" if !is_taken_over => "database_major",
+                "service_needed" if !is_taken_over => "service_new",
                 class => class,
             };
             assert_eq!(found, [(class, severity)], "{what}, taken over: {is_taken_over}");
@@ -222,8 +234,8 @@ fn the_gravest_comes_first_and_reads_well() {
     after["services"]["db"]["volumes"] = json!(["filaops_pgdata:/var/lib/postgresql/data"]);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", true)), @r#"
     Stop database_major: The new version brings PostgreSQL 17 for the service db, and your data is of PostgreSQL 16: it would not start. → Say `liftlock move-data`: your data is made anew by PostgreSQL 17 on a volume of its own and compared row by row, and the application is away meanwhile. The old volume is kept. Then update.
+    Warning service_new: The new version has a further service, cache, which the profile that Liftlock goes by does not know: Liftlock does not start it, and backs up nothing of it. → Read in the release notes what it is for. Where you want it, start it yourself after the update: it stands in the compose file below .liftlock/releases.
     Warning port_changed: The new version changes the ports of web from 127.0.0.1:8000→8000 to 8000→8000. → Tell whoever visits it, and change a proxy in front of it.
-    Note service_new: The new version has a further service, cache; it is started with the others. → Nothing needs to be done.
     "#);
     insta::assert_snapshot!(lines(&said([&usual(), &usual(), &after], "", false)), @r#"
     Warning database_major: The makers of the new version run it with PostgreSQL 17; your service db stays at PostgreSQL 16. → Read in the release notes whether the new version still works with yours. The rehearsal shows whether its migrations do.

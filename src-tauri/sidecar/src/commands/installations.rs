@@ -1,4 +1,4 @@
-//! `add`, `list`, `remove`.
+//! `find`, `add`, `list`, `remove`.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,26 @@ use serde_json::json;
 use crate::screen::Screen;
 use crate::text::{ago, size};
 use crate::words::label;
+
+pub(crate) fn find(engine: &Engine, screen: &Screen) -> Result<u8> {
+    let view = engine.find_applications()?.view();
+    if screen.json {
+        screen.document(&view);
+        return Ok(0);
+    }
+    for it in &view.found {
+        screen.line(format!("{} {}", it.title, it.version.as_deref().unwrap_or_default()).trim_end().to_owned());
+        screen.paragraph("  ", &format!("Recognised by {}, in {}.", it.reason, it.folder));
+        it.parts.iter().for_each(|part| screen.paragraph("  ", part));
+        screen.paragraph("  ", &format!("To look after it: liftlock add {} {}", it.application, it.folder));
+    }
+    if view.found.is_empty() {
+        let (projects, folders) = (view.projects, view.folders);
+        screen.note(format!("No application was found in {projects} Docker projects and {folders} folders."));
+        screen.aside("If yours stands elsewhere: liftlock add PROFILE FOLDER");
+    }
+    Ok(0)
+}
 
 pub(crate) fn add(
     engine: &Engine,

@@ -48,6 +48,7 @@ pub(crate) fn run(cli: Cli, screen: &Screen) -> Result<u8> {
     let engine = &Engine::of_this_user()?.asking(move || lock::passphrase(can_ask));
     match cli.command {
         Command::Add { profile, folder, name } => installations::add(engine, screen, profile, folder, name),
+        Command::Find => installations::find(engine, screen),
         Command::List => installations::list(engine, screen),
         Command::Remove { name } => installations::remove(engine, screen, &name.parse()?),
         Command::Check { of, releases: true } => {

@@ -130,6 +130,8 @@ impl Compose {
             self.keep(version, images)?;
         }
         self.write_down(&all)?;
+        // Now, because nobody waits yet.
+        let _ = self.override_of(version, &self.places()?);
         super::images::recorded(&all.remove(version).unwrap_or_default())
     }
 

@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::Value;
-
 use super::Compose;
 use crate::docker::Project;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::profile::EnvFile;
 use crate::upstream::{self, Difference, Sides};
 
@@ -51,13 +49,7 @@ impl Compose {
 
     /// Everything is read as if it stood in the folder of the project: what belongs to that is found there.
     fn read(&self, project: &Project) -> Result<upstream::Project> {
-        let told = project.uninterpolated()?;
-        let document: Value = serde_json::from_str(&told).map_err(|cause| {
-            Error::failed("docker_strange", "The answer of “docker compose config” could not be understood.")
-                .remedy("Use Docker Compose 2.24 or newer. If it is, report it with the details.")
-                .because(&cause)
-        })?;
-        Ok(upstream::Project::read(&document, &self.dir.to_string_lossy()))
+        Ok(upstream::Project::read(&self.document(project)?, &self.dir.to_string_lossy()))
     }
 
     fn settings(&self) -> BTreeMap<String, String> {

@@ -14,6 +14,7 @@ mod closed;
 mod difference;
 mod errand;
 mod images;
+mod instead;
 mod moving;
 mod overlay;
 mod pin;
@@ -27,7 +28,7 @@ mod volumes;
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ use crate::upstream::Difference;
 const GATE_LABEL: &str = "liftlock.gate";
 /// Lines of a log that are quoted.
 const LAST_WORDS: usize = 10;
+/// How long a service that no probe looks at goes on running before anybody believes that it does.
+const SETTLES: Duration = Duration::from_secs(2);
 /// What a daemon may take beyond what it was told to wait for.
 const AFTER_DOCKER: Duration = Duration::from_secs(120);
 
@@ -74,6 +77,10 @@ pub struct Compose {
     forward: Mutex<Option<Forward>>,
     /// From what the page is raised where this user may not listen.
     ourselves: OnceLock<Ourselves>,
+    /// When the last service that no probe looks at was started behind the gate.
+    unlooked: Mutex<Option<Instant>>,
+    /// What the override file is going to say.
+    known: Mutex<instead::Known>,
 }
 
 /// How a service was found, for the journal.
@@ -106,6 +113,8 @@ impl Compose {
             looked: None,
             forward: Mutex::default(),
             ourselves: OnceLock::new(),
+            unlooked: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -208,7 +217,7 @@ impl Driver for Compose {
     fn switch(&self, version: &str) -> Result<()> {
         super::plain_version(version)?;
         self.ensure(version)?;
-        pin::write(&self.dir, &self.layout, version, || self.images_override(version))
+        pin::write(&self.dir, &self.layout, version, || self.override_of(version, &self.places()?))
     }
 
     fn components(&self) -> Vec<String> {
@@ -415,8 +424,16 @@ impl Driver for Compose {
     }
 
     fn confirm(&self, version: &str) -> Result<()> {
+        self.let_settle();
         for (component, _) in &self.components {
-            for container in self.containers(component)? {
+            let containers = self.containers(component)?;
+            // Of one without a probe nobody else hears that it has ended. Those of a stack may be on other nodes.
+            let stays_up = containers.iter().any(Container::stays_up)
+                && !containers.iter().any(|it| it.state.status == "restarting");
+            if !stays_up && !self.project.is_stack() {
+                return Err(self.not_started(component, None, &crate::process::Silent));
+            }
+            for container in containers {
                 if container.is_running() && !self.is_of(&container, component, version)? {
                     return Err(Error::failed(
                         "wrong_digest",

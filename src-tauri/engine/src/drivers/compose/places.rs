@@ -54,7 +54,7 @@ impl Places {
     }
 
     /// The whole of it, as an override file by itself or after the services of one.
-    fn after(&self, services: &str) -> String {
+    pub(super) fn after(&self, services: &str) -> String {
         let servers = self.services_text(|_, it| it);
         let head = if services.is_empty() && !servers.is_empty() { "services:\n" } else { "" };
         format!("{head}{services}{servers}{}", self.volumes_text())
@@ -142,8 +142,8 @@ impl Compose {
 
     pub(super) fn say(&self, places: &Places) -> Result<()> {
         let version = pin::said(&self.dir, &self.layout)?;
-        let services = version.as_deref().map(|it| self.images_of(it)).transpose()?;
-        let text = places.after(&services.unwrap_or_default());
+        let services = version.as_deref().map(|it| self.override_of(it, places)).transpose()?;
+        let text = services.unwrap_or_else(|| places.after(""));
         if text.is_empty() {
             pin::remove_override(&self.dir, &self.layout)?;
         } else {

@@ -1,8 +1,11 @@
 //! Starting a service, for everybody or behind the gate.
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::thread;
+use std::time::Instant;
 
-use super::{Compose, GATE_LABEL};
+use super::{Compose, GATE_LABEL, SETTLES};
 use crate::docker::succeeded;
 use crate::drivers::{Driver, Gate};
 use crate::error::{Error, Result};
@@ -19,10 +22,12 @@ impl Compose {
             if !is_there || !self.is_of(container, component, &version)? {
                 continue;
             }
+            self.note_unlooked(component, gate, false);
             // The way to it ended with the worker that had made it.
             return gate.private_port().filter(|_| is_closed).map_or(Ok(()), |it| self.lead_to(component, it));
         }
         self.ensure(&version)?;
+        self.note_unlooked(component, gate, true);
         match gate {
             Gate::Public => self.up(component, &[], reporter),
             Gate::Private(port) if self.start_closed(component, port, reporter)? => Ok(()),
@@ -71,6 +76,22 @@ impl Compose {
         docker.again(|| succeeded(docker.runner().run(&up, patience, &[], reporter))).map(drop)
     }
 
+    /// Notes when one that no probe looks at was started behind the gate; by a worker before this one, for all that is known, now.
+    fn note_unlooked(&self, component: &str, gate: Gate, is_started: bool) {
+        let mut unlooked = self.unlooked.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_probe = self.gate.as_ref().is_some_and(|it| it.component == component);
+        if gate.private_port().is_some() && !has_probe && (is_started || unlooked.is_none()) {
+            *unlooked = Some(Instant::now());
+        }
+    }
+
+    /// Waits until one that ends soon after its start would have ended. Others are waited for by their probes.
+    pub(super) fn let_settle(&self) {
+        if let Some(started) = self.unlooked.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            thread::sleep(SETTLES.saturating_sub(started.elapsed()));
+        }
+    }
+
     /// What came of a start: it stays up, or why it does not.
     pub(super) fn stays_up(&self, component: &str, started: Result<()>, reporter: &dyn Reporter) -> Result<()> {
         let service = self.service(component)?;
@@ -85,7 +106,8 @@ impl Compose {
         }
     }
 
-    fn not_started(&self, component: &str, cause: Option<Error>, reporter: &dyn Reporter) -> Error {
+    /// That a service is not there, with its last words.
+    pub(super) fn not_started(&self, component: &str, cause: Option<Error>, reporter: &dyn Reporter) -> Error {
         let error = Error::failed("start_failed", format!("“{component}” could not be started."))
             .remedy(format!("Look at its log with “docker compose logs {component}”."));
         let error = cause.into_iter().flat_map(|it| it.details).fold(error, Error::detail);

@@ -3,6 +3,7 @@
 //! Finding only looks. What a person answers changes the copy of the profile that the installation keeps, nothing else;
 //! a password goes into a file of its own, which that copy names.
 
+mod parts;
 mod places;
 mod questions;
 
@@ -22,15 +23,15 @@ use crate::model::ids::InstallationName;
 use crate::model::profile::{Driver, Profile};
 use crate::process::SystemRunner;
 use crate::profiles;
-use crate::view::InstallationView;
 use crate::view::window::AskedView;
+use crate::view::{FindView, FoundView, InstallationView};
 
 /// What a search has seen.
 #[derive(Debug)]
 pub struct Search {
     /// What could be looked after and is not yet.
     pub found: Vec<Found>,
-    /// How many running Docker Compose projects were looked at.
+    /// How many Docker Compose projects were looked at.
     pub projects: u64,
     /// How many folders were looked at.
     pub folders: u64,
@@ -49,6 +50,8 @@ pub struct Found {
     pub version: Option<String>,
     /// Why it was recognised, for people.
     pub reason: String,
+    /// What an update stops, what runs on, what a backup holds, and where visitors come in: a sentence each.
+    pub parts: Vec<String>,
     /// What has to be answered first.
     pub questions: Vec<AskedView>,
     /// Its profile, with the answers in it.
@@ -63,6 +66,21 @@ impl std::fmt::Debug for Found {
     }
 }
 
+impl Search {
+    /// As a document.
+    pub fn view(&self) -> FindView {
+        let found = self.found.iter().map(|it| FoundView {
+            application: it.application.clone(),
+            title: it.title.clone(),
+            version: it.version.clone(),
+            reason: it.reason.clone(),
+            folder: it.folder.display().to_string(),
+            parts: it.parts.clone(),
+        });
+        FindView { found: found.collect(), projects: self.projects, folders: self.folders }
+    }
+}
+
 impl Engine {
     /// Looks for applications that built-in profiles know and that are not looked after yet: in the folders of what
     /// runs, of Docker Compose projects, and where applications stand as a rule.
@@ -72,7 +90,8 @@ impl Engine {
     pub fn find_applications(&self) -> Result<Search> {
         let taken: BTreeSet<PathBuf> = self.db()?.installations()?.into_iter().map(|it| it.folder).collect();
         let projects = places::compose_projects();
-        let places = places::all(&projects, self.home());
+        let folders: Vec<PathBuf> = projects.iter().map(|it| it.folder.clone()).collect();
+        let places = places::all(&folders, self.home());
         let mut found = Vec::new();
         for folder in &places {
             if taken.contains(folder) {
@@ -94,12 +113,14 @@ impl Engine {
         if let Some((id, text, profile)) = fitting(folder)? {
             let files = &profile.recognise.files;
             let names: Vec<_> = files.iter().map(|it| it.as_str()).collect();
-            let driver = drivers::of(&profile, folder, None, &Docker::new(Arc::new(SystemRunner::new())));
+            let docker = Docker::new(Arc::new(SystemRunner::new()));
+            let driver = drivers::of(&profile, folder, None, &docker);
             let mut found = Found {
                 folder: folder.to_owned(),
                 application: id.to_owned(),
                 version: driver.current_release().ok().flatten(),
                 reason: names.join(", "),
+                parts: parts::of(&profile, driver.as_ref(), folder, &docker),
                 questions: Vec::new(),
                 profile: text.to_owned(),
                 passwords: Vec::new(),
@@ -160,7 +181,9 @@ fn fitting(folder: &Path) -> Result<Option<(&'static str, &'static str, Profile)
         }
     }
     if fitting.len() > 1 {
-        let runs = places::compose_projects().iter().any(|it| it.canonicalize().is_ok_and(|it| it == folder));
+        let runs = places::compose_projects()
+            .iter()
+            .any(|it| it.runs && it.folder.canonicalize().is_ok_and(|it| it == folder));
         let counts = |profile: &Profile| matches!(profile.driver, Driver::Compose(_)) == runs;
         if let Some(at) = fitting.iter().position(|it| counts(&it.2)) {
             return Ok(Some(fitting.swap_remove(at)));

@@ -66,7 +66,8 @@ pub struct Migrations {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<SchemaVersion>,
     /// A read-only command of a release that prints which version of the schema it needs, in the words of
-    /// `schema_version`. Where the two do not agree before an update, a person is asked.
+    /// `schema_version`; what stands behind a revision in brackets does not count. Where the two do not agree before an update, a
+    /// person is asked; where they do not once the migrations have ended, the update is not good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_head: Option<CommandLine>,
     /// Runs before `migrate`.

@@ -32,6 +32,8 @@ pub struct Discovered {
     pub reason: String,
     /// Its folder.
     pub folder: String,
+    /// What an update stops, what runs on, what a backup holds, and where visitors come in: a sentence each.
+    pub parts: Vec<String>,
     /// What has to be answered first, one at a time.
     pub questions: Vec<AskedView>,
 }
