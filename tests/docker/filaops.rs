@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::filaops::{Filaops, Kind, git};
-use crate::support::{PATIENCE, wait_for};
+use crate::support::{PATIENCE, lives, signal, wait_for};
 
 #[test]
 fn filaops_is_updated_with_its_schema_before_the_new_backend_starts() {
@@ -108,6 +109,57 @@ fn filaops_is_found_by_its_containers_with_what_it_consists_of_before_and_after_
     assert_eq!(is_found("3.9.0"), parts);
     world.compose(&["stop"]);
     assert_eq!(is_found("3.9.0"), parts);
+}
+
+#[test]
+fn the_trial_of_a_release_of_filaops_is_alone_with_its_copy_in_a_network_without_a_way_out() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    let worker = world.frozen_at("forward/rehearse/mid_effect", &["upgrade", "--yes", "--to", "3.9.0"]);
+    let networks = world.engine.networks();
+    let [apart] = networks.iter().filter(|it| *it != "filaops-network").collect::<Vec<_>>()[..] else {
+        panic!("{networks:?}")
+    };
+    assert_eq!(world.engine.docker(&["network", "inspect", "--format", "{{.Internal}}", apart]), "true");
+    let format = "{{range .Containers}}{{.Name}}\n{{end}}";
+    let inside = world.engine.docker(&["network", "inspect", "--format", format, apart]);
+    let inside: Vec<&str> = inside.lines().filter(|it| !it.is_empty()).collect();
+    let [copy] = inside[..] else { panic!("{inside:?}") };
+    assert_ne!(copy, "filaops-db");
+    let format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert_eq!(
+        world.engine.docker(&["inspect", "--format", format, copy]).trim(),
+        apart.as_str(),
+        "nor is its copy elsewhere"
+    );
+    signal(worker, Signal::CONT);
+    wait_for("it is 3.9.0", PATIENCE, || world.version().filter(|it| it == "3.9.0"));
+    wait_for("the worker is gone", PATIENCE, || (!lives(worker)).then_some(()));
+    world.is_whole("3.9.0");
+}
+
+#[test]
+fn a_container_that_somebody_starts_from_another_image_meanwhile_is_found_before_users_are_let_in() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    let old = world.engine.docker(&["inspect", "--format", "{{.Image}}", "filaops-frontend"]);
+    let worker = world.frozen_at("forward/verify/mid_effect", &["upgrade", "--yes", "--to", "3.9.0"]);
+    let labels = "{{range $key, $value := .Config.Labels}}{{$key}}={{$value}}\n{{end}}";
+    let labels = world.engine.docker(&["inspect", "--format", labels, "filaops-frontend"]);
+    world.engine.docker(&["rm", "--force", "filaops-frontend"]);
+    let mut start = vec!["run", "--detach", "--name", "filaops-frontend"];
+    start.extend(labels.lines().filter(|it| !it.is_empty()).flat_map(|it| ["--label", it]));
+    world.engine.docker(&[&start[..], &[&old]].concat());
+    signal(worker, Signal::CONT);
+    let ended = wait_for("it has ended", PATIENCE, || {
+        let (_, status) = world.liftlock(&["status"]);
+        status["finished_at"].is_string().then_some(status)
+    });
+    assert_eq!(
+        (&ended["error"]["class"], &ended["state"]),
+        (&"wrong_digest".into(), &"rolled_back".into()),
+        "{ended:#}"
+    );
+    assert!(ended["error"]["message"].as_str().unwrap().contains("“frontend”"), "{ended:#}");
+    world.is_whole("3.8.0");
 }
 
 #[test]

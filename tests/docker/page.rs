@@ -1,6 +1,7 @@
 //! What visitors see while an application in containers is away, on each port by which they come.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -228,4 +229,24 @@ fn where_not_even_a_container_may_listen_the_plan_says_so_and_the_update_is_the_
     assert_eq!(by_own.saw().0, [APPLICATION, PAGE, APPLICATION]);
     assert_eq!(by_low.saw().0, [APPLICATION]);
     world.is_whole("1.1.0");
+}
+
+#[test]
+fn a_proxy_that_goes_on_running_is_told_to_show_an_error_of_its_own() {
+    let world = Filaops::with(&[("3.9.0", Kind::Good)]);
+    let profile = world.dir.join("filaops.toml");
+    let whole = fs::read_to_string(&profile).unwrap();
+    // As if its frontend were a proxy that nobody has named.
+    let frontend = "[[components]]\nname = \"frontend\"\nrun = { service = \"frontend\" }\nphase = 2\n";
+    assert!(whole.contains(frontend));
+    let without = whole.replace(frontend, "").replace("\"frontend\", ", "");
+    let without = without.replace(&format!("port = \"{}\"", world.port), &format!("port = \"{}\"", world.page));
+    fs::write(&profile, without).unwrap();
+    world.liftlock(&["remove", "filaops", "--yes"]);
+    let (code, added) = world.liftlock(&["add", profile.to_str().unwrap(), world.app.to_str().unwrap()]);
+    assert_eq!(code, 0, "{added:#}");
+    let (_, plan) = world.liftlock(&["plan", "--to", "3.9.0"]);
+    let found = plan["findings"].as_array().unwrap().iter().find(|it| it["class"] == "no_page");
+    let message = found.unwrap_or_else(|| panic!("{plan:#}"))["message"].as_str().unwrap();
+    assert!(message.contains(&format!("port {} meets frontend", world.page)), "{message}");
 }

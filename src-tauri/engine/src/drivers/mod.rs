@@ -181,6 +181,12 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// What else of the application is reached on a port of this machine and goes on running through an update: a proxy
+    /// before it, say. `None` where nothing is known of such a thing.
+    fn runs_on_at(&self, _port: u16) -> Option<String> {
+        None
+    }
+
     /// Who raises the page where this user may not, where there is somebody.
     fn porter(&self) -> Option<&dyn Porter> {
         None

@@ -41,13 +41,29 @@ impl Site {
     pub(crate) fn findings_of_page(&self) -> Vec<Finding> {
         // What cannot be looked up is found by the probes, which ask on that port.
         let ports = self.public_ports().unwrap_or_default();
+        let name = &self.profile.application.name;
+        let proxy = ports.iter().find_map(|it| Some((it.port, self.driver.runs_on_at(it.port)?)));
+        if let Some((port, proxy)) = proxy {
+            return vec![Finding::new(
+                Severity::Warning,
+                "no_page",
+                format!(
+                    "Who comes to {name} by port {port} meets {proxy}, which goes on running: while {name} is away it shows an error \
+                     of its own, and no page."
+                ),
+                format!(
+                    "To have a page there, name {proxy} under [[components]] in the profile: it is then stopped with the others. The \
+                     update itself is the same."
+                ),
+            )];
+        }
         let refused = ports.iter().filter(|it| it.forbidden().is_some());
         let mut ports: Vec<String> = refused.map(|it| it.port.to_string()).collect();
         ports.dedup();
         if ports.is_empty() || self.driver.porter().is_some_and(Porter::may_listen) {
             return Vec::new();
         }
-        let (ports, name) = (ports.join(", "), &self.profile.application.name);
+        let ports = ports.join(", ");
         vec![Finding::new(
             Severity::Warning,
             "no_page",

@@ -232,6 +232,10 @@ impl Driver for Compose {
         self.published()
     }
 
+    fn runs_on_at(&self, port: u16) -> Option<String> {
+        self.published_by_others(port)
+    }
+
     fn porter(&self) -> Option<&dyn Porter> {
         Some(self)
     }

@@ -4,19 +4,34 @@
 use serde_json::Value;
 
 use super::Compose;
+use crate::docker::{Config, Service};
 use crate::drivers::{Driver, PublicPort};
 use crate::error::Result;
 
 impl Compose {
     pub(super) fn published(&self) -> Result<Vec<PublicPort>> {
-        let version = if self.layout.is_built() { self.current_release()? } else { None };
-        let project = version.map_or_else(|| Ok(self.project.clone()), |it| self.project_of(&it))?;
-        let config = project.config(&[])?;
+        let config = self.config_in_place()?;
         let ports = self.components.iter().flat_map(|(component, service)| {
             let ports = config.services.get(service).into_iter().flat_map(|it| &it.ports);
             ports.filter_map(|it| public_port(component, it))
         });
         Ok(ports.collect())
+    }
+
+    /// The service that has this port and is none of the components.
+    pub(super) fn published_by_others(&self, port: u16) -> Option<String> {
+        let services = self.config_in_place().ok()?.services;
+        let mut others = services.iter().filter(|(name, _)| self.components.iter().all(|it| it.1 != **name));
+        let has_it = |(name, it): &(&String, &Service)| {
+            it.ports.iter().filter_map(|it| public_port(name, it)).any(|it| it.port == port)
+        };
+        others.find(has_it).map(|it| it.0.clone())
+    }
+
+    /// The project as the release in place has it.
+    fn config_in_place(&self) -> Result<Config> {
+        let version = if self.layout.is_built() { self.current_release()? } else { None };
+        version.map_or_else(|| Ok(self.project.clone()), |it| self.project_of(&it))?.config(&[])
     }
 }
 
