@@ -19,6 +19,7 @@ mod demo;
 mod engine;
 mod filaops;
 mod full;
+mod habits;
 mod moved;
 mod nodes;
 mod page;
