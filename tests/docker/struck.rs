@@ -92,7 +92,9 @@ fn died_at_most_of(case: &Case<'_>, ended: &Ended, points: &[String], moment: &s
 /// Steps during which the engine is struck: one of the time before, and those while the shop is away.
 fn struck(case: &Case<'_>, most: usize) -> Vec<String> {
     let steps = plan(case, "1.1.0").into_iter().filter(|it| it.has_a_way_back || it.name.starts_with("rehearse"));
-    sampled(steps.map(|it| format!("forward/{}/after_effect", it.name)).collect(), most)
+    let moments = ["after_intent", "after_effect", "after_outcome"];
+    let points = steps.flat_map(|it| moments.map(|moment| format!("forward/{}/{moment}", it.name)));
+    sampled(points.collect(), most)
 }
 
 #[test]
@@ -109,6 +111,29 @@ fn engine_and_worker_are_killed_together_and_the_upgrade_goes_on() {
         world.engine.start_again();
         judge_any(&case, &case.work(id, &[]));
         back_to_the_old_one(&case, id);
+    }
+}
+
+#[test]
+fn engine_and_worker_are_killed_together_on_the_way_back_and_it_is_gone_to_its_end() {
+    let world = World::with(&["1.5.0"]);
+    let limits = || world.case_with(|it| limit(it, "start_within", "20s"));
+    let steps = plan(&limits(), "1.5.0").into_iter().filter(|it| it.has_a_way_back);
+    // What comes after users are let in is not reached by a release that says a wrong version.
+    let back = steps.filter(|it| !["open_gate", "restore_autostart"].contains(&it.name.as_str()));
+    let points =
+        back.flat_map(|it| ["after_intent", "after_effect"].map(|moment| format!("back/{}/{moment}", it.name)));
+    for point in sampled(points.collect(), 1) {
+        println!("{point}");
+        let case = limits();
+        let id = case.ask("1.5.0");
+        let mut worker = case.frozen(id, &point);
+        world.engine.kill();
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        world.engine.start_again();
+        judge::judge(&case, &case.work(id, &[]), &Expected::rolled_back("wrong_version"));
+        world.is_whole("1.0.0");
     }
 }
 

@@ -146,14 +146,5 @@ pub(crate) async fn start_sample(app: AppHandle) -> Answer<InstallationCard> {
 }
 
 fn seen(token: &str, found: &Found) -> Discovered {
-    Discovered {
-        token: token.to_owned(),
-        application: found.application.clone(),
-        title: found.title.clone(),
-        version: found.version.clone(),
-        reason: found.reason.clone(),
-        folder: found.folder.display().to_string(),
-        parts: found.parts.clone(),
-        questions: found.questions.clone(),
-    }
+    Discovered { token: token.to_owned(), found: found.view(), questions: found.questions.clone() }
 }

@@ -2358,7 +2358,7 @@ export type Discovery = {
  */
 found: Array<Discovered>, 
 /**
- * How many running Docker Compose projects were looked at.
+ * How many Docker Compose projects were looked at.
  */
 projects: number, 
 /**
@@ -2372,6 +2372,10 @@ export type Discovered = {
  */
 token: string, 
 /**
+ * What has to be answered first, one at a time.
+ */
+questions: Array<AskedView>, 
+/**
  * Id of its profile.
  */
 application: string, 
@@ -2384,7 +2388,7 @@ title: string,
  */
 version: string | null, 
 /**
- * Why it was recognised.
+ * Why it was recognised: the files.
  */
 reason: string, 
 /**
@@ -2392,13 +2396,9 @@ reason: string,
  */
 folder: string, 
 /**
- * What an update stops, what runs on, what a backup holds, and where visitors come in: a sentence each.
+ * What an update stops, what runs on, what a backup holds, and where visitors come in.
  */
-parts: Array<string>, 
-/**
- * What has to be answered first, one at a time.
- */
-questions: Array<AskedView>, };
+parts: Array<string>, };
 
 export type AskedView = { 
 /**

@@ -16,6 +16,7 @@ pub struct FindView {
 
 /// An application that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct FoundView {
     /// Id of its profile.
     pub application: String,
@@ -23,7 +24,7 @@ pub struct FoundView {
     pub title: String,
     /// The version in its folder.
     pub version: Option<String>,
-    /// The files by which it was recognised.
+    /// Why it was recognised: the files.
     pub reason: String,
     /// Its folder.
     pub folder: String,

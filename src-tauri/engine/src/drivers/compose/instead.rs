@@ -5,6 +5,8 @@
 //! place of the checkout's, whole. It is only believed where Docker Compose itself makes the same of both; what it cannot
 //! write out without losing something (a volume whose place is a variable, say) leaves the images alone in it.
 
+use std::sync::PoisonError;
+
 use serde_json::Value;
 
 use super::places::Places;
@@ -27,7 +29,7 @@ impl Compose {
         if !self.layout.is_built() || !self.folder_of(version).is_dir() {
             return Ok(images);
         }
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, text)) = known.as_ref().filter(|it| it.0 == images) {
             return Ok(text.clone());
         }

@@ -69,15 +69,22 @@ impl std::fmt::Debug for Found {
 impl Search {
     /// As a document.
     pub fn view(&self) -> FindView {
-        let found = self.found.iter().map(|it| FoundView {
-            application: it.application.clone(),
-            title: it.title.clone(),
-            version: it.version.clone(),
-            reason: it.reason.clone(),
-            folder: it.folder.display().to_string(),
-            parts: it.parts.clone(),
-        });
-        FindView { found: found.collect(), projects: self.projects, folders: self.folders }
+        let found = self.found.iter().map(Found::view).collect();
+        FindView { found, projects: self.projects, folders: self.folders }
+    }
+}
+
+impl Found {
+    /// As a document.
+    pub fn view(&self) -> FoundView {
+        FoundView {
+            application: self.application.clone(),
+            title: self.title.clone(),
+            version: self.version.clone(),
+            reason: self.reason.clone(),
+            folder: self.folder.display().to_string(),
+            parts: self.parts.clone(),
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
+use crate::view::FoundView;
+
 /// What a search for applications has seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Discovery {
     /// What could be looked after and is not yet.
     pub found: Vec<Discovered>,
-    /// How many running Docker Compose projects were looked at.
+    /// How many Docker Compose projects were looked at.
     #[cfg_attr(feature = "bindings", ts(type = "number"))]
     pub projects: u64,
     /// How many folders were looked at.
@@ -22,18 +24,9 @@ pub struct Discovery {
 pub struct Discovered {
     /// What commands take.
     pub token: String,
-    /// Id of its profile.
-    pub application: String,
-    /// What people call it.
-    pub title: String,
-    /// The version in its folder.
-    pub version: Option<String>,
-    /// Why it was recognised.
-    pub reason: String,
-    /// Its folder.
-    pub folder: String,
-    /// What an update stops, what runs on, what a backup holds, and where visitors come in: a sentence each.
-    pub parts: Vec<String>,
+    /// What it is.
+    #[serde(flatten)]
+    pub found: FoundView,
     /// What has to be answered first, one at a time.
     pub questions: Vec<AskedView>,
 }
