@@ -79,6 +79,9 @@ fn what_can_be_known_beforehand_is_refused_in_containers() {
     let refuse = |case: Case<'_>, to: &str, class: &str| {
         case.run(to, &[], &Expected::refused(class));
     };
+    // It is asked for before anybody has begun anything.
+    let (_, plan) = world.case().answer(&["plan", "--to", "1.8.0"]);
+    assert_eq!((&plan["possible"], plan["asked"].as_array().map(Vec::len)), (&false.into(), Some(1)), "{plan:#}");
     refuse(world.case(), "1.8.0", "setting_asked");
     refuse(world.case(), "2.0.0", "breaking_release");
     refuse(world.case(), "1.0.0", "same_version");

@@ -231,8 +231,9 @@ pub trait Driver: Send + Sync + fmt::Debug {
         Ok(self.release_folder(version)?.filter(|it| it.is_dir()))
     }
 
-    /// Whether a release is run by files that come with it, so that they are worth a look before anything begins.
-    fn is_run_by_its_files(&self) -> bool {
+    /// Whether the files of a release are more about how it is run than what is run, so that they are worth a look before
+    /// anything begins.
+    fn is_told_by_its_files(&self) -> bool {
         false
     }
 

@@ -1,4 +1,4 @@
-//! A release whose files say how it is run is looked into before anybody agrees to it: its files are fetched into
+//! A release whose files tell how it is run is looked into before anybody agrees to it: its files are fetched into
 //! Liftlock's own folder, and nothing of the installation is touched.
 
 use std::fs::{self, File};
@@ -24,14 +24,14 @@ pub fn forget(home: &Home, installation: &InstallationName) -> Result<()> {
 }
 
 impl Site {
-    /// Fetches the files of a release to look at them, where it is run by these. They are kept until the update has them,
+    /// Fetches the files of a release to look at them, where they tell how it is run. They are kept until the update has them,
     /// or until another release is looked into.
     ///
     /// # Errors
     /// As [`fetch`]; the archive is none, or the disk is full.
     pub fn look_into(&self, pinned: &Pinned, line: &Line<'_>) -> Result<()> {
         let version = pinned.version.to_string();
-        if !self.driver.is_run_by_its_files() || self.release_folder(&version)?.is_dir() {
+        if !self.driver.is_told_by_its_files() || self.release_folder(&version)?.is_dir() {
             return Ok(());
         }
         let folder = self.looked();

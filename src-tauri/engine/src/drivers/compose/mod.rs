@@ -372,8 +372,8 @@ impl Driver for Compose {
         Ok(self.source_of(version))
     }
 
-    fn is_run_by_its_files(&self) -> bool {
-        self.layout.is_built()
+    fn is_told_by_its_files(&self) -> bool {
+        true
     }
 
     fn differences(&self, version: &str) -> Result<Difference> {
