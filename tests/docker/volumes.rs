@@ -77,10 +77,12 @@ fn its_owner_stays(world: &World) {
     assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (4711, 4712, 0o640));
 }
 
+/// What a plan has found that asks for somebody's attention. The makers' own file, which knows nothing of the volume, is
+/// worth a note.
 fn classes(case: &Case<'_>) -> Vec<String> {
     let (_, plan) = case.answer(&["plan", "--to", "1.1.0"]);
     let findings = plan["findings"].as_array().unwrap_or_else(|| panic!("{plan:#}"));
-    findings.iter().map(|it| it["class"].as_str().unwrap().to_owned()).collect()
+    findings.iter().filter(|it| it["severity"] != "note").map(|it| it["class"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

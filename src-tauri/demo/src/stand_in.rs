@@ -81,7 +81,7 @@ pub fn run(program: &Path, words: &[&str]) -> Result<()> {
         ["page"] => runtime.block_on(listen(80, Router::new().route("/", get(|| async { "FilaOps" })))),
         ["brief-page"] => {
             let page = listen(80, Router::new().route("/", get(|| async { "FilaOps" })));
-            let page = async { tokio::time::timeout(Duration::from_millis(500), page).await };
+            let page = async { tokio::time::timeout(Duration::from_millis(1200), page).await };
             runtime.block_on(page).unwrap_or_else(|_| bail!("it has ended"))
         }
         ["front"] => {

@@ -122,6 +122,12 @@ fn volumes(sides: &Sides<'_>, findings: &mut Vec<Finding>) {
             if to.is_some_and(|to| stands_on(sides.mine, mount, sides) == stands_on(sides.after, to, sides)) {
                 continue;
             }
+            // Where the user goes another way than the makers, and the makers go on as before, there is nothing to say.
+            let at =
+                |project: &Project| Some(stands_on(project, project.services.get(name)?.mounts.get(target)?, sides));
+            if !sides.is_taken_over && at(sides.before).is_some_and(|it| at(sides.after) == Some(it)) {
+                continue;
+            }
             // The same volume at another folder, as with PostgreSQL 18.
             let is_new = |place: &String| mine.mounts.get(place).is_none_or(|it| *it == Mount::Passing);
             let moved = after.mounts.iter().find(|(place, it)| *it == mount && is_new(place)).map(|(place, _)| place);

@@ -58,6 +58,8 @@ fn where_nothing_differs_nothing_is_said() {
     // The user's own changes are no business of a release that leaves those places alone.
     let mine = with("/services/web/ports", json!(["0.0.0.0:80:8000"]));
     assert_eq!(said([&usual(), &mine, &usual()], "", true), Difference::default());
+    let mine = with("/services/web/volumes", json!(["./files:/uploads"]));
+    assert_eq!(said([&usual(), &mine, &usual()], "", false), Difference::default());
 }
 
 #[test]

@@ -27,15 +27,16 @@ impl Compose {
             return gate.private_port().filter(|_| is_closed).map_or(Ok(()), |it| self.lead_to(component, it));
         }
         self.ensure(&version)?;
-        self.note_unlooked(component, gate, true);
         match gate {
-            Gate::Public => self.up(component, &[], reporter),
-            Gate::Private(port) if self.start_closed(component, port, reporter)? => Ok(()),
+            Gate::Public => self.up(component, &[], reporter)?,
+            Gate::Private(port) if self.start_closed(component, port, reporter)? => {}
             Gate::Private(port) => {
                 let file = self.ours("gate.yaml", &self.behind_the_gate(port)?)?;
-                self.up(component, &[file], reporter)
+                self.up(component, &[file], reporter)?;
             }
         }
+        self.note_unlooked(component, gate, true);
+        Ok(())
     }
 
     /// Starts a service as the files say, and looks whether it stays up.
