@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -238,6 +239,32 @@ fn what_a_release_of_filaops_changes_around_the_data_is_refused_with_a_way() {
     fs::write(&env, fs::read_to_string(&env).unwrap() + "SECRET_KEY=long-and-random\n").unwrap();
     assert_eq!(world.upgrade("3.11.0", &[]).0, "complete");
     world.is_whole("3.11.0");
+}
+
+#[test]
+fn a_place_that_a_release_of_filaops_makes_a_setting_is_known_by_what_it_is_set_to() {
+    let world = Filaops::with(&[("3.9.0", Kind::NamesPlace), ("3.10.0", Kind::NamesOtherPlace)]);
+    let told = |to: &str| {
+        let (_, plan) = world.liftlock(&["plan", "--to", to]);
+        let found = plan["findings"].as_array().unwrap().iter();
+        let about = found.filter(|it| it["class"].as_str().unwrap().starts_with("volume_"));
+        about.map(|it| it["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("3.9.0"), Vec::<String>::new());
+    let moved = "In the new version's project /app/uploads stands on the folder files instead of the folder uploads in the \
+                 service backend: your data would look empty.";
+    assert_eq!(told("3.10.0"), [moved]);
+    assert_eq!(world.upgrade("3.10.0", &[]), ("failed".to_owned(), "volume_changed".to_owned()));
+    world.is_whole("3.8.0");
+    // Whoever says where they are is believed.
+    let env = world.app.join(".env");
+    fs::write(&env, fs::read_to_string(&env).unwrap() + "UPLOADS=./uploads\n").unwrap();
+    assert_eq!(told("3.10.0"), Vec::<String>::new());
+    assert_eq!(world.upgrade("3.10.0", &[]).0, "complete");
+    world.is_whole("3.10.0");
+    let mounted =
+        world.engine.docker(&["inspect", "--format", "{{range .Mounts}}{{.Source}}{{end}}", "filaops-backend"]);
+    assert_eq!(Path::new(&mounted), world.app.join("uploads"));
 }
 
 #[test]

@@ -263,6 +263,7 @@ impl Coming {
             to: it.clone(),
             label: it.name.clone(),
             value: Value::Plain { at, divide_by: None },
+            only_new: false,
         });
         let entity = Entity {
             entity: "people".to_owned(),

@@ -37,6 +37,7 @@ pub(crate) fn entity(name: &str, part_of: Option<(&str, &str)>) -> Export {
         table: name.into(),
         columns: Vec::new(),
         leave_out: Vec::new(),
+        fill: Vec::new(),
         part_of: part_of.map(|(by, member)| PartOf { entity: "orders".into(), by: by.into(), member: member.into() }),
         shows: Vec::new(),
         deleted: None,

@@ -48,7 +48,7 @@ pub(crate) struct Coming<'a> {
 
 impl<'a> Coming<'a> {
     pub(crate) fn new(folder: &'a Path, manifest: &'a Manifest, into: &mut dyn Intake) -> Self {
-        let mapping = suggest(manifest, &into.tables().unwrap());
+        let mapping = suggest(manifest, &into.tables().unwrap(), &[]);
         Self { folder, manifest, mapping, duplicates: Duplicates::Ask, run: "run-1", answers: BTreeMap::new() }
     }
 

@@ -171,7 +171,7 @@ fn a_version_that_knows_no_deletion_is_told_of_and_nothing_can_be_mapped_from_wh
     ]);
     let mut intake = target.intake().unwrap().unwrap();
     let tables = intake.tables().unwrap();
-    let mapping = suggest(&manifest, &tables);
+    let mapping = suggest(&manifest, &tables, &[]);
     let said = left_behind(&mapping, &manifest);
     let expected = "1 rows of customers count as deleted, and nothing there tells that: they come in like the others.";
     assert!(said.iter().any(|it| it == expected), "{said:?}");

@@ -86,7 +86,7 @@ fn migrations_of_filaops_without_docker_that_did_nothing_are_found_though_the_ba
 /// Tables with the columns of FilaOps that the profile names, and those that need care.
 const TABLES: &str = "
     CREATE TABLE customers (id serial PRIMARY KEY, company_name text);
-    CREATE TABLE users (id serial PRIMARY KEY, email text NOT NULL, password_hash text NOT NULL, account_type text NOT NULL,
+    CREATE TABLE users (id serial PRIMARY KEY, email text NOT NULL UNIQUE, password_hash text NOT NULL, account_type text NOT NULL,
         customer_id int REFERENCES customers);
     CREATE TABLE sales_orders (id serial PRIMARY KEY, user_id int NOT NULL REFERENCES users, customer_id int REFERENCES users,
         order_number text NOT NULL);
@@ -144,6 +144,22 @@ fn what_filaops_holds_is_exported_without_the_hashes_of_passwords_and_comes_in_a
     assert_eq!(world.sql("SELECT available_quantity FROM inventory"), "7.50");
     assert_eq!(world.sql("SELECT count(*) FROM sales_order_lines"), "2");
     assert_eq!(world.sql("SELECT count(*) FROM users"), "2");
+
+    // Into a new one, whose owner has made an account already: that keeps its password, and nobody gets in by what stands
+    // in for the others'.
+    world.sql("TRUNCATE bom_lines, boms, inventory, sales_order_lines, sales_orders, users, customers, products");
+    world
+        .sql("INSERT INTO users (email, password_hash, account_type) VALUES ('boss@example.org', 'hash-of-today', '')");
+    let (code, came) = world.liftlock(&["import", to, "--yes", "--duplicates", "update"]);
+    assert_eq!(code, 0, "{came:#}");
+    let said = "“password_hash” of accounts is in no export: whoever it belongs to sets a new password.";
+    assert!(came["notes"].as_array().unwrap().contains(&said.into()), "{came:#}");
+    let accounts = "SELECT string_agg(email || ' ' || account_type || ' ' || left(password_hash, 13), ', ' ORDER BY email) FROM users";
+    let expected = "ann@example.org customer $2b$12$......, boss@example.org admin hash-of-today";
+    assert_eq!(world.sql(accounts), expected);
+    let orders = "SELECT email || ' ' || order_number || ' ' || sum(quantity) FROM sales_order_lines l \
+                  JOIN sales_orders o ON o.id = l.sales_order_id JOIN users u ON u.id = o.user_id GROUP BY email, order_number";
+    assert_eq!(world.sql(orders), "ann@example.org SO-2026-001 3.50");
 }
 
 #[test]

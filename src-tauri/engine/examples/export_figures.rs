@@ -165,7 +165,7 @@ fn bring(dir: &Path, port: u16) -> Outcome<Value> {
     let manifest = open(&folder)?;
     let begun = Instant::now();
     let mut into = figures::store(port, OURS).intake()?.ok_or("nothing can come into it")?;
-    let mapping = suggest(&manifest, &into.tables()?);
+    let mapping = suggest(&manifest, &into.tables()?, &[]);
     let (entities, needed) = ready(&mapping, &manifest, &into.tables()?, &[])?;
     for number in needed {
         let exported = &manifest.entities[number];

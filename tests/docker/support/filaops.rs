@@ -36,6 +36,9 @@ pub(crate) enum Kind {
     OtherDatabase,
     /// Its database is of the newer major version of which there is a server, in another folder of its volume.
     NewerDatabase,
+    /// Where its uploads lie is a setting: by default where they were, or elsewhere.
+    NamesPlace,
+    NamesOtherPlace,
     /// It does not start without a setting that is new.
     NeedsSetting,
     /// Its migrations have the address of the database written out.
@@ -275,6 +278,8 @@ fn release(folder: &Path, compose: &str, version: &str, kind: Kind, number: usiz
             let address = "${DB_USER:-postgres}:${DB_PASSWORD:-changeme}@db:5432/${DB_NAME:-filaops}";
             compose.replace(address, &format!("postgres:{PASSWORD}@db:5432/filaops"))
         }
+        Kind::NamesPlace => compose.replace("./uploads:", "${UPLOADS:-./uploads}:"),
+        Kind::NamesOtherPlace => compose.replace("./uploads:", "${UPLOADS:-./files}:"),
         Kind::RenamesVolume => compose.replace("filaops_pgdata", "filaops_data"),
         Kind::OtherDatabase => compose.replace("corner-shop-postgres:", "corner-shop-postgres:9"),
         Kind::NeedsSetting => compose

@@ -61,8 +61,18 @@ pub(crate) fn entity(name: &str, part_of: Option<(&str, &str, &str)>) -> Export 
     let part_of =
         part_of.map(|(whole, by, member)| PartOf { entity: whole.into(), by: by.into(), member: member.into() });
     let table = name.into();
-    let (columns, leave_out, shows) = (Vec::new(), Vec::new(), Vec::new());
-    Export { entity: name.into(), store: None, table, columns, leave_out, part_of, shows, deleted: None, api: None }
+    Export {
+        entity: name.into(),
+        store: None,
+        table,
+        columns: Vec::new(),
+        leave_out: Vec::new(),
+        fill: Vec::new(),
+        part_of,
+        shows: Vec::new(),
+        deleted: None,
+        api: None,
+    }
 }
 
 pub(crate) fn of<'m>(manifest: &'m Manifest, table: &str) -> &'m Entity {

@@ -970,7 +970,7 @@ reason: MappedReason | null,
  */
 warning: MappedWarning | null, };
 
-export type MappedReason = "same_name" | "similar" | "divided" | "names" | "list" | "chosen";
+export type MappedReason = "same_name" | "similar" | "divided" | "names" | "list" | "filled" | "chosen";
 
 export type MappedWarning = "does_not_fit" | "missing";
 

@@ -311,11 +311,11 @@ impl Project {
     /// # Errors
     /// `compose_file`, `setting_missing`, `compose_missing`, `docker_missing`.
     pub fn config(&self, over: &[&Path]) -> Result<Config> {
-        self.config_with(over, &[])
+        self.config_with(over, &[], &[])
     }
 
-    fn config_with(&self, over: &[&Path], variables: &[(String, String)]) -> Result<Config> {
-        let question = self.compose(over).args(["config", "--format", "json"]).quiet();
+    fn config_with(&self, over: &[&Path], words: &[&str], variables: &[(String, String)]) -> Result<Config> {
+        let question = self.compose(over).args(["config", "--format", "json"]).args(words).quiet();
         let question = variables.iter().fold(question, |question, (key, value)| question.env(key, value));
         let ask = || succeeded(self.docker.runner().run(&question, QUESTION, &[], &Silent));
         let answer = self.docker.again(ask)?.stdout;
@@ -360,7 +360,17 @@ impl Project {
     /// # Errors
     /// As [`Project::config`].
     pub fn volumes_of(&self, service: &str, variables: &[(String, String)]) -> Result<Vec<Value>> {
-        Ok(self.config_with(&[], variables)?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
+        Ok(self.config_with(&[], &[], variables)?.services.remove(service).map(|it| it.volumes).unwrap_or_default())
+    }
+
+    /// The volumes of every service, as Docker Compose writes them out where these variables are set. A volume need not be
+    /// one that the project knows.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn volumes(&self, variables: &[(String, String)]) -> Result<BTreeMap<String, Vec<Value>>> {
+        let services = self.config_with(&[], &["--no-consistency"], variables)?.services;
+        Ok(services.into_iter().map(|(name, it)| (name, it.volumes)).collect())
     }
 
     /// The containers of a service, whether they run or not; those of single commands are left out.

@@ -22,8 +22,9 @@ use crate::import::api::{ApiIntake, SCHEMA};
 use crate::import::mapping::{Duplicates, Mapping};
 use crate::import::read::{self, Input};
 use crate::import::suggest::{same_rows, suggest};
-use crate::import::{self, left_behind, name_of, ready, rest};
+use crate::import::{self, filled_in, left_behind, name_of, ready, rest};
 use crate::model::ids::InstallationName;
+use crate::model::profile::Export;
 use crate::ports::{Reporter, Unit};
 use crate::site::Site;
 use crate::state::home::Home;
@@ -79,10 +80,12 @@ impl Engine {
         let site = self.site(&self.db()?.installation(name)?)?;
         let manifest = export::open(from)?;
         let tables = intake(&site)?.tables()?;
-        let mapping = suggest(&manifest, &tables);
+        let declared = site.exports();
+        let mapping = suggest(&manifest, &tables, &declared);
         let problem = ready(&mapping, &manifest, &tables, &[]).err().map(|it| it.message);
         let into: Vec<String> = tables.iter().map(name_of).collect();
-        let left_behind = left_behind(&mapping, &manifest);
+        let mut left_behind = left_behind(&mapping, &manifest);
+        left_behind.extend(filled_in(&mapping, &declared));
         Ok(MappingView { text: mapping.text()?, mapping, problem, left_behind, tables: into })
     }
 
@@ -119,8 +122,9 @@ impl Engine {
         let choice = &ImportChoice { from: opened.folder.clone(), ..choice.clone() };
         if !choice.trial {
             // What cannot be read or does not fit is told before anything takes time.
-            let mut intake = intake(&self.site(&installation)?)?;
-            let (mapping, _) = self.mapping_of(name, choice, &manifest, intake.as_mut())?;
+            let site = self.site(&installation)?;
+            let mut intake = intake(&site)?;
+            let (mapping, _) = self.mapping_of(name, choice, &manifest, intake.as_mut(), &site.exports())?;
             let (_, needed) = ready(&mapping, &manifest, &intake.tables()?, &choice.only)?;
             for number in needed {
                 read::choose(&choice.from, &manifest, &manifest.entities[number], reporter)?;
@@ -134,7 +138,7 @@ impl Engine {
         let _lease = Lease::take(&mut db, &self.home, name, &installation.folder, &holder)?;
         let site = self.site(&installation)?;
         let mut intake = intake(&site)?;
-        let (mapping, notes) = self.mapping_of(name, choice, &manifest, intake.as_mut())?;
+        let (mapping, notes) = self.mapping_of(name, choice, &manifest, intake.as_mut(), &site.exports())?;
         let done = self.bring(name, choice, (&manifest, &mapping), intake.as_mut(), asker, reporter);
         // What was laid down goes whatever happened; the first error is the one to tell.
         let ended = intake.end();
@@ -204,6 +208,7 @@ impl Engine {
         choice: &ImportChoice,
         manifest: &Manifest,
         intake: &mut dyn Intake,
+        declared: &[Export],
     ) -> Result<(Mapping, Vec<String>)> {
         let tables = intake.tables()?;
         let read = |path: &Path| {
@@ -221,7 +226,7 @@ impl Engine {
             }
             return Ok((mapping, notes));
         }
-        let suggested = suggest(manifest, &tables);
+        let suggested = suggest(manifest, &tables, declared);
         let (beside, remembered) = (choice.from.join(MAPPING), self.imports(name).join(MAPPING));
         let mut notes = Vec::new();
         let mut mapping = match &choice.mapping {
@@ -248,6 +253,7 @@ impl Engine {
             it.duplicates = choice.duplicates.unwrap_or(it.duplicates);
         }
         notes.extend(left_behind(&mapping, manifest));
+        notes.extend(filled_in(&mapping, declared));
         Ok((mapping, notes))
     }
 

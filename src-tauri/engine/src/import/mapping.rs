@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # duplicates  what happens to one that is there: \"ask\", \"skip\" (it stays as it is), \"update\" (it gets the values)
 # from        the column of the export; refers_to: it names a row of that entity; divide_by: 100 turns cents into units
 # gather, by  the rows of another entity that name this one in the column `by`, as a JSON list of `fields`
-# value       always this text
+# value       always this text; only_new: only in rows that are new, and not in those that get the values
 ";
 
 /// What of an export comes in, and where.
@@ -80,6 +80,9 @@ pub struct ColumnMapping {
     /// Always this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Whether it comes into rows that are new alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_new: bool,
     /// What each row of the list holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<ColumnMapping>,

@@ -15,6 +15,7 @@ use self::mapping::{ColumnMapping, EntityMapping, Mapping};
 use self::read::Input;
 use crate::error::{Error, Result};
 use crate::export::manifest::{Entity as Exported, Manifest};
+use crate::model::profile::Export;
 use crate::ports::{Reporter, Unit};
 use crate::stores::intake::{Assignment, Column, Entity, Field, Intake, Table, TakeRow, Value};
 
@@ -153,6 +154,22 @@ pub fn left_behind(mapping: &Mapping, manifest: &Manifest) -> Vec<String> {
     said
 }
 
+/// What new rows get that is in no export, in sentences.
+pub fn filled_in(mapping: &Mapping, declared: &[Export]) -> Vec<String> {
+    let columns = mapping.entities.iter().flat_map(|it| it.columns.iter().map(|column| (it.entity.as_str(), column)));
+    columns
+        .filter(|(_, it)| it.only_new)
+        .map(|(entity, it)| {
+            let fill = declared.iter().find(|it| it.entity == entity).and_then(|own| own.fill_of(&it.to));
+            match (fill.and_then(|it| it.means.as_ref()), &it.value) {
+                (Some(means), _) => format!("“{}” of {entity} is in no export: {means}.", it.to),
+                (None, Some(value)) => format!("New {entity} get “{value}” as “{}”.", it.to),
+                (None, None) => format!("Only new {entity} get their “{}”.", it.to),
+            }
+        })
+        .collect()
+}
+
 /// Lays the rows of an entity down as they stand in its file.
 ///
 /// # Errors
@@ -223,7 +240,8 @@ fn assignment(
         column.map_or_else(|| from.to_owned(), |it| it.label.clone())
     };
     if let Some(text) = &it.value {
-        return Ok(Assignment { to: to.clone(), label: to.name.clone(), value: Value::Constant(text.clone()) });
+        let value = Value::Constant(text.clone());
+        return Ok(Assignment { to: to.clone(), label: to.name.clone(), value, only_new: it.only_new });
     }
     if let Some(name) = &it.gather {
         let (from, child) = exported(manifest, name)?;
@@ -246,10 +264,12 @@ fn assignment(
         if !matches!(to.base.as_str(), "json" | "jsonb" | "text") {
             return Err(format!("a list cannot come into “{}”, which holds {}", to.name, to.data_type));
         }
-        return Ok(Assignment { to: to.clone(), label: name.clone(), value: Value::Gather { from, by, key, fields } });
+        let value = Value::Gather { from, by, key, fields };
+        return Ok(Assignment { to: to.clone(), label: name.clone(), value, only_new: it.only_new });
     }
     let value = value(it, exported_entity, mapping)?;
-    Ok(Assignment { to: to.clone(), label: label(it.from.as_deref().unwrap_or_default()), value })
+    let label = label(it.from.as_deref().unwrap_or_default());
+    Ok(Assignment { to: to.clone(), label, value, only_new: it.only_new })
 }
 
 fn value(it: &ColumnMapping, entity: &Exported, mapping: &Mapping) -> std::result::Result<Value, String> {

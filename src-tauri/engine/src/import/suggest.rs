@@ -3,6 +3,7 @@
 use super::mapping::{ColumnMapping, Duplicates, EntityMapping, FORMAT, Mapping};
 use super::name_of;
 use crate::export::manifest::{Column as From, Entity as Exported, Manifest};
+use crate::model::profile::Export;
 use crate::stores::intake::{Column, List, Table};
 use crate::stores::tables::{Holds, Refers, usual_type};
 
@@ -23,8 +24,8 @@ const OF_FRAMEWORKS: &[&str] = &[
     "databasechangeloglock",
 ];
 
-/// What probably belongs where.
-pub fn suggest(manifest: &Manifest, tables: &[Table]) -> Mapping {
+/// What probably belongs where, with what the application's profile says stands in for values that are in no export.
+pub fn suggest(manifest: &Manifest, tables: &[Table], declared: &[Export]) -> Mapping {
     let mut pairs: Vec<(&Exported, &Table)> =
         manifest.entities.iter().filter_map(|it| Some((it, table_for(it, tables)?))).collect();
     // What the application takes inside of something else does not come in beside it.
@@ -33,6 +34,7 @@ pub fn suggest(manifest: &Manifest, tables: &[Table]) -> Mapping {
     let entities: Vec<EntityMapping> = pairs
         .iter()
         .map(|(entity, table)| one(entity, table, &pairs, manifest))
+        .map(|it| with_fills(it, tables, declared))
         .filter(|it| !it.columns.is_empty())
         .collect();
     let comes = |name: &str| entities.iter().any(|it| it.entity == name);
@@ -184,6 +186,26 @@ fn one(entity: &Exported, table: &Table, pairs: &[(&Exported, &Table)], manifest
         .cloned()
         .unwrap_or_default();
     EntityMapping { entity: entity.entity.clone(), into: name_of(table), key, duplicates: Duplicates::Ask, columns }
+}
+
+/// With a value for what new rows cannot do without and nobody has exported.
+fn with_fills(mut it: EntityMapping, tables: &[Table], declared: &[Export]) -> EntityMapping {
+    let own = declared.iter().find(|own| own.entity == it.entity);
+    // What comes in through the application is for the application to say.
+    let table = tables.iter().find(|table| table.entity.is_none() && name_of(table) == it.into);
+    let (Some(own), Some(table), false) = (own, table, it.columns.is_empty()) else { return it };
+    for column in table.columns.iter().filter(|it| it.required) {
+        let is_mapped = it.columns.iter().any(|other| other.to == column.name);
+        if let Some(fill) = own.fill_of(&column.name).filter(|_| !is_mapped) {
+            it.columns.push(ColumnMapping {
+                to: column.name.clone(),
+                value: Some(fill.value.clone()),
+                only_new: true,
+                ..ColumnMapping::default()
+            });
+        }
+    }
+    it
 }
 
 /// A column that names rows of another table gets what names rows of the entity that goes there. Something that names its

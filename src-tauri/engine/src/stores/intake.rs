@@ -132,6 +132,8 @@ pub struct Assignment {
     pub label: String,
     /// Where it comes from.
     pub value: Value,
+    /// Whether it comes into rows that are new alone: what is there keeps its own, which nobody is shown.
+    pub only_new: bool,
 }
 
 /// An import.

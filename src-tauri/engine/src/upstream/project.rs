@@ -1,11 +1,11 @@
 //! A project of Compose as `docker compose config --no-interpolate --format json` tells it: only what an upgrade has to
-//! compare, with its variables still in place.
+//! compare, with its variables still in place but for what is mounted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::variables::{Reference, filled, references};
+use super::variables::{Reference, Without, filled, references};
 
 /// What a project says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +78,23 @@ impl Project {
         Self { name, services, volumes, variables }
     }
 
+    /// The same, with the volumes of its services as they are told with every variable filled in.
+    #[must_use]
+    pub fn mounting(mut self, volumes: &BTreeMap<String, Vec<Value>>, folder: &str) -> Self {
+        for (name, service) in &mut self.services {
+            if let Some(mounts) = volumes.get(name) {
+                service.mounts = read_mounts(mounts, folder);
+            }
+        }
+        self
+    }
+
+    /// The variables that nobody has set, and that have no default.
+    pub fn unset<'p>(&'p self, values: &'p BTreeMap<String, String>) -> impl Iterator<Item = &'p str> {
+        let is_open = |it: &Reference| !it.is_set(values) && !matches!(it.without, Without::Default(_));
+        self.variables.iter().filter(move |it| it.1.iter().any(is_open)).map(|it| it.0.as_str())
+    }
+
     /// What the engine calls a volume.
     pub fn volume_name(&self, key: &str, values: &BTreeMap<String, String>) -> String {
         match self.volumes.get(key) {
@@ -100,11 +117,7 @@ impl Service {
         let named = list(&value["depends_on"]).into_iter().filter_map(|it| it.as_str().map(str::to_owned));
         let keyed = value["depends_on"].as_object().into_iter().flatten().map(|it| it.0.clone());
         service.needs = named.chain(keyed).collect();
-        for mount in list(&value["volumes"]) {
-            if let Some((target, mount)) = read_mount(&mount) {
-                service.mounts.insert(target, mount.seen_from(folder));
-            }
-        }
+        service.mounts = read_mounts(&list(&value["volumes"]), folder);
         service
     }
 }
@@ -119,6 +132,10 @@ fn read_port(value: &Value) -> Option<(String, String)> {
     let outside = text(&value["published"]).unwrap_or_default();
     let address = value["host_ip"].as_str().map(|it| format!("{it}:")).unwrap_or_default();
     Some((text(&value["target"])?, format!("{address}{outside}")))
+}
+
+fn read_mounts(all: &[Value], folder: &str) -> BTreeMap<String, Mount> {
+    all.iter().filter_map(read_mount).map(|(target, mount)| (target, mount.seen_from(folder))).collect()
 }
 
 fn read_mount(value: &Value) -> Option<(String, Mount)> {
@@ -196,6 +213,21 @@ mod tests {
         assert_eq!(long, short);
         assert_eq!(long.services["db"].mounts["/u"], Mount::Folder("up".to_owned()));
         assert_eq!(long.services["db"].ports["5432"].iter().collect::<Vec<_>>(), ["127.0.0.1:${P:-1}"]);
+    }
+
+    #[test]
+    fn what_is_mounted_is_known_once_variables_are_filled_in() {
+        // What Docker Compose itself makes of `${PLACE:-./up}:/u` where it fills nothing in.
+        let cut = json!([{ "type": "volume", "source": "${PLACE", "target": "-./up}" }]);
+        let web = json!({ "volumes": cut, "environment": ["${KEY:?}", "${SET:?}", "${OTHER:-${INNER}}"] });
+        let written = Project::read(&json!({ "name": "p", "services": { "web": web, "db": {} } }), "/srv/p");
+        let values = BTreeMap::from([("SET".to_owned(), "yes".to_owned())]);
+        assert_eq!(written.unset(&values).collect::<Vec<_>>(), ["INNER", "KEY"]);
+
+        let told = json!([{ "type": "bind", "source": "/srv/p/up", "target": "/u" }]);
+        let volumes = BTreeMap::from([("web".to_owned(), told.as_array().unwrap().clone())]);
+        let read = written.mounting(&volumes, "/srv/p");
+        assert_eq!(read.services["web"].mounts, BTreeMap::from([("/u".to_owned(), Mount::Folder("up".to_owned()))]));
     }
 
     #[test]

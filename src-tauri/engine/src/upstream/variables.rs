@@ -24,6 +24,17 @@ pub struct Reference {
     empty_is_none: bool,
 }
 
+impl Reference {
+    /// Whether one of the values is its own.
+    pub fn is_set(&self, values: &BTreeMap<String, String>) -> bool {
+        self.value(values).is_some()
+    }
+
+    fn value<'v>(&self, values: &'v BTreeMap<String, String>) -> Option<&'v String> {
+        values.get(&self.name).filter(|it| !(self.empty_is_none && it.is_empty()))
+    }
+}
+
 /// A text in pieces.
 #[derive(Debug, PartialEq, Eq)]
 enum Piece {
@@ -49,13 +60,10 @@ pub fn references(text: &str) -> Vec<Reference> {
 
 /// The text with every variable filled in.
 pub fn filled(text: &str, values: &BTreeMap<String, String>) -> String {
-    let value = |reference: Reference| {
-        let set = values.get(&reference.name).filter(|it| !(reference.empty_is_none && it.is_empty()));
-        match (set, reference.without) {
-            (Some(value), _) => value.clone(),
-            (None, Without::Default(text)) => filled(&text, values),
-            (None, _) => String::new(),
-        }
+    let value = |reference: Reference| match (reference.value(values).cloned(), reference.without) {
+        (Some(value), _) => value,
+        (None, Without::Default(text)) => filled(&text, values),
+        (None, _) => String::new(),
     };
     pieces(text)
         .into_iter()

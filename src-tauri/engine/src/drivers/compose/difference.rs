@@ -2,13 +2,16 @@
 //! only to be looked at.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::{env, fs};
 
 use super::Compose;
 use crate::docker::Project;
 use crate::error::Result;
 use crate::model::profile::EnvFile;
 use crate::upstream::{self, Difference, Sides};
+
+/// What stands for a setting that nobody has made yet: a port, a size and the name of a volume may be called so.
+const UNSET: &str = "1";
 
 impl Compose {
     /// What differs, and what it asks for; nothing where the release is not here yet, or brings no compose file.
@@ -49,7 +52,18 @@ impl Compose {
 
     /// Everything is read as if it stood in the folder of the project: what belongs to that is found there.
     fn read(&self, project: &Project) -> Result<upstream::Project> {
-        Ok(upstream::Project::read(&self.document(project)?, &self.dir.to_string_lossy()))
+        let folder = self.dir.to_string_lossy();
+        let written = upstream::Project::read(&self.document(project)?, &folder);
+        // Which folder is meant is known once its variables are filled in: `${PLACE:-./data}:/data` has three colons, and
+        // `${PLACE}` may be what was written out before. One that nobody has set yet is to be no reason to give up.
+        // What the environment sets (`${HOME}`) Docker Compose takes from there.
+        let settings = self.settings();
+        let unset = written.unset(&settings).filter(|it| env::var_os(it).is_none());
+        let unset: Vec<_> = unset.map(|it| (it.to_owned(), UNSET.to_owned())).collect();
+        Ok(match project.volumes(&unset) {
+            Ok(volumes) => written.mounting(&volumes, &folder),
+            Err(_) => written,
+        })
     }
 
     fn settings(&self) -> BTreeMap<String, String> {

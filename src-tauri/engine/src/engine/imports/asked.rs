@@ -40,7 +40,13 @@ pub(super) fn pairs_of(
             entity: entity.entity.clone(),
             key: it.key.clone(),
             line: lines.get(&it.n).copied(),
-            fields: entity.columns.iter().enumerate().map(|column| field(column, it)).collect(),
+            fields: entity
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, column)| !column.only_new)
+                .map(|column| field(column, it))
+                .collect(),
         };
         Ok(came.pairs.iter().map(pair).collect())
     };

@@ -13,7 +13,7 @@ use crate::export::manifest::{Entity as Exported, Manifest};
 use crate::import::api::SCHEMA;
 use crate::import::mapping::{ColumnMapping, EntityMapping, Mapping};
 use crate::import::suggest::{fits, named_by, suggest};
-use crate::import::{left_behind, name_of, ready};
+use crate::import::{filled_in, left_behind, name_of, ready};
 use crate::model::ids::InstallationName;
 use crate::stores::intake::{Column, Table};
 use crate::view::window::{
@@ -36,7 +36,8 @@ impl Engine {
         let site = self.site(&self.db()?.installation(name)?)?;
         let manifest = export::open(from)?;
         let tables = intake(&site)?.tables()?;
-        let suggested = suggest(&manifest, &tables);
+        let declared = site.exports();
+        let suggested = suggest(&manifest, &tables, &declared);
         let path = self.imports(name).join(MAPPING);
         if reset && path.exists() {
             std::fs::remove_file(&path).map_err(|cause| Error::io("remove", &path, &cause))?;
@@ -57,7 +58,7 @@ impl Engine {
         Ok(MappingTable {
             entities: entities.collect(),
             problem,
-            left_behind: left_behind(&mapping, &manifest),
+            left_behind: [left_behind(&mapping, &manifest), filled_in(&mapping, &declared)].concat(),
             is_suggestion: mapping == suggested,
         })
     }
@@ -94,7 +95,10 @@ fn take(mapping: &mut Mapping, change: &MappedChange, suggested: &Mapping, manif
                 ColumnMapping { from: Some(from.clone()), refers_to: refers, ..plain() }
             }
         }),
-        (None, Some(value)) => Some(ColumnMapping { value: Some(value.clone()), ..plain() }),
+        (None, Some(value)) => {
+            let only_new = proposal.is_some_and(|it| it.only_new);
+            Some(ColumnMapping { value: Some(value.clone()), only_new, ..plain() })
+        }
         (None, None) => None,
     };
     let at = entity.columns.iter().position(|it| it.to == change.column);
@@ -142,6 +146,7 @@ fn one(
     let is_list = comes.is_some_and(|it| it.gather.is_some());
     let reason = comes.map(|it| match (it == proposal.unwrap_or(&ColumnMapping::default()), it) {
         (false, _) => MappedReason::Chosen,
+        (true, it) if it.only_new => MappedReason::Filled,
         (true, it) if it.gather.is_some() => MappedReason::List,
         (true, it) if it.divide_by.is_some() => MappedReason::Divided,
         (true, it) if it.refers_to.is_some() => MappedReason::Names,

@@ -23,6 +23,9 @@ pub struct Export {
     /// Columns that are never exported, such as hashes of passwords.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leave_out: Vec<String>,
+    /// What is put in their place where a row comes in anew that cannot do without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fill: Vec<Fill>,
     /// What its rows belong to: the lines of an order to the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<PartOf>,
@@ -35,6 +38,26 @@ pub struct Export {
     /// How it comes in through the application's own interface, `[api]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<EntityApi>,
+}
+
+impl Export {
+    /// What stands in for a column that is left out.
+    pub fn fill_of(&self, column: &str) -> Option<&Fill> {
+        self.fill.iter().find(|it| it.column == column)
+    }
+}
+
+/// What stands in for a value that is never exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fill {
+    /// The column that is left out: `password_hash`.
+    pub column: String,
+    /// The value: a hash that no password has.
+    pub value: String,
+    /// What that means for people, after a colon: `whoever it belongs to sets a new password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<String>,
 }
 
 /// What a row of another entity is called, beside the column that names it.

@@ -37,7 +37,7 @@ pub use self::{
     connection::{Connection, Endpoint},
     duration::Limits,
     env_file::EnvFile,
-    export::{DeletedBy, Export, ExportColumn, PartOf, Shows},
+    export::{DeletedBy, Export, ExportColumn, Fill, PartOf, Shows},
     mistake::{Mistake, Warning},
     native::{NativeDriver, Preparation},
     path::{ContainerPath, FilePath, InsidePath},

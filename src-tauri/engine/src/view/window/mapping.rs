@@ -84,6 +84,8 @@ pub enum MappedReason {
     Names,
     /// It is a list of what belongs to it.
     List,
+    /// The profile says what new ones get, as it is in no export.
+    Filled,
     /// A person said so.
     Chosen,
 }

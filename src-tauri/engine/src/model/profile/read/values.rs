@@ -33,6 +33,11 @@ pub(super) fn words(node: &Node<'_>) -> Read<String> {
     no_longer_than(node, 100)
 }
 
+/// A value that is written down as it stands.
+pub(super) fn literal(node: &Node<'_>) -> Read<String> {
+    no_longer_than(node, 1000)
+}
+
 /// What people are told to do.
 pub(super) fn advice(node: &Node<'_>) -> Read<String> {
     no_longer_than(node, 300)

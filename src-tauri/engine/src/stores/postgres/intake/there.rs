@@ -63,7 +63,10 @@ impl Parts<'_> {
     /// The first rows that a person is to be asked about, as they are and as they would be.
     pub(super) fn asked(&self, most: usize) -> String {
         let own = || self.columns.iter().enumerate().take(self.own());
-        let there = own().map(|(_, it)| format!("left(liftlock_t.{}::text, {LETTERS})", ident(&it.to.name)));
+        let there = own().map(|(_, it)| match it.only_new {
+            true => "NULL".to_owned(),
+            false => format!("left(liftlock_t.{}::text, {LETTERS})", ident(&it.to.name)),
+        });
         let comes = own().map(|(at, it)| format!("left(x.v{at}::{}::text, {LETTERS})", it.to.data_type));
         format!(
             "SELECT x.n, x.k AS key, ARRAY[{}]::text[] AS there, ARRAY[{}]::text[] AS comes FROM pg_temp.liftlock_x x \
@@ -78,7 +81,7 @@ impl Parts<'_> {
     /// Columns that what is there may get from the export.
     fn settable(&self) -> impl Iterator<Item = (usize, &Assignment)> {
         let own = self.columns.iter().enumerate().take(self.own());
-        own.filter(|(_, it)| !self.entity.table.key.contains(&it.to.name))
+        own.filter(|(_, it)| !it.only_new && !self.entity.table.key.contains(&it.to.name))
     }
 
     /// That one of them has another value.

@@ -37,7 +37,12 @@ impl<'e> Parts<'e> {
                 )
                 .remedy("Say in the mapping where it comes from."));
             };
-            columns.push(Assignment { to: column.clone(), label: name.clone(), value: Value::Constant(made) });
+            columns.push(Assignment {
+                to: column.clone(),
+                label: name.clone(),
+                value: Value::Constant(made),
+                only_new: false,
+            });
         }
         let row_key = match entity.key.as_slice() {
             [] => "s.k".to_owned(),

@@ -1,9 +1,9 @@
 //! What can be exported.
 
 use super::super::{
-    super::{DeletedBy, Export, ExportColumn, PartOf, Shows},
+    super::{DeletedBy, Export, ExportColumn, Fill, PartOf, Shows},
     document::{Node, quoted},
-    values::{column, existing, names, table as table_name, words},
+    values::{column, existing, literal, names, table as table_name, words},
 };
 use super::api::entity_api;
 
@@ -14,13 +14,14 @@ pub(super) fn export(node: &Node<'_>) -> Option<Export> {
     let source = table.required("table", "table = \"customers\"", table_name);
     let columns = table.list("columns", export_column);
     let leave_out = table.list("leave_out", column);
+    let fill = table.list("fill", fill);
     let part_of = table.optional("part_of", part_of);
     let shows = table.list("shows", shows);
     let deleted = table.optional("deleted", deleted);
     let api = table.optional("api", entity_api);
     table.finish();
     contradictions(node);
-    Some(Export { entity: entity?, store, table: source?, columns, leave_out, part_of, shows, deleted, api })
+    Some(Export { entity: entity?, store, table: source?, columns, leave_out, fill, part_of, shows, deleted, api })
 }
 
 /// A store with tables, or a source.
@@ -29,7 +30,8 @@ fn database(node: &Node<'_>) -> Option<String> {
     node.quiet_text().filter(is_source).or_else(|| existing(node, "stores", &["postgres", "sqlite"]))
 }
 
-/// A column that is exported and left out, or exported twice; one that is left out and needed.
+/// A column that is exported and left out, or exported twice; one that is left out and needed; one that is not left out and
+/// filled in.
 fn contradictions(node: &Node<'_>) {
     let Some(table) = node.table() else { return };
     let texts = |key| table.node(key).map(|it| it.quiet_members()).unwrap_or_default();
@@ -41,6 +43,10 @@ fn contradictions(node: &Node<'_>) {
     let needed = needed.chain(table.node("deleted").and_then(|it| Some((said(&it, "column")?, it))));
     for (name, node) in needed.filter(|(name, _)| left_out.contains(name)) {
         node.mistake(format!("{} is needed here and left out", quoted(&name)), "take it out of “leave_out”");
+    }
+    let filled = texts("fill").into_iter().filter_map(|it| Some((said(&it, "column")?, it)));
+    for (name, node) in filled.filter(|(name, _)| !left_out.contains(name)) {
+        node.mistake(format!("{} is filled in and not left out", quoted(&name)), "add it to “leave_out”");
     }
     let mut seen = Vec::new();
     for entry in texts("columns").iter().filter(|it| it.is_table()) {
@@ -69,6 +75,15 @@ fn part_of(node: &Node<'_>) -> Option<PartOf> {
     let member = table.required("as", "as = \"lines\"", words);
     table.finish();
     Some(PartOf { entity: entity?, by: by?, member: member? })
+}
+
+fn fill(node: &Node<'_>) -> Option<Fill> {
+    let table = node.table()?;
+    let name = table.required("column", "column = \"password_hash\"", column);
+    let value = table.required("value", "value = \"*\"", literal);
+    let means = table.optional("means", words);
+    table.finish();
+    Some(Fill { column: name?, value: value?, means })
 }
 
 fn shows(node: &Node<'_>) -> Option<Shows> {
