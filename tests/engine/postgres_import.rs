@@ -428,6 +428,16 @@ fn a_mapping_that_does_not_fit_is_refused_with_the_place() {
         refused("[[entities.columns]]\nto = \"email\"\nfrom = \"email\"\n", ""),
         "In the mapping of customers: “email” needs a value, and nothing comes into it."
     );
+    // What the application takes in by itself gets all of its values, whether it is new or not.
+    let mut through = tables.clone();
+    through.iter_mut().filter(|it| it.name == "customers").for_each(|it| it.entity = Some("customers".to_owned()));
+    let text = text.replacen("from = \"email\"", "from = \"email\"\nonly_new = true", 1);
+    let mapping = Mapping::parse(&text, "mapping.toml").unwrap();
+    ready(&mapping, &manifest, &tables, &[]).unwrap();
+    assert_eq!(
+        shown(&ready(&mapping, &manifest, &through, &[]).unwrap_err()).1,
+        "In the mapping of customers: “email” cannot be for new ones alone: the application itself takes them in."
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use liftlock_engine::import::mapping::ColumnMapping;
 use liftlock_engine::process::Silent;
 use liftlock_engine::stores::DataStore;
 use liftlock_engine::stores::intake::Duplicates;
@@ -69,6 +70,33 @@ fn what_differs_is_asked_about_row_by_row_and_what_was_said_of_each_is_done() {
     assert_eq!(told(&into, "SELECT coalesce(name, 'none') AS told FROM items WHERE sku = 'c'"), ["none"]);
     intake.take_back("run-1", &Silent).unwrap();
     assert_eq!(told(&into, NAMES), before);
+}
+
+#[test]
+fn what_only_new_rows_get_is_no_question_and_what_is_there_instead_is_neither_shown_nor_altered() {
+    let (_, source) = database(OLD);
+    let (_home, folder) = place();
+    let manifest = exported(&source, &folder).unwrap();
+    let (into, target) = database(&[
+        "CREATE TABLE items (id serial PRIMARY KEY, sku text UNIQUE, name text, price numeric(8,2), secret text NOT NULL)",
+        "INSERT INTO items (sku, name, price, secret) VALUES ('a', 'A', 1, 'mine'), ('b', 'Mine', 2, 'mine')",
+    ]);
+    let mut intake = target.intake().unwrap().unwrap();
+    let mut coming = Coming::new(&folder, &manifest, intake.as_mut());
+    coming.mapping.entities[0].columns.push(ColumnMapping {
+        to: "secret".to_owned(),
+        value: Some("none".to_owned()),
+        only_new: true,
+        ..ColumnMapping::default()
+    });
+    let came = &coming.comes(intake.as_mut(), true).unwrap()[0].1;
+    assert_eq!((came.inserted, came.skipped, came.asked), (3, 2, 1), "{came:?}");
+    assert!(!format!("{:?}", came.pairs).contains("mine"), "{:?}", came.pairs);
+    coming.duplicates = Duplicates::Update;
+    let came = &coming.comes(intake.as_mut(), false).unwrap()[0].1;
+    assert_eq!((came.inserted, came.updated, came.skipped), (3, 1, 1), "{came:?}");
+    let all = told(&into, "SELECT concat_ws('/', sku, name, secret) AS told FROM items WHERE sku < 'd' ORDER BY sku");
+    assert_eq!(all, ["a/A/mine", "b/B/mine", "c/none"]);
 }
 
 #[test]

@@ -73,6 +73,10 @@ fn one(it: &EntityMapping, mapping: &Mapping, manifest: &Manifest, tables: &[Tab
         if to.generated {
             return Err(bad(&it.entity, format!("“{}” is worked out by the database itself", column.to)));
         }
+        if column.only_new && table.entity.is_some() {
+            let what = format!("“{}” cannot be for new ones alone: the application itself takes them in", column.to);
+            return Err(bad(&it.entity, what));
+        }
         if columns.iter().any(|it: &Assignment| it.to.name == to.name) {
             return Err(bad(&it.entity, format!("“{}” stands there twice", column.to)));
         }
